@@ -1,0 +1,131 @@
+// Package docker drives a container engine by its API, over whatever connection it is given. It turns the canonical spec into
+// the engine's configuration and back, and lets no secret's value out.
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/kamald/kamald/state"
+)
+
+// DefaultSocket is where an engine listens unless told otherwise.
+const DefaultSocket = "/var/run/docker.sock"
+
+// Options says where the engine is. The zero value is the usual socket.
+type Options struct {
+	// Host names the host in errors.
+	Host string
+	// Socket is the engine's unix socket on its host; "" is DefaultSocket.
+	Socket string
+	// Session runs a command on the host, its stdin and stdout as a connection. It is used for `docker system dial-stdio`
+	// where the dial says state.ErrDenied (forwarding of sockets is forbidden). nil: there is no such way.
+	Session func(ctx context.Context, argv []string) (net.Conn, error)
+}
+
+// Engine is the container engine of one host. It is safe for concurrent use. Its methods are those that reconcile.Engine
+// describes.
+type Engine struct {
+	client *client.Client
+	dialer *dialer
+	host   string
+
+	negotiate  sync.Mutex
+	negotiated bool
+}
+
+// New makes an engine on a dial function, which is called with "unix" and the socket's path; the connections' deadlines are
+// not used, a call whose context ends closes its connection. No call is made yet.
+func New(dial func(ctx context.Context, network, address string) (net.Conn, error), o Options) *Engine {
+	if o.Socket == "" {
+		o.Socket = DefaultSocket
+	}
+	d := newDialer(dial, o)
+	transport := &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) },
+		DisableCompression:  true,
+		MaxIdleConns:        maxIdle,
+		MaxIdleConnsPerHost: maxIdle,
+		IdleConnTimeout:     5 * time.Minute,
+	}
+	c, err := client.New(
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		// The order matters: a host sets a dialer of its own, which is replaced.
+		client.WithHost("unix://"+o.Socket),
+		client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) }),
+		client.WithUserAgent("kamald"),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("docker: a client with fixed settings can always be made: %v", err))
+	}
+	return &Engine{client: c, dialer: d, host: o.Host}
+}
+
+// maxIdle is how many HTTP connections are kept: one for the list, and some for inspects side by side.
+const maxIdle = 8
+
+// LocalSocket is the socket of this machine's engine: DOCKER_HOST when it is set, which must be a unix:// one.
+func LocalSocket() (string, error) {
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		return DefaultSocket, nil
+	}
+	socket, ok := strings.CutPrefix(host, "unix://")
+	if !ok || socket == "" {
+		return "", fmt.Errorf("DOCKER_HOST is %q: host `local` needs a unix:// one; name a remote engine's server as a host of its own", host)
+	}
+	return socket, nil
+}
+
+// DialLocal opens a socket of this machine, for New.
+func DialLocal(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+// Close ends the connections that are kept for further calls. Calls that are under way go on.
+func (e *Engine) Close() error { return e.client.Close() }
+
+// Info says what engine it is.
+func (e *Engine) Info(ctx context.Context) (state.Engine, error) {
+	result, err := e.client.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return state.Engine{}, e.failure(err, "engine info")
+	}
+	info := result.Info
+	clock, err := time.Parse(time.RFC3339Nano, info.SystemTime)
+	if err != nil {
+		return state.Engine{}, fmt.Errorf("%sengine info: its clock says %q: %w", e.prefix(), info.SystemTime, err)
+	}
+	return state.Engine{
+		Version: info.ServerVersion,
+		API:     e.client.ClientVersion(),
+		OS:      info.OSType,
+		Arch:    goArch(info.Architecture),
+		Root:    info.DockerRootDir,
+		Clock:   clock,
+	}, nil
+}
+
+// goArch turns the kernel's name of an architecture into Go's.
+func goArch(machine string) string {
+	switch machine {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	case "armv7l", "armv6l":
+		return "arm"
+	case "i386", "i686":
+		return "386"
+	}
+	return machine
+}

@@ -1,0 +1,86 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/kamald/kamald/state"
+)
+
+// Networks lists the networks of the host.
+func (e *Engine) Networks(ctx context.Context) ([]state.Network, error) {
+	r, err := e.client.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		return nil, e.failure(err, "list networks")
+	}
+	var all []state.Network
+	for _, item := range r.Items {
+		all = append(all, state.Network{ID: item.ID, Name: item.Name})
+	}
+	return all, nil
+}
+
+// uniqueNames is the API version from which engines refuse a second network of the same name; before it, they make one.
+const uniqueNames = "1.44"
+
+// CreateNetwork makes a bridge network; one that is there is left as it is.
+func (e *Engine) CreateNetwork(ctx context.Context, name string) error {
+	api, err := e.api(ctx)
+	if err != nil {
+		return e.failure(err, "create network %s", name)
+	}
+	if older(api, uniqueNames) {
+		same, err := e.networksNamed(ctx, name)
+		if err != nil || len(same) > 0 {
+			return e.failure(err, "create network %s", name)
+		}
+	}
+	created, err := e.client.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: network.NetworkBridge})
+	if errdefs.IsConflict(err) {
+		return nil
+	}
+	if err == nil && older(api, uniqueNames) {
+		err = e.yield(ctx, name, created.ID)
+	}
+	return e.failure(err, "create network %s", name)
+}
+
+// ConnectNetwork attaches a container to a network; one that is attached is left as it is.
+func (e *Engine) ConnectNetwork(ctx context.Context, name, container string, aliases []string) error {
+	_, err := e.client.NetworkConnect(ctx, name, client.NetworkConnectOptions{
+		Container:      container,
+		EndpointConfig: &network.EndpointSettings{Aliases: aliases},
+	})
+	if err != nil && strings.Contains(err.Error(), "already exists in network") {
+		return nil
+	}
+	return e.failure(err, "connect container %s to network %s", container, name)
+}
+
+// yield takes back a network that was made at the same time as another of its name: the older one stays, and of two of an age
+// the one whose ID sorts first, so that everybody who made one decides the same.
+func (e *Engine) yield(ctx context.Context, name, own string) error {
+	same, err := e.networksNamed(ctx, name)
+	if err != nil || len(same) < 2 {
+		return err
+	}
+	first := slices.MinFunc(same, func(a, b network.Summary) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	if first.ID == own {
+		return nil
+	}
+	_, err = e.client.NetworkRemove(ctx, own, client.NetworkRemoveOptions{})
+	return err
+}
+
+func (e *Engine) networksNamed(ctx context.Context, name string) ([]network.Summary, error) {
+	r, err := e.client.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
+	return slices.DeleteFunc(r.Items, func(n network.Summary) bool { return n.Name != name }), err
+}

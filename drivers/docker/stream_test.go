@@ -1,0 +1,182 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+func TestExecGivesTheCodeAndBothStreamsApart(t *testing.T) {
+	e, ctx := realEngine(t), t.Context()
+	withImage(t, e)
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage}, nil)
+	if err := e.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.Exec(ctx, id, []string{"/app", "speak"})
+	if err != nil || got != (state.ExecResult{Code: 7, Stdout: "out", Stderr: "err"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	got, err = e.Exec(ctx, id, []string{"/app", "long"})
+	if err != nil || len(got.Stdout) != execLimit || got.Code != 0 {
+		t.Errorf("of 3 MiB came %d bytes, code %d, %v", len(got.Stdout), got.Code, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	given := errors.New("given up")
+	time.AfterFunc(50*time.Millisecond, func() { cancel(given) })
+	if _, err = e.Exec(ctx, id, []string{"/app", "wait"}); err == nil {
+		t.Error("a command that never ends was waited for after its context had ended")
+	}
+}
+
+func TestLogsAreTheLastLinesOfBothStreams(t *testing.T) {
+	e, ctx := realEngine(t), t.Context()
+	withImage(t, e)
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage, Cmd: []string{"/app", "lines", "50"}}, nil)
+	if err := e.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, e, id)
+	got, err := e.Logs(ctx, id, 3)
+	if err != nil || len(got) != 3 || !slices.Contains(got, "complaint") || !slices.Contains(got, "line 49") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestAContainerThatFailsSaysItsExitCode(t *testing.T) {
+	e, ctx := realEngine(t), t.Context()
+	withImage(t, e)
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage, Cmd: []string{"/app", "exit", "3"}}, nil)
+	if err := e.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, e, id); got.ExitCode != 3 || got.Finished.IsZero() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// ended asks until the container has ended.
+func ended(t *testing.T, e *Engine, id string) state.Container {
+	t.Helper()
+	for {
+		got, err := e.Inspect(t.Context(), id, state.View{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status == state.StatusExited {
+			return got
+		}
+	}
+}
+
+func TestAFileIsReadOutOfAContainerThatDoesNotRun(t *testing.T) {
+	e := realEngine(t)
+	withImage(t, e)
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage}, nil)
+	got, err := e.ReadFile(t.Context(), id, "/etc/greeting")
+	if err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got, err := e.ReadFile(t.Context(), id, "/app"); err != nil || len(got) < 1<<20 {
+		t.Errorf("of the program came %d bytes, %v", len(got), err)
+	}
+}
+
+func TestAnImageIsInspectedTaggedListedSavedAndRemoved(t *testing.T) {
+	e, ctx := realEngine(t), t.Context()
+	withImage(t, e)
+	m, err := e.Image(ctx, testImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(m.ID, "sha256:") || m.Env["IMAGE_OWN"] != "from the image" || m.StopSignal != testSignal || m.Healthcheck ||
+		!slices.Equal(m.Cmd, []string{"/app", "wait"}) || !slices.Equal(m.Ports, []int{8080}) || !m.Inspected || m.Labels["maker"] == "" {
+		t.Errorf("inspected: %+v", m)
+	}
+	second := "kamald-test/app:" + uniqueName()
+	if err := e.Tag(ctx, m.ID, second); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.RemoveImage(context.Background(), second) })
+	listed, err := e.Images(ctx, "kamald-test/app")
+	if err != nil || len(listed) != 1 || listed[0].ID != m.ID || !slices.Contains(listed[0].Tags, second) || !slices.Contains(listed[0].Tags, testImage) {
+		t.Errorf("listed: %+v, %v", listed, err)
+	}
+	archive, err := e.Save(ctx, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := 0
+	for r := tar.NewReader(archive); ; names++ {
+		if _, err := r.Next(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("the saved archive: %v", err)
+			}
+			break
+		}
+	}
+	if err := archive.Close(); err != nil || names == 0 {
+		t.Errorf("the saved archive has %d files, %v", names, err)
+	}
+	if err := errors.Join(e.RemoveImage(ctx, second), e.RemoveImage(ctx, second)); err != nil {
+		t.Error(err)
+	}
+	if again, err := e.Image(ctx, testImage); err != nil || slices.Contains(again.Tags, second) {
+		t.Errorf("after taking one tag away: %+v, %v", again, err)
+	}
+}
+
+func TestAnErrorInAProgressStreamIsFound(t *testing.T) {
+	e := realEngine(t)
+	err := e.Load(t.Context(), bytes.NewReader([]byte("no archive at all")))
+	if err == nil {
+		t.Error("what is no archive was loaded")
+	}
+	err = progress(strings.NewReader(`{"status":"Pulling"}{"errorDetail":{"message":"unauthorized: authentication required"},"error":"x"}`))
+	if !errors.Is(e.failure(err, "pull"), state.ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestARegistryThatIsNotThereIsAnErrorOfThePull(t *testing.T) {
+	e := realEngine(t)
+	secret := release.NewSecret("canary-5a5a")
+	auth := release.Auth{Server: "127.0.0.1:1", Username: "deploy", Password: secret}
+	_, resolve := e.ResolveDigest(t.Context(), "127.0.0.1:1/kamald-test/none:v1", auth)
+	pull := e.Pull(t.Context(), "127.0.0.1:1/kamald-test/none:v1", auth)
+	for _, err := range []error{resolve, pull} {
+		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1/kamald-test/none:v1") || strings.Contains(err.Error(), secret.Reveal()) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestACallEndsWithItsContextOnAConnectionThatNeverAnswers(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	e := New(func(context.Context, string, string) (net.Conn, error) { return noDeadlines{here}, nil }, Options{Host: "web-1"})
+	go io.Copy(io.Discard, there)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := e.Containers(ctx, state.Filter{})
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, state.ErrUnreachable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// noDeadlines is a connection as SSH channels are.
+type noDeadlines struct{ net.Conn }
+
+func (noDeadlines) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
+func (noDeadlines) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
+func (noDeadlines) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }

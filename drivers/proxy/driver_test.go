@@ -1,0 +1,195 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/drivers/proxy"
+	"github.com/kamald/kamald/state"
+)
+
+// recorder is an engine that answers with what it was given and keeps what it was asked.
+type recorder struct {
+	result state.ExecResult
+	err    error
+	files  []string // what each read gives; the last one from then on
+	logs   []string
+	argv   [][]string
+	left   time.Duration // of the exec's deadline
+	reads  int
+}
+
+func (r *recorder) Exec(ctx context.Context, _ string, argv []string) (state.ExecResult, error) {
+	r.argv = append(r.argv, argv)
+	if deadline, ok := ctx.Deadline(); ok {
+		r.left = time.Until(deadline)
+	}
+	return r.result, r.err
+}
+
+func (r *recorder) ReadFile(context.Context, string, string) ([]byte, error) {
+	i := min(r.reads, len(r.files)-1)
+	r.reads++
+	if i < 0 {
+		return nil, &fs.PathError{Op: "read", Path: "state", Err: fs.ErrNotExist}
+	}
+	return []byte(r.files[i]), nil
+}
+
+func (r *recorder) Logs(context.Context, string, int) ([]string, error) { return r.logs, nil }
+
+func plain() state.RouteOptions {
+	return state.RouteOptions{
+		PathPrefixes: []string{"/"}, StripPathPrefix: true, TLSRedirect: true, ForwardHeaders: true, ResponseTimeout: 30 * time.Second,
+		HealthPath: "/up", HealthInterval: time.Second, HealthTimeout: 5 * time.Second, BufferMemory: 1 << 20,
+	}
+}
+
+func TestTheStateOfKamalProxyIsReadIntoRoutesSortedByName(t *testing.T) {
+	data, err := os.ReadFile("testdata/kamal-proxy-v0.9.2.state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := proxy.New(&recorder{files: []string{string(data)}}).Routes(t.Context(), "kamal-proxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web, web2 := plain(), plain()
+	web.StripPathPrefix, web.TLSRedirect = false, false
+	web2.Hosts, web2.PathPrefixes = []string{"a.example.com", "b.example.com"}, []string{"/x", "/y"}
+	web2.BufferRequests, web2.MaxRequestBody, web2.LogRequestHeaders = true, 77, []string{"X-A"}
+	want := []state.Route{
+		{Name: "app-web", Targets: []string{"4f2a90c1d3e5:3000"}, Options: web, Paused: true},
+		{Name: "app-web2", Targets: []string{"0b1c2d3e4f50:3000"}, Options: web2, Stopped: true},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestTheOlderStateWithOneTargetIsRead(t *testing.T) {
+	routes, err := proxy.ParseState([]byte(`[{"name":"a","active_target":"4f2a90c1d3e5:80","options":{},"target_options":{}}]`))
+	if err != nil || len(routes) != 1 || routes[0].TargetID() != "4f2a90c1d3e5" {
+		t.Fatalf("%+v, %v", routes, err)
+	}
+}
+
+func TestNoStateFileIsNoRoutes(t *testing.T) {
+	routes, err := proxy.New(&recorder{}).Routes(t.Context(), "kamal-proxy")
+	if err != nil || len(routes) != 0 {
+		t.Fatalf("%v, %v", routes, err)
+	}
+}
+
+func TestATornStateFileIsReadOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{files: []string{`[{"name":"a"`, `[{"name":"a"}]`}}
+		routes, err := proxy.New(r).Routes(t.Context(), "kamal-proxy")
+		if err != nil || len(routes) != 1 || r.reads != 2 {
+			t.Fatalf("%v, %v after %d reads", routes, err, r.reads)
+		}
+		r = &recorder{files: []string{""}}
+		_, err = proxy.New(r).Routes(t.Context(), "kamal-proxy")
+		if err == nil || !strings.Contains(err.Error(), "kamal-proxy.state") || r.reads != 2 {
+			t.Fatalf("%v after %d reads", err, r.reads)
+		}
+	})
+}
+
+func TestDeployWritesEveryOptionOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		o := plain()
+		o.Hosts, o.PathPrefixes = []string{"a.example.com", "b.example.com"}, []string{"/x,y"}
+		o.TLS, o.CertificatePath, o.PrivateKeyPath, o.TLSRedirect, o.ForwardHeaders = true, "/c.pem", "/k.pem", false, false
+		o.HealthInterval = 200 * time.Millisecond
+		o.LogRequestHeaders, o.LogResponseHeaders, o.ErrorPagePath = []string{"X-A"}, []string{"X-B"}, "/pages"
+		route := state.Route{Name: "shop-web", Targets: []string{"4f2a90c1d3e5:3000"}, Options: o}
+		if err := proxy.New(r).Deploy(t.Context(), "kamal-proxy", route, 30*time.Second, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"kamal-proxy", "deploy", "shop-web", "--target=4f2a90c1d3e5:3000", "--host=a.example.com", "--host=b.example.com",
+			`--path-prefix="/x,y"`, "--strip-path-prefix=true", "--tls=true", "--tls-certificate-path=/c.pem",
+			"--tls-private-key-path=/k.pem", "--tls-redirect=false", "--deploy-timeout=30s", "--drain-timeout=1m0s",
+			"--target-timeout=30s", "--health-check-path=/up", "--health-check-port=0", "--health-check-host=",
+			"--health-check-interval=200ms", "--health-check-timeout=5s", "--forward-headers=false", "--buffer-requests=false",
+			"--buffer-responses=false", "--buffer-memory=1048576", "--max-request-body=0", "--max-response-body=0",
+			"--log-request-header=X-A", "--log-response-header=X-B", "--error-pages=/pages",
+		}
+		if len(r.argv) != 1 || !slices.Equal(r.argv[0], want) {
+			t.Fatalf("got  %q\nwant %q", r.argv, want)
+		}
+		if r.left != 100*time.Second {
+			t.Fatalf("the deadline is %s, want deploy + drain + 10s", r.left)
+		}
+	})
+}
+
+func TestAFailedDeployGivesTheProxysMessageAndTheReasonFromItsLog(t *testing.T) {
+	r := &recorder{
+		result: state.ExecResult{Code: 1, Stderr: "Error: target failed to become healthy within configured timeout (3s)\n"},
+		logs: []string{
+			`{"level":"INFO","msg":"Healthcheck failed","url":"http://4f2a90c1d3e5:3000/up","error":"status 500"}`,
+			`{"level":"INFO","msg":"Healthcheck failed","url":"http://ffffffffffff:3000/up","error":"of another"}`,
+		},
+	}
+	err := proxy.New(r).Deploy(t.Context(), "p", state.Route{Name: "w", Targets: []string{"4f2a90c1d3e5:3000"}, Options: plain()}, 3*time.Second, 0)
+	want := "proxy p did not take route w to 4f2a90c1d3e5:3000: target failed to become healthy within configured timeout (3s) (status 500)"
+	if err == nil || err.Error() != want {
+		t.Fatalf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestALostConnectionKeepsItsKind(t *testing.T) {
+	r := &recorder{err: fmt.Errorf("exec: %w", state.ErrUnreachable)}
+	d := proxy.New(r)
+	err := d.Deploy(t.Context(), "p", state.Route{Name: "w", Targets: []string{"a:1"}, Options: plain()}, time.Second, 0)
+	if !errors.Is(err, state.ErrUnreachable) {
+		t.Fatal(err)
+	}
+	if err := d.Remove(t.Context(), "p", "w"); !errors.Is(err, state.ErrUnreachable) {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatWouldHurtTheProxyIsNotSent(t *testing.T) {
+	good := state.Route{Name: "w", Targets: []string{"a:1"}, Options: plain()}
+	for name, change := range map[string]func(*state.Route){
+		"no target":             func(r *state.Route) { r.Targets = nil },
+		"no interval":           func(r *state.Route) { r.Options.HealthInterval = 0 },
+		"no health timeout":     func(r *state.Route) { r.Options.HealthTimeout = 0 },
+		"a name that is a flag": func(r *state.Route) { r.Name = "--force" },
+		"no name":               func(r *state.Route) { r.Name = "" },
+	} {
+		r, route := &recorder{}, good
+		change(&route)
+		if err := proxy.New(r).Deploy(t.Context(), "p", route, time.Second, 0); err == nil || len(r.argv) != 0 {
+			t.Errorf("%s: %v, sent %q", name, err, r.argv)
+		}
+	}
+}
+
+func TestRemovingWhatIsNotThereIsNoError(t *testing.T) {
+	r := &recorder{result: state.ExecResult{Code: 1, Stderr: "Error: service not found\n"}}
+	if err := proxy.New(r).Remove(t.Context(), "p", "w"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"kamal-proxy", "remove", "w"}; !slices.Equal(r.argv[0], want) {
+		t.Fatalf("got %q", r.argv[0])
+	}
+	r.result.Stderr = "Error: dial unix /tmp/kamal-proxy.sock: connect: no such file or directory\n"
+	err := proxy.New(r).Remove(t.Context(), "p", "w")
+	if err == nil || !strings.Contains(err.Error(), "no such file") || strings.Contains(err.Error(), "Error:") {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,178 @@
+package secrets
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestValuesAreReadAsDotenvHasThem(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"plain", "K=value", "value"},
+		{"empty", "K=", ""},
+		{"export", "export K=value", "value"},
+		{"spaces around", "  K = two words  \n", "two words"},
+		{"windows", "\ufeffK=value\r\n", "value"},
+		{"trailing comment", "K=value # not it", "value"},
+		{"only a comment", "K= # not it", ""},
+		{"hash within", "K=a#b", "a#b"},
+		{"single quotes are literal", `K='$HOME \n "x"' # c`, `$HOME \n "x"`},
+		{"double quotes escape", `K="a\nb\t\"\\\$ \q"`, "a\nb\t\"\\$ \\q"},
+		{"multi-line", "K=\"one\ntwo\" # c\nL=x", "one\ntwo"},
+		{"multi-line single", "K='one\ntwo'", "one\ntwo"},
+		{"variable", "K=a${ENV}b$ENV/c", "afrom envb" + "from env/c"},
+		{"variable in double quotes", `K="$ENV"`, "from env"},
+		{"escaped dollar", `K=\$ENV`, "$ENV"},
+		{"a dollar alone", "K=a$ $1", "a$ $1"},
+		{"file beats environment", "ENV=from file\nK=$ENV", "from file"},
+		{"itself is the environment's", "ENV=$ENV!\nK=$ENV", "from env!"},
+		{"command", "K=$(echo 'a) b'; echo \"(c\")", "a) b\n(c"},
+		{"command in quotes", `K="<$(printf x)>"`, "<x>"},
+		{"command sees the files' values", `ABOVE='a  b'` + "\n" + `K=$(printf %s "$ABOVE")`, "a  b"},
+		{"command runs beside the file", "K=$(cat beside)", "content"},
+		{"last one wins", "K=one\nK=two", "two"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := load(t, c.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, ok, err := d.Secret("K")
+			if err != nil || !ok || got.Reveal() != c.want {
+				t.Fatalf("got %q, %v, %v, want %q", got.Reveal(), ok, err, c.want)
+			}
+		})
+	}
+}
+
+func TestLaterFilesWinAndMissingOnesAreSkipped(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "common", "A=common\nB=common")
+	write(t, dir, "staging", "B=staging of $A")
+	d, err := Load(dir, []string{"common", "staging", "absent", "secrets."}, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"A": "common", "B": "staging of common"} {
+		if got, ok, err := d.Secret(name); !ok || err != nil || got.Reveal() != want {
+			t.Errorf("%s: %q, %v, %v", name, got.Reveal(), ok, err)
+		}
+	}
+	if _, ok, err := d.Secret("C"); ok || err != nil {
+		t.Errorf("an unknown name: %v, %v", ok, err)
+	}
+	if got := fmt.Sprint(d.Sources()); got != "[common staging absent (not there)]" {
+		t.Errorf("sources: %s", got)
+	}
+}
+
+func TestAReferenceToWhatIsNotSetIsNoSecretAndIsNamed(t *testing.T) {
+	d, err := load(t, "A=1\nK=x$NOWHERE\nL=$K")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"K", "L"} {
+		if _, ok, err := d.Secret(name); ok || err != nil {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+	if got := strings.Join(d.Sources(), "|"); !strings.Contains(got, "secrets:2: K refers to $NOWHERE, which is not set") {
+		t.Errorf("sources: %s", got)
+	}
+}
+
+func TestCommandsRunOnceAndOnlyWhenASecretIsAskedFor(t *testing.T) {
+	d, err := load(t, "K=$(echo run >> ran; echo x)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := filepath.Join(d.dir, "ran")
+	if _, err := os.Stat(ran); err == nil {
+		t.Fatal("the command ran before a secret was asked for")
+	}
+	for range 3 {
+		_, _, _ = d.Secret("K")
+	}
+	if data, _ := os.ReadFile(ran); string(data) != "run\n" {
+		t.Fatalf("the command ran like this: %q", data)
+	}
+}
+
+func TestAFailedCommandIsNamedWithItsComplaintAndWithoutItsOutput(t *testing.T) {
+	d, err := load(t, "# one\nBAD=$(echo canary; echo no such vault >&2; exit 3)\nUSES=$BAD\nGOOD=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"BAD", "USES"} {
+		_, ok, err := d.Secret(name)
+		if ok || err == nil || strings.Contains(err.Error(), "canary") {
+			t.Fatalf("%s: %v, %v", name, ok, err)
+		}
+		for _, part := range []string{"secrets:2", "BAD", "exit status 3", "no such vault"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: the error lacks %q: %v", name, part, err)
+			}
+		}
+	}
+	if _, ok, err := d.Secret("GOOD"); !ok || err != nil {
+		t.Fatalf("another secret fell with it: %v", err)
+	}
+}
+
+func TestAllErrorsOfAFileNameTheirLineAndNoValue(t *testing.T) {
+	_, err := load(t, "A=1\ncanary\nB=\"x\" canary\nC=${canary:-x}\nD=$(canary")
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"secrets:2: ", "secrets:3: B: ", "secrets:4: C: ", "secrets:5: D: "} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error lacks %q: %v", part, err)
+		}
+	}
+}
+
+func TestASecretIsNotPrinted(t *testing.T) {
+	d, err := load(t, "K=canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _, _ := d.Secret("K")
+	if got := fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret); strings.Contains(got, "canary") {
+		t.Fatal(got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"K=v", "export K='a\nb' # c", `K="a\"$X${Y}$(z)"`, "K=$(", "K=${", "\\", "K=\"\\"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		_, _ = parse("f", text)
+		if strings.Contains(text, "'") {
+			return
+		}
+		entries, err := parse("f", "K='"+text+"'\nL=x")
+		if err != nil || len(entries) != 2 || entries[0].parts[0].text != text || entries[1].line != 2+strings.Count(text, "\n") {
+			t.Fatalf("a single-quoted value did not come back: %+v, %v", entries, err)
+		}
+	})
+}
+
+func load(t *testing.T, text string) (*Dotenv, error) {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "secrets", text)
+	write(t, dir, "beside", "content\n")
+	return Load(dir, []string{"secrets"}, func(name string) (string, bool) { return "from env", name == "ENV" })
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func none(string) (string, bool) { return "", false }

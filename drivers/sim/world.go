@@ -1,0 +1,124 @@
+// Package sim is a world of servers in memory, behind the same seam as the real ones: engines, files, probes and proxies.
+// Time passes by the time package only, so that testing/synctest makes it virtual; there one seed is one run.
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// World is servers, a registry, and the record of what was done to them. All methods are safe for concurrent use.
+type World struct {
+	seed    uint64
+	latency time.Duration
+
+	mu       sync.Mutex
+	hosts    map[string]*host
+	registry map[string]string // reference → image ID
+	images   map[string]Image  // every image there is, by ID
+	username string
+	password string
+
+	before  []func(Call) error
+	after   []func(Call) error
+	calls   int
+	asked   map[string]int // how often each host, method and argument was called
+	history []Call
+	killed  bool
+}
+
+// Option changes a world when it is made.
+type Option func(*World)
+
+// WithLatency is how long each call takes at least; up to as much again comes on top, from the seed. The default is 1 ms.
+func WithLatency(d time.Duration) Option { return func(w *World) { w.latency = d } }
+
+// WithCredentials makes the registry ask who comes.
+func WithCredentials(username, password string) Option {
+	return func(w *World) { w.username, w.password = username, password }
+}
+
+// New makes a world with no hosts and an empty registry. The same seed, the same calls and virtual time give the same run.
+func New(seed uint64, options ...Option) *World {
+	w := &World{
+		seed: seed, latency: time.Millisecond,
+		hosts: map[string]*host{}, registry: map[string]string{}, images: map[string]Image{}, asked: map[string]int{},
+	}
+	for _, option := range options {
+		option(w)
+	}
+	return w
+}
+
+// AddHost adds an empty server that is reached under a name (a release's address or host name).
+func (w *World) AddHost(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[name] = &host{
+		name: name, home: "/root", free: 20 << 30,
+		containers: map[string]*container{}, images: map[string]*stored{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
+		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
+		routes: map[string]state.Route{}, next: map[string]int{},
+	}
+}
+
+// Hosts lists the servers' names, sorted.
+func (w *World) Hosts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	names := make([]string, 0, len(w.hosts))
+	for name := range w.hosts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// host is one server. Everything in it is guarded by the world's mu.
+type host struct {
+	name string
+	home string
+	free int64
+	skew time.Duration // of its clock
+
+	cut       bool      // no connection
+	downUntil time.Time // the engine restarts
+	lives     int       // connections made before a cut are dead: they bear an older number
+
+	containers map[string]*container // by ID
+	images     map[string]*stored    // by ID
+	networks   map[string]string     // name → ID
+	files      map[string]*node      // by absolute path
+	routes     map[string]state.Route
+	next       map[string]int // counters for IDs and addresses
+}
+
+func (h *host) clock() time.Time { return time.Now().Add(h.skew).UTC() }
+
+// count gives 1, 2, 3 … for each word.
+func (h *host) count(word string) int {
+	h.next[word]++
+	return h.next[word]
+}
+
+// id is 64 hex digits that the seed and the words decide.
+func (w *World) id(words ...any) string {
+	sum := sha256.Sum256(fmt.Append(binary.BigEndian.AppendUint64(nil, w.seed), words...))
+	return hex.EncodeToString(sum[:])
+}
+
+// host finds a server; it panics over one that no AddHost has made, which is a mistake of the test.
+func (w *World) host(name string) *host {
+	h, ok := w.hosts[name]
+	if !ok {
+		panic("sim: there is no host " + name)
+	}
+	return h
+}

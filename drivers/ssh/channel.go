@@ -1,0 +1,207 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/kamald/kamald/state"
+)
+
+// DialUnix opens a unix socket of the host. sshd gives one answer for every refusal, so the cause is looked up: the error is
+// fs.ErrNotExist when the socket is not there, fs.ErrPermission when the user may not open it, and state.ErrDenied when sshd
+// forwards no sockets.
+func (c *Client) DialUnix(ctx context.Context, path string) (net.Conn, error) {
+	c.count.unix.Add(1)
+	conn, err := c.wire.DialContext(ctx, "unix", path)
+	if err == nil {
+		return conn, nil
+	}
+	var refused *ssh.OpenChannelError
+	if !errors.As(err, &refused) {
+		return nil, c.broken(fmt.Errorf("opening %s: %w", path, err))
+	}
+	return nil, c.explain(ctx, path, refused)
+}
+
+// DialTCP opens a TCP connection from the host. The error is state.ErrDenied when sshd forbids it.
+func (c *Client) DialTCP(ctx context.Context, address string) (net.Conn, error) {
+	c.count.tcp.Add(1)
+	conn, err := c.wire.DialContext(ctx, "tcp", address)
+	if err == nil {
+		return conn, nil
+	}
+	var refused *ssh.OpenChannelError
+	switch {
+	case !errors.As(err, &refused):
+		return nil, c.broken(fmt.Errorf("connecting to %s: %w", address, err))
+	case refused.Reason == ssh.Prohibited:
+		return nil, fmt.Errorf("%s: sshd forbids TCP forwarding to %s (AllowTcpForwarding, DisableForwarding, or the key's restrict, no-port-forwarding or permitopen): %w: %w", c.name, address, state.ErrDenied, err)
+	}
+	return nil, err
+}
+
+// Dial opens what network says: "unix" or "tcp". It has the form that HTTP clients want.
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if network == "unix" {
+		return c.DialUnix(ctx, address)
+	}
+	return c.DialTCP(ctx, address)
+}
+
+// Session runs a command; its stdin and stdout are the connection. Each word of argv reaches the command as it is. A session
+// counts against sshd's MaxSessions (10 on a connection by default).
+func (c *Client) Session(ctx context.Context, argv []string) (net.Conn, error) {
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		quoted, err := syntax.Quote(word, syntax.LangPOSIX)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q cannot be an argument: %w", c.name, word, err)
+		}
+		words[i] = quoted
+	}
+	return inBackground(ctx, func() (net.Conn, error) {
+		c.count.sessions.Add(1)
+		session, err := c.wire.NewSession()
+		if err != nil {
+			return nil, c.broken(fmt.Errorf("opening a session for %s: %w", argv[0], err))
+		}
+		conn := &sessionConn{session: session, name: argv[0]}
+		if conn.in, err = session.StdinPipe(); err == nil {
+			conn.out, err = session.StdoutPipe()
+		}
+		session.Stderr = &conn.stderr
+		if err == nil {
+			err = session.Start(strings.Join(words, " "))
+		}
+		if err != nil {
+			session.Close()
+			return nil, c.broken(fmt.Errorf("running %s: %w", argv[0], err))
+		}
+		return conn, nil
+	}, func(conn net.Conn) { conn.Close() })
+}
+
+// SFTP gives the connection's one SFTP client, opened at first need.
+func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
+	return inBackground(ctx, func() (*sftp.Client, error) {
+		c.files.Lock()
+		defer c.files.Unlock()
+		if c.files.client != nil {
+			return c.files.client, nil
+		}
+		c.count.sftp.Add(1)
+		client, err := sftp.NewClient(c.wire.Client)
+		if err != nil {
+			return nil, c.broken(fmt.Errorf("opening SFTP (sshd needs `Subsystem sftp`): %w", err))
+		}
+		c.files.client = client
+		go func() { // a server that ended alone is opened again at next need
+			_ = client.Wait()
+			c.files.Lock()
+			defer c.files.Unlock()
+			if c.files.client == client {
+				c.files.client = nil
+			}
+		}()
+		return client, nil
+	}, func(*sftp.Client) {}) // what comes late is kept for the next call
+}
+
+// inBackground gives up waiting when ctx ends; what comes later goes to late.
+func inBackground[T any](ctx context.Context, open func() (T, error), late func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	results := make(chan result, 1)
+	go func() {
+		value, err := open()
+		results <- result{value, err}
+	}()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-results; r.err == nil {
+				late(r.value)
+			}
+		}()
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// explain finds out why a socket could not be opened, without running a command where SFTP can tell.
+func (c *Client) explain(ctx context.Context, path string, refused error) error {
+	files, err := c.SFTP(ctx)
+	if err == nil {
+		info, err := files.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%s: there is no socket %s: the engine is not installed, not running, or listens elsewhere: %w", c.name, path, fs.ErrNotExist)
+		case errors.Is(err, fs.ErrPermission):
+			return fmt.Errorf("%s: user %s may not look at %s: %w", c.name, c.wire.User(), path, fs.ErrPermission)
+		case err == nil && info.Mode().Type() != fs.ModeSocket:
+			return fmt.Errorf("%s: %s is no socket: %w", c.name, path, fs.ErrInvalid)
+		case err == nil && !c.mayOpen(ctx, info):
+			return fmt.Errorf("%s: user %s may not open %s: add it to the socket's group (usermod -aG docker %s): %w", c.name, c.wire.User(), path, c.wire.User(), fs.ErrPermission)
+		}
+	}
+	return fmt.Errorf("%s: sshd forwards no unix sockets (AllowStreamLocalForwarding, AllowTcpForwarding, DisableForwarding, or the key's restrict or no-port-forwarding): %w: %w", c.name, state.ErrDenied, refused)
+}
+
+// mayOpen compares the socket's mode with the user's ids; when they cannot be read it assumes the best.
+func (c *Client) mayOpen(ctx context.Context, info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*sftp.FileStat)
+	if !ok {
+		return true
+	}
+	ids := func(flag string) []string {
+		conn, err := c.Session(ctx, []string{"id", flag})
+		if err != nil {
+			return nil
+		}
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
+		text, _ := io.ReadAll(io.LimitReader(conn, 4096))
+		return strings.Fields(string(text))
+	}
+	user, groups := ids("-u"), ids("-G")
+	if len(user) != 1 || len(groups) == 0 || user[0] == "0" {
+		return true
+	}
+	const read, write = 0o4, 0o2
+	bits := info.Mode().Perm()
+	if user[0] == fmt.Sprint(stat.UID) {
+		bits >>= 6
+	} else {
+		for _, group := range groups {
+			if group == fmt.Sprint(stat.GID) {
+				bits >>= 3
+				break
+			}
+		}
+	}
+	return bits&(read|write) == read|write
+}
+
+// broken adds why the connection ended, when it has.
+func (c *Client) broken(err error) error {
+	if failed := c.failed.Load(); failed != nil {
+		return fmt.Errorf("%w (%w)", failed, err)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	return c.lost(err)
+}

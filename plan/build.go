@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// New makes the plan that takes the observed world to the desired release.
+func New(in Input) Plan {
+	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}}
+	b.plan = Plan{
+		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
+		Items: []Item{}, Steps: []Step{},
+		Desired: release.Digest(in.Desired), Observed: map[string]string{},
+	}
+	b.look()
+	b.decide()
+	b.check()
+	b.assemble()
+	b.finish()
+	return b.plan
+}
+
+// builder holds what is gathered while a plan is made.
+type builder struct {
+	in    Input
+	app   state.App
+	plan  Plan
+	hosts map[string]state.Host // those that were observed
+	slots []slot                // in the order of roles, then hosts
+	prune []Step
+
+	steps    []Step
+	byHost   map[string][]string // prepare and switch steps a host has, by phase
+	versions map[string]bool
+}
+
+// look takes the observed hosts, and notes the others.
+func (b *builder) look() {
+	b.versions = map[string]bool{}
+	for _, on := range b.in.Desired.Hosts {
+		host, ok := b.in.Observed.Host(on.Name)
+		if !ok {
+			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
+		}
+		if host.Unreachable != "" {
+			b.plan.Unreachable = append(b.plan.Unreachable, Skipped{Host: on.Name, Reason: host.Unreachable})
+			continue
+		}
+		b.hosts[on.Name] = host
+		b.plan.Observed[on.Name] = Projection(host)
+	}
+}
+
+func (b *builder) decide() {
+	for _, role := range b.in.Desired.Roles {
+		for _, name := range role.Hosts {
+			host, ok := b.hosts[name]
+			if !ok {
+				continue
+			}
+			on, _ := b.in.Desired.Host(name)
+			b.slots = append(b.slots, decide(b.in, role, on, host))
+			if c, ok := currentOf(b.app, host, role.Name); ok {
+				b.versions[c.Version()] = true
+			}
+		}
+	}
+	b.plan.Before = strings.Join(sorted(b.versions), ", ")
+}
+
+// problem notes why the plan cannot be carried out.
+func (b *builder) problem(host, role, summary, next string) {
+	b.plan.Problems = append(b.plan.Problems, Problem{Host: host, Role: role, Summary: summary, Next: next})
+}
+
+// check finds what forbids carrying the plan out.
+func (b *builder) check() {
+	release := slices.ContainsFunc(b.slots, func(s slot) bool { return s.create })
+	if !b.in.Options.SkipUnreachable && !b.in.Desired.Rollout.SkipUnreachable && b.plan.kindOf(b.in, b.slots) != KindHeal && release {
+		for _, host := range b.plan.Unreachable {
+			b.problem(host.Host, "", "it cannot be reached: "+host.Reason,
+				"bring it back, or go on without it with --skip-unreachable: it converges with the next apply after it returns")
+		}
+	}
+	for _, s := range b.slots {
+		b.checkSlot(s)
+	}
+	if len(b.slots) > 0 && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, slot.boots) {
+		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
+			"bring a host of the primary role back")
+	}
+}
+
+func (b *builder) checkSlot(s slot) {
+	if s.create && b.in.Pin.Value() == "" {
+		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image %s is found neither on the hosts, nor at the registry, nor on this machine", s.spec.Image),
+			"build and push it, or give another version with --version")
+	}
+	for name, digest := range s.spec.Secrets {
+		_, atHand := b.in.Secrets[s.host.Name][s.role.Name][name]
+		if s.create && digest == "" && !atHand {
+			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("its secrets file lacks %s", name),
+				fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name))
+		}
+	}
+	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && image.Arch != s.host.Engine.Arch {
+		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image is for %s and the host is %s", image.Arch, s.host.Engine.Arch), "build it for the host's architecture too")
+	}
+	for _, c := range ofRole(b.app, s.host, s.role.Name) {
+		if c.RunDir != "" && s.host.RunDir != "" && c.RunDir != s.host.RunDir {
+			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("container %s was made with the run directory %s, and this SSH user's is %s: its lock and secrets would be others", c.Name, c.RunDir, s.host.RunDir),
+				"use the SSH user it was deployed with, or set run_directory to that absolute path")
+			return
+		}
+	}
+}
+
+// primaryServes tells whether a healthy container of the primary role already runs as wanted somewhere: then the barrier is
+// open.
+func (b *builder) primaryServes() bool {
+	return slices.ContainsFunc(b.slots, func(s slot) bool {
+		return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
+	})
+}
+
+// openers are the slots whose container may open the barrier.
+func (b *builder) openers() []slot {
+	var openers []slot
+	for _, s := range b.slots {
+		if s.role.Primary && s.boots() {
+			openers = append(openers, s)
+		}
+	}
+	return openers
+}
+
+// finish orders items and problems, so that equal inputs give equal bytes, and says what kind of plan it is.
+func (b *builder) finish() {
+	order := map[string]int{}
+	for i, h := range b.in.Desired.Hosts {
+		order[h.Name] = i
+	}
+	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6}
+	slices.SortStableFunc(b.plan.Items, func(x, y Item) int {
+		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(resources[x.Resource], resources[y.Resource]))
+	})
+	slices.SortStableFunc(b.plan.Problems, func(x, y Problem) int {
+		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(x.Summary, y.Summary))
+	})
+	b.plan.Problems = slices.Compact(b.plan.Problems)
+	b.plan.Steps = b.steps
+	if b.plan.Steps == nil {
+		b.plan.Steps = []Step{}
+	}
+	b.plan.Kind = KindNone
+	if len(b.steps) > 0 || len(b.plan.Problems) > 0 {
+		b.plan.Kind = b.plan.kindOf(b.in, b.slots)
+	}
+}
+
+// kindOf tells a release from a change of configuration and from healing.
+func (p Plan) kindOf(in Input, slots []slot) Kind {
+	changed := false
+	for _, s := range slots {
+		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
+	}
+	switch {
+	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed:
+		return KindHeal
+	case in.Held != nil && in.Held.Version == in.Desired.Version:
+		return KindConfig
+	case in.Held == nil && !changed && len(slots) > 0 && !slices.ContainsFunc(slots, func(s slot) bool { return s.create }):
+		return KindHeal
+	}
+	return KindRelease
+}
+
+func sorted(set map[string]bool) []string {
+	var list []string
+	for name := range set {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}

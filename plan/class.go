@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Class is what an observed container is to us. Every container on an observed host falls in exactly one.
+type Class string
+
+// The classes of containers.
+const (
+	Current    Class = "current"    // what its role serves with now
+	Candidate  Class = "candidate"  // of the desired version, not serving yet
+	Superseded Class = "superseded" // an older one that ended, kept for rollback
+	Draining   Class = "draining"   // an older one that still runs beside the current
+	Failed     Class = "failed"     // never served: created only, or ended beside a current one it is newer than
+	Orphaned   Class = "orphan"     // ours, and its role or host left the file
+	Foreign    Class = "foreign"    // another service's or destination's, or nobody's
+	Unknown    Class = "unknown"    // its host could not be observed
+)
+
+// Classify gives the class of a container on a host.
+func Classify(desired release.Release, host state.Host, c state.Container) Class {
+	app := desired.App()
+	switch {
+	case host.Unreachable != "":
+		return Unknown
+	case c.Service != app.Service || c.Destination != app.Destination || c.Role == "":
+		return Foreign
+	}
+	role, ok := desired.Role(c.Role)
+	if !ok || !slices.Contains(role.Hosts, host.Name) {
+		return Orphaned
+	}
+	current, found := currentOf(app, host, c.Role)
+	switch {
+	case found && current.ID == c.ID:
+		return Current
+	case c.Name == app.ContainerName(c.Role, desired.Version) && c.Running():
+		return Candidate
+	case c.Running() || c.Status == state.StatusRestarting:
+		return Draining
+	case c.Status == state.StatusCreated || found && c.Created.After(current.Created):
+		return Failed
+	}
+	return Superseded
+}
+
+// CurrentOf is the container that a role serves with on a host: the running one of the image tagged latest[-destination];
+// of several the one the proxy routes to, else the newest; with none of that image the newest running one.
+func CurrentOf(app state.App, host state.Host, role string) (state.Container, bool) {
+	return currentOf(app, host, role)
+}
+
+func currentOf(app state.App, host state.Host, role string) (state.Container, bool) {
+	route, _ := host.Proxy.Route(app.RouteName(role))
+	var best state.Container
+	var found bool
+	for _, c := range ofRole(app, host, role) {
+		if !c.Running() && c.Status != state.StatusRestarting {
+			continue
+		}
+		if !found || currency(host, route, c) > currency(host, route, best) {
+			best, found = c, true
+		}
+	}
+	return best, found
+}
+
+// currency ranks running containers of one role; ofRole gives the newest first, so that equals keep that order.
+func currency(host state.Host, route state.Route, c state.Container) int {
+	rank := 0
+	if host.Latest != "" && c.ImageID == host.Latest {
+		rank += 2
+	}
+	if route.TargetID() == c.ShortID() {
+		rank++
+	}
+	return rank
+}
+
+// ofApp gives the app's own containers on a host, newest first.
+func ofApp(app state.App, host state.Host) []state.Container {
+	var own []state.Container
+	for _, c := range host.Containers {
+		if c.Service == app.Service && c.Destination == app.Destination && c.Role != "" {
+			own = append(own, c)
+		}
+	}
+	slices.SortStableFunc(own, func(a, b state.Container) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return own
+}
+
+// ofRole gives the app's containers of one role on a host, newest first.
+func ofRole(app state.App, host state.Host, role string) []state.Container {
+	return slices.DeleteFunc(ofApp(app, host), func(c state.Container) bool { return c.Role != role })
+}

@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// defaultGrace is Docker's own, for orphans that say nothing of theirs.
+const defaultGrace = 10 * time.Second
+
+// orphans plans the end of what a role or a host that left the file has left behind.
+func (b *builder) orphans(after []string) {
+	for _, on := range b.in.Desired.Hosts {
+		host, ok := b.hosts[on.Name]
+		if !ok {
+			continue
+		}
+		for _, c := range ofApp(b.app, host) {
+			if Classify(b.in.Desired, host, c) == Orphaned {
+				b.orphan(host, c, after)
+			}
+		}
+		b.orphanRoutes(host, after)
+	}
+}
+
+func (b *builder) orphan(host state.Host, c state.Container, after []string) {
+	needs := slices.Clone(after)
+	at := host.Name + "/" + c.Role + "/" + c.ShortID()
+	route, routed := host.Proxy.Route(b.app.RouteName(c.Role))
+	if routed && route.TargetID() == c.ShortID() {
+		needs = []string{b.add(Step{ID: "unroute/" + at, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
+			Name: route.Name, OldRoute: &route, Reason: "the role left the file", Risk: Destructive})}
+	}
+	if c.Running() || c.Status == state.StatusRestarting {
+		needs = []string{b.add(Step{ID: "stop/" + at, Kind: StepStop, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
+			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: "the role left the file", Risk: Destructive})}
+	}
+	b.prune = append(b.prune, Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: c.Role, Needs: needs,
+		Container: c.ID, Name: c.Name, Reason: "the role left the file", Risk: Destructive})
+	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
+		Reason: "its role is not on this host any more", Risk: Destructive})
+}
+
+// orphanRoutes takes away routes of roles that are there and not proxied any more.
+func (b *builder) orphanRoutes(host state.Host, after []string) {
+	for _, s := range b.slotsOn(host.Name) {
+		route, there := host.Proxy.Route(b.app.RouteName(s.role.Name))
+		if s.role.Proxy != nil || !there {
+			continue
+		}
+		b.add(Step{ID: "unroute/" + host.Name + "/" + s.role.Name, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: s.role.Name, Needs: after,
+			Name: route.Name, OldRoute: &route, Reason: "the role is not proxied any more", Risk: Destructive})
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceRoute, Host: host.Name, Role: s.role.Name, Name: route.Name,
+			Reason: "the role is not proxied any more", Risk: Destructive})
+	}
+}
+
+// conclude plans what happens only after every role on every host has succeeded: tag, record, prune.
+func (b *builder) conclude() {
+	released := gateIf(b, "released", PhaseFinish, 0, ids(b.steps))
+	var tags []string
+	for _, on := range b.in.Desired.Hosts {
+		if host, ok := b.hosts[on.Name]; ok && len(b.slotsOn(on.Name)) > 0 {
+			tags = append(tags, b.tag(host, released)...)
+		}
+	}
+	b.retain()
+	records := b.records(append(slices.Clone(released), tags...))
+	after := gateIf(b, "recorded", PhaseFinish, 0, records)
+	if len(after) == 0 {
+		after = released
+	}
+	for _, s := range b.prune {
+		s.Needs = append(slices.Clone(s.Needs), after...)
+		b.add(s)
+	}
+}
+
+// tag moves latest[-destination] on a host where it is not at the wanted image.
+func (b *builder) tag(host state.Host, released []string) []string {
+	ref := b.in.Desired.ImageName() + ":" + b.app.LatestTag()
+	before, after := "", b.in.Desired.Version
+	image, there := host.Image(b.in.Desired.Image())
+	if old, ok := host.Image(host.Latest); ok {
+		before = b.versionsOf(old)
+		if there && old.ID == image.ID && (b.in.Pin.Value() == "" || bears(image, b.in.Pin.Value())) {
+			return nil
+		}
+	}
+	if !there && !slices.ContainsFunc(b.steps, func(s Step) bool { return s.ID == "image/"+host.Name }) {
+		return nil // the image is neither there nor coming; a container that runs of it is not ours to guess about
+	}
+	cause, reason := Change, "every role has succeeded"
+	if b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version {
+		cause, reason = Drift, "it was moved"
+	}
+	b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: cause, Resource: ResourceTag, Host: host.Name, Name: b.app.LatestTag(), Reason: reason,
+		Fields: []Field{{Path: "version", Before: before, After: after}}, Risk: Safe})
+	return []string{b.add(Step{ID: "tag/" + host.Name, Kind: StepTag, Phase: PhaseFinish, Host: host.Name, Needs: released,
+		Name: ref, OldImage: host.Latest, Reason: reason})}
+}
+
+// versionsOf names an image by its version's tag.
+func (b *builder) versionsOf(image state.Image) string {
+	for _, tag := range image.Tags {
+		if version, ok := strings.CutPrefix(tag, b.in.Desired.ImageName()+":"); ok && version != b.app.LatestTag() && !isLatest(version) {
+			return version
+		}
+	}
+	return state.ShortID(trimSHA(image.ID))
+}
+
+// records writes the release record on every host that took part; drift that is healed is no release.
+func (b *builder) records(needs []string) []string {
+	kind := b.plan.kindOf(b.in, b.slots)
+	unrecorded := b.unrecorded()
+	if kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
+		return nil
+	}
+	var records []string
+	gate := gateIf(b, "tagged", PhaseFinish, 0, needs)
+	for _, on := range b.in.Desired.Hosts {
+		if host, ok := b.hosts[on.Name]; ok && len(b.slotsOn(on.Name)) > 0 {
+			records = append(records, b.add(Step{ID: "record/" + host.Name, Kind: StepRecord, Phase: PhaseFinish, Host: host.Name, Needs: gate, Reason: "the release has succeeded"}))
+		}
+	}
+	return records
+}
+
+// unrecorded tells whether everything runs as wanted, made by kamald, and no record says so: the run ended between the last
+// tag and the record.
+func (b *builder) unrecorded() bool {
+	if b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version {
+		return false
+	}
+	return len(b.slots) > 0 && !slices.ContainsFunc(b.slots, func(s slot) bool {
+		return s.wanted == nil || s.wanted.Asked == nil || s.wanted.Release == 0
+	})
+}

@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// Projection is the digest of what the planner decides on about a host: identity, specs, run state, tags, routes, networks,
+// digests of secrets, the lock's holder; not clocks, counters or free space. Two observations with equal projections give
+// equal plans.
+func Projection(host state.Host) string {
+	host.Engine.Clock = time.Time{}
+	host.FreeBytes = 0
+	host.Record = nil
+	host.Fence = 0
+	if host.Lock != nil {
+		lock := *host.Lock
+		lock.Renewed, lock.Lease = time.Time{}, 0
+		host.Lock = &lock
+	}
+	containers := make([]state.Container, len(host.Containers))
+	for i, c := range host.Containers {
+		c.RestartCount, c.Started, c.Finished, c.IPs = 0, time.Time{}, time.Time{}, presence(c.IPs)
+		containers[i] = c
+	}
+	host.Containers = containers
+	data, err := json.Marshal(host)
+	if err != nil {
+		panic(fmt.Sprintf("plan: a host always encodes: %v", err))
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// presence keeps which networks are attached, and not the addresses there: those change with every start.
+func presence(ips map[string]string) map[string]string {
+	if ips == nil {
+		return nil
+	}
+	attached := map[string]string{}
+	for name := range ips {
+		attached[name] = ""
+	}
+	return attached
+}

@@ -1,0 +1,429 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kamald/kamald/state"
+)
+
+// assemble turns decisions into the graph of steps: prepare everywhere; then a group of hosts at a time create, primary,
+// barrier, others, switch, stop; and when every group is through, tag, record and prune.
+func (b *builder) assemble() {
+	for _, s := range b.slots {
+		b.plan.Items = append(b.plan.Items, s.items...)
+	}
+	b.prepare()
+	barrier := b.barrier()
+	previous := gateIf(b, "prepared", PhasePrepare, 0, ids(b.steps))
+	groups := b.groups()
+	for i, hosts := range groups {
+		previous = b.group(i+1, hosts, previous, barrier, i == len(groups)-1)
+		b.plan.Groups = append(b.plan.Groups, hosts)
+	}
+	b.orphans(previous)
+	b.conclude()
+}
+
+// add puts a step into the graph and gives its ID.
+func (b *builder) add(s Step) string {
+	b.steps = append(b.steps, s)
+	return s.ID
+}
+
+// gateIf adds a step that others wait for, so that edges stay linear in hosts; with one or no need there is nothing to gather.
+func gateIf(b *builder, name string, phase Phase, group int, needs []string) []string {
+	if len(needs) < 2 {
+		return needs
+	}
+	return []string{b.add(Step{ID: "gate/" + name, Kind: StepGate, Phase: phase, Group: group, Needs: needs})}
+}
+
+func ids(steps []Step) []string {
+	var list []string
+	for _, s := range steps {
+		list = append(list, s.ID)
+	}
+	return list
+}
+
+// prepare plans what every host needs before anything is made on any.
+func (b *builder) prepare() {
+	for _, on := range b.in.Desired.Hosts {
+		host, ok := b.hosts[on.Name]
+		if !ok {
+			continue
+		}
+		slots := b.slotsOn(on.Name)
+		if len(slots) == 0 {
+			continue
+		}
+		b.prepareNetwork(host)
+		b.prepareImage(host, slots)
+		b.prepareEnv(host, slots)
+		b.prepareProxy(host, slots)
+	}
+}
+
+func (b *builder) slotsOn(host string) []slot {
+	var list []slot
+	for _, s := range b.slots {
+		if s.host.Name == host {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (b *builder) prepareNetwork(host state.Host) {
+	name := b.in.Desired.Network
+	if host.HasNetwork(name) {
+		return
+	}
+	b.add(Step{ID: "network/" + host.Name, Kind: StepNetwork, Phase: PhasePrepare, Host: host.Name, Name: name, Reason: "it is not there"})
+	b.hostItem(host, Create, ResourceNetwork, Change, name, "it is not there")
+}
+
+func (b *builder) prepareImage(host state.Host, slots []slot) {
+	ref, pin := b.in.Desired.Image(), b.in.Pin.Value()
+	if !slices.ContainsFunc(slots, func(s slot) bool { return s.create }) || pin == "" {
+		return
+	}
+	action, reason := Create, "it is not there"
+	if image, ok := host.Image(ref); ok {
+		if bears(image, pin) {
+			return
+		}
+		action, reason = Update, "the tag is at another image there"
+	}
+	b.add(Step{ID: "image/" + host.Name, Kind: StepImage, Phase: PhasePrepare, Host: host.Name, Name: ref, Reason: reason})
+	b.hostItem(host, action, ResourceImage, Change, ref, reason)
+}
+
+// prepareEnv plans the push of secrets that are at hand and are not what lies on the host.
+func (b *builder) prepareEnv(host state.Host, slots []slot) {
+	for _, s := range slots {
+		local := b.in.Secrets[host.Name][s.role.Name]
+		file, there := host.EnvFile(s.role.Name)
+		var fields []Field
+		for _, name := range names(local) {
+			digest, has := file.Digests[name]
+			if !there || !has || digest != local[name] || digest == "" {
+				fields = append(fields, Field{Path: "secret " + name, Before: hiddenIf(has), After: hiddenIf(true)})
+			}
+		}
+		if len(fields) == 0 {
+			continue
+		}
+		b.add(Step{ID: "env/" + host.Name + "/" + s.role.Name, Kind: StepEnv, Phase: PhasePrepare, Host: host.Name, Role: s.role.Name, Reason: "secrets differ from those at hand"})
+		b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: Change, Resource: ResourceEnvFile, Host: host.Name, Role: s.role.Name,
+			Name: s.role.Name + ".env", Reason: "secrets differ from those at hand", Fields: fields, Risk: Safe})
+	}
+}
+
+func hiddenIf(there bool) string {
+	if there {
+		return "(secret)"
+	}
+	return ""
+}
+
+func (b *builder) prepareProxy(host state.Host, slots []slot) {
+	if !slices.ContainsFunc(slots, func(s slot) bool { return s.role.Proxy != nil }) {
+		return
+	}
+	server := b.in.Desired.ProxyServer
+	step := Step{ID: "proxy/" + host.Name, Kind: StepProxy, Phase: PhasePrepare, Host: host.Name, Name: server.Name, Container: host.Proxy.ID}
+	if !host.HasNetwork(b.in.Desired.Network) {
+		step.Needs = []string{"network/" + host.Name}
+	}
+	switch {
+	case host.Proxy.ID == "":
+		step.Reason = "it is not there"
+		b.hostItem(host, Create, ResourceProxy, Change, server.Name, step.Reason)
+	case !host.Proxy.Running:
+		step.Reason = "it is stopped"
+		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
+	case !slices.Contains(host.Proxy.Networks, b.in.Desired.Network):
+		step.Reason = "it is not attached to the network " + b.in.Desired.Network
+		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
+	default:
+		if server.Declared && host.Proxy.Image != server.Image {
+			b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: server.Name, Risk: Downtime,
+				Reason: "it was made from another image", Fields: []Field{{Path: "image", Before: host.Proxy.Image, After: server.Image}},
+				Deferred: "this build does not replace a running proxy"})
+		}
+		return
+	}
+	b.add(step)
+}
+
+func (b *builder) hostItem(host state.Host, action Action, resource Resource, cause Cause, name, reason string) {
+	b.plan.Items = append(b.plan.Items, Item{Action: action, Cause: cause, Resource: resource, Host: host.Name, Name: name, Reason: reason, Risk: Safe})
+}
+
+// barrier gives the steps that open the barrier for the other roles: none when a healthy primary serves already.
+func (b *builder) barrier() []string {
+	others := slices.ContainsFunc(b.slots, func(s slot) bool { return !s.role.Primary && (s.boots() || len(s.stop) > 0) })
+	openers := b.openers()
+	if !others || b.primaryServes() || len(openers) == 0 {
+		return nil
+	}
+	return []string{"barrier"}
+}
+
+// groups are the hosts with work, those of the primary role first, as many at once as the release allows.
+func (b *builder) groups() [][]string {
+	var busy []string
+	total := 0
+	for _, on := range b.in.Desired.Hosts {
+		slots := b.slotsOn(on.Name)
+		if len(slots) > 0 {
+			total++
+		}
+		if slices.ContainsFunc(slots, slot.busy) {
+			busy = append(busy, on.Name)
+		}
+	}
+	slices.SortStableFunc(busy, func(x, y string) int { return b.primaryRank(x) - b.primaryRank(y) })
+	if len(busy) == 0 {
+		return nil
+	}
+	return slices.Collect(slices.Chunk(busy, b.in.Desired.Rollout.Limit.Of(max(total, 1))))
+}
+
+// primaryRank puts hosts that can open the barrier first, then those of the primary role.
+func (b *builder) primaryRank(host string) int {
+	rank := 2
+	for _, s := range b.slotsOn(host) {
+		switch {
+		case s.role.Primary && s.boots():
+			return 0
+		case s.role.Primary:
+			rank = 1
+		}
+	}
+	return rank
+}
+
+// group plans one group of hosts, and gives what the next has to wait for.
+func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []string {
+	var slots []slot
+	for _, s := range b.slots {
+		if slices.Contains(hosts, s.host.Name) && s.busy() {
+			slots = append(slots, s)
+		}
+	}
+	made := b.createAll(n, slots, previous)
+	var proofs []string
+	for _, s := range slots {
+		if s.role.Primary {
+			proofs = append(proofs, b.boot(n, s, made, nil)...)
+		}
+	}
+	if len(barrier) > 0 && n == 1 {
+		b.add(Step{ID: "barrier", Kind: StepBarrier, Phase: PhasePrimary, Group: n, Needs: slices.Clone(proofs), Role: b.in.Desired.PrimaryRole,
+			Reason: "the other roles start when the first container of " + b.in.Desired.PrimaryRole + " is healthy"})
+	}
+	proven := b.bootOthers(n, slots, made, barrier, proofs)
+	if len(proven) == 0 {
+		proven = previous
+	}
+	proven = gateIf(b, fmt.Sprintf("proven/%d", n), PhaseOthers, n, append(proven, barrier...))
+	done := gateIf(b, fmt.Sprintf("done/%d", n), PhaseSwitch, n, b.switchAll(n, slots, proven))
+	if wait := b.in.Desired.Rollout.Wait; wait > 0 && !last {
+		return []string{b.add(Step{ID: fmt.Sprintf("wait/%d", n), Kind: StepWait, Phase: PhaseSwitch, Group: n, Needs: done, Wait: wait, Reason: "rollout.wait"})}
+	}
+	if len(done) == 0 {
+		return previous
+	}
+	return done
+}
+
+// createAll makes every role's container of the group and starts none.
+func (b *builder) createAll(n int, slots []slot, previous []string) []string {
+	var made []string
+	for _, s := range slots {
+		needs := previous
+		at := s.host.Name + "/" + s.role.Name
+		if s.rename != nil {
+			needs = []string{b.add(Step{ID: "rename/" + at, Kind: StepRename, Phase: PhaseCreate, Group: n, Host: s.host.Name, Role: s.role.Name, Needs: needs,
+				Container: s.rename.ID, Name: s.rename.Name, NewName: state.ReplacedName(s.rename.Name, s.rename.ID), Reason: "another container takes its name"})}
+		}
+		if s.create {
+			spec := s.spec
+			made = append(made, b.add(Step{ID: "create/" + at, Kind: StepCreate, Phase: PhaseCreate, Group: n, Host: s.host.Name, Role: s.role.Name, Needs: needs,
+				Container: s.name, Name: s.name, Spec: &spec, Reason: s.items[0].Reason}))
+		}
+	}
+	if len(made) == 0 {
+		return previous
+	}
+	return gateIf(b, fmt.Sprintf("created/%d", n), PhaseCreate, n, made)
+}
+
+// boot starts and proves one slot's container; it gives the steps that prove it.
+func (b *builder) boot(n int, s slot, needs, barrier []string) []string {
+	phase := PhaseOthers
+	if s.role.Primary {
+		phase = PhasePrimary
+	}
+	step := Step{Phase: phase, Group: n, Host: s.host.Name, Role: s.role.Name, Container: s.name, Name: s.name}
+	at := s.host.Name + "/" + s.role.Name
+	if s.wanted != nil {
+		step.Container = s.wanted.ID
+	}
+	needs = append(slices.Clone(needs), barrier...)
+	if s.role.Singleton && s.boots() {
+		for _, old := range s.stop {
+			needs = append(needs, b.add(b.stopStep(n, phase, s, old, needs)))
+		}
+	}
+	if s.connect {
+		step.ID, step.Kind, step.Needs, step.NewName, step.Reason = "connect/"+at, StepConnect, needs, b.in.Desired.Network, "its network was detached"
+		needs = []string{b.add(step)}
+	}
+	if s.update != nil {
+		step.ID, step.Kind, step.Needs, step.Options, step.Reason = "update/"+at, StepUpdate, needs, s.update, "it was changed on the host"
+		step.Previous = previousOptions(s.wanted.Live.Options, s.update)
+		needs = []string{b.add(step)}
+		step.Options, step.Previous = nil, nil
+	}
+	if s.boots() {
+		step.ID, step.Kind, step.Needs, step.Reason = "start/"+at, StepStart, needs, s.items[0].Reason
+		needs = []string{b.add(step)}
+	}
+	if s.prove {
+		step.ID, step.Kind, step.Needs, step.Reason = "prove/"+at, StepProve, needs, "it must be healthy before it serves"
+		return []string{b.add(step)}
+	}
+	if s.connect || s.update != nil {
+		return needs
+	}
+	return nil
+}
+
+// previousOptions are the live values of the options that an update sets.
+func previousOptions(live, update map[string][]string) map[string][]string {
+	previous := map[string][]string{}
+	for name := range update {
+		previous[name] = live[name]
+		if previous[name] == nil {
+			previous[name] = []string{"0"}
+		}
+	}
+	return previous
+}
+
+// bootOthers boots the other roles behind the barrier, in the order of depends_on.
+func (b *builder) bootOthers(n int, slots []slot, made, barrier, proofs []string) []string {
+	byRole := map[string][]string{}
+	all := slices.Clone(proofs)
+	for _, role := range b.rolesInOrder() {
+		for _, s := range slots {
+			if s.role.Primary || s.role.Name != role {
+				continue
+			}
+			needs := slices.Clone(made)
+			for _, dependency := range s.role.DependsOn {
+				needs = append(needs, byRole[dependency]...)
+				if dependency == b.in.Desired.PrimaryRole {
+					needs = append(needs, proofs...)
+				}
+			}
+			if !b.in.Desired.Rollout.ParallelRoles {
+				needs = append(needs, b.provenOn(s.host.Name, n)...)
+			}
+			proven := b.boot(n, s, needs, barrier)
+			byRole[role] = append(byRole[role], proven...)
+			all = append(all, proven...)
+		}
+	}
+	return all
+}
+
+// provenOn are the proofs so far of a group's other roles on one host.
+func (b *builder) provenOn(host string, n int) []string {
+	var list []string
+	for _, s := range b.steps {
+		if s.Kind == StepProve && s.Host == host && s.Group == n {
+			list = append(list, s.ID)
+		}
+	}
+	return list
+}
+
+// rolesInOrder sorts roles so that dependencies come first; the loader refuses cycles.
+func (b *builder) rolesInOrder() []string {
+	var order []string
+	seen := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		if seen[name] {
+			return
+		}
+		seen[name] = true
+		if role, ok := b.in.Desired.Role(name); ok {
+			for _, dependency := range role.DependsOn {
+				visit(dependency)
+			}
+			order = append(order, name)
+		}
+	}
+	for _, role := range b.in.Desired.Roles {
+		visit(role.Name)
+	}
+	return order
+}
+
+// switchAll switches each host's routes, and then stops the host's old containers, of any role.
+func (b *builder) switchAll(n int, slots []slot, proven []string) []string {
+	var all []string
+	switched := map[string][]string{}
+	for _, s := range slots {
+		if s.route == nil {
+			continue
+		}
+		route := *s.route
+		container := s.name
+		if s.wanted != nil {
+			container = s.wanted.ID
+		}
+		id := b.add(Step{ID: "switch/" + s.host.Name + "/" + s.role.Name, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
+			Needs: proven, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, Reason: "every container of the group is healthy"})
+		switched[s.host.Name] = append(switched[s.host.Name], id)
+		all = append(all, id)
+	}
+	for _, s := range slots {
+		for _, old := range s.stop {
+			if s.role.Singleton && s.boots() {
+				continue
+			}
+			needs := switched[s.host.Name]
+			if len(needs) == 0 {
+				needs = proven
+			}
+			all = append(all, b.add(b.stopStep(n, PhaseSwitch, s, old, needs)))
+		}
+	}
+	if len(all) == 0 {
+		return proven
+	}
+	return all
+}
+
+func (b *builder) stopStep(n int, phase Phase, s slot, old state.Container, needs []string) Step {
+	return Step{ID: "stop/" + s.host.Name + "/" + s.role.Name + "/" + old.ShortID(), Kind: StepStop, Phase: phase, Group: n, Host: s.host.Name, Role: s.role.Name,
+		Needs: slices.Clone(needs), Container: old.ID, Name: old.Name, Grace: graceOf(old, s.role.Stop.Grace), Reason: "another container of the role serves"}
+}
+
+// graceOf is the grace stored on the container, else the given one.
+func graceOf[D ~int64](c state.Container, otherwise D) D {
+	if c.Asked != nil && c.Asked.StopGrace > 0 {
+		return D(c.Asked.StopGrace)
+	}
+	if c.Live.StopGrace > 0 {
+		return D(c.Live.StopGrace)
+	}
+	return otherwise
+}

@@ -1,0 +1,129 @@
+// Package plan is the diff: a pure function from the desired release, the observed world and a policy to a plan. It does no
+// I/O, reads no clock and uses no randomness: the same inputs give the same bytes.
+package plan
+
+import (
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Schema is the version of the plan's JSON.
+const Schema = 1
+
+// Pin is which image the release means, whatever happens to tags meanwhile.
+type Pin struct {
+	Digest string `json:"digest,omitempty"` // the manifest's, at the registry: sha256:…
+	ID     string `json:"id,omitempty"`     // the image's own, for images that are carried
+	From   string `json:"from,omitempty"`   // where it was found: "record 12", "host web-1", "registry", "this machine"
+}
+
+// Value is what a spec pins: the manifest's digest, else the ID.
+func (p Pin) Value() string {
+	if p.Digest != "" {
+		return p.Digest
+	}
+	return p.ID
+}
+
+// Input is all that a plan depends on.
+type Input struct {
+	Desired  release.Release
+	Observed state.Snapshot
+	Pin      Pin
+	Held     *state.Record // the newest succeeded release record; nil when there is none
+	// Secrets has, for each host and role whose secrets are at hand here, the keyed digest of each variable's value. A host
+	// without a key has empty digests.
+	Secrets map[string]map[string]map[string]string
+	Options Options
+	Now     time.Time
+}
+
+// Options are what the caller may ask for.
+type Options struct {
+	SkipUnreachable bool `json:"skip_unreachable,omitempty"`
+	Retain          int  `json:"retain,omitempty"` // 0: the release's retain_containers
+}
+
+// Kind is what carrying the plan out would be.
+type Kind string
+
+// The kinds of a plan.
+const (
+	KindNone     Kind = "none"     // nothing to do
+	KindRelease  Kind = "release"  // another version
+	KindConfig   Kind = "config"   // the same version, another configuration
+	KindHeal     Kind = "heal"     // drift only: no release is recorded
+	KindRollback Kind = "rollback" // set by the caller
+)
+
+// Plan is what would be done, in which order, and why. It is data: text, JSON and Markdown are renderings of it. A plan with
+// problems must not be carried out.
+type Plan struct {
+	Schema      int        `json:"schema"`
+	Kind        Kind       `json:"kind"`
+	App         state.App  `json:"app"`
+	Version     string     `json:"version"`
+	Before      string     `json:"before,omitempty"` // the version that runs now; several are joined by ", "
+	Image       string     `json:"image"`
+	Pin         Pin        `json:"pin"`
+	PlannedAt   time.Time  `json:"planned_at"`
+	Items       []Item     `json:"items"`
+	Steps       []Step     `json:"steps"`
+	Unreachable []Skipped  `json:"unreachable,omitempty"`
+	Problems    []Problem  `json:"problems,omitempty"`
+	Groups      [][]string `json:"groups,omitempty"` // hosts, in the order of the rollout
+
+	Desired  string            `json:"desired"`  // digest of the desired release
+	Observed map[string]string `json:"observed"` // host → digest of what the planner decides on
+}
+
+// Item is one line of the diff: a thing on a host, and what happens to it.
+type Item struct {
+	Action   Action   `json:"action"`
+	Cause    Cause    `json:"cause"`
+	Resource Resource `json:"resource"`
+	Host     string   `json:"host"`
+	Role     string   `json:"role,omitempty"`
+	Name     string   `json:"name"`
+	Reason   string   `json:"reason"`
+	Fields   []Field  `json:"fields,omitempty"`
+	Risk     Risk     `json:"risk"`
+	Deferred string   `json:"deferred,omitempty"` // why it waits, and what would do it; not part of the steps
+}
+
+// Field is one difference. Secrets' values are never here.
+type Field struct {
+	Path   string `json:"path"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+}
+
+// Skipped is a host that could not be observed.
+type Skipped struct {
+	Host   string `json:"host"`
+	Reason string `json:"reason"`
+}
+
+// Problem is why the plan cannot be carried out.
+type Problem struct {
+	Host    string `json:"host,omitempty"`
+	Role    string `json:"role,omitempty"`
+	Summary string `json:"summary"`
+	Next    string `json:"next"` // what to do about it
+}
+
+// Empty tells whether there is nothing to do. Deferred items do not count.
+func (p Plan) Empty() bool { return len(p.Steps) == 0 && len(p.Problems) == 0 }
+
+// Drifted gives the items that drift caused.
+func (p Plan) Drifted() []Item {
+	var items []Item
+	for _, item := range p.Items {
+		if item.Cause == Drift {
+			items = append(items, item)
+		}
+	}
+	return items
+}

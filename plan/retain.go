@@ -1,0 +1,109 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/state"
+)
+
+// retain plans the removal of old containers beyond what is kept for rollback, a role and host, and of the references to
+// images that only those used. The release's own, what runs, and other roles' and destinations' things are never among them.
+func (b *builder) retain() {
+	keep := b.in.Desired.RetainContainers
+	if b.in.Options.Retain > 0 {
+		keep = b.in.Options.Retain
+	}
+	for _, on := range b.in.Desired.Hosts {
+		host, ok := b.hosts[on.Name]
+		if !ok {
+			continue
+		}
+		gone := map[string]bool{}
+		for _, s := range b.slotsOn(on.Name) {
+			for _, c := range beyond(s.olds, keep) {
+				gone[c.ID] = true
+				b.removeOld(host, s, c)
+			}
+		}
+		for _, s := range b.prune {
+			if s.Host == host.Name {
+				gone[s.Container] = true
+			}
+		}
+		b.removeImages(host, gone)
+	}
+}
+
+// beyond gives the old containers that are not kept: those never started, and the oldest over the count.
+func beyond(olds []state.Container, keep int) []state.Container {
+	var gone []state.Container
+	kept := 0
+	for _, c := range olds {
+		if c.Status != state.StatusCreated && kept < keep {
+			kept++
+			continue
+		}
+		gone = append(gone, c)
+	}
+	return gone
+}
+
+func (b *builder) removeOld(host state.Host, s slot, c state.Container) {
+	at := host.Name + "/" + s.role.Name + "/" + c.ShortID()
+	step := Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: s.role.Name, Container: c.ID, Name: c.Name, Reason: "beyond what is kept for rollback"}
+	cause := Retention
+	if c.Status == state.StatusCreated {
+		cause, step.Reason = Leftover, "it was made and never started"
+	}
+	b.prune = append(b.prune, step)
+	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: host.Name, Role: s.role.Name, Name: c.Name, Reason: step.Reason, Risk: Safe})
+}
+
+// removeImages untags versions that no container of the service has any more, of any destination.
+func (b *builder) removeImages(host state.Host, gone map[string]bool) {
+	if len(gone) == 0 {
+		return
+	}
+	used := map[string]bool{host.Latest: true}
+	removed := map[string]bool{}
+	for _, c := range host.Containers {
+		if gone[c.ID] {
+			removed[c.ImageID] = true
+		} else {
+			used[c.ImageID] = true
+		}
+	}
+	for _, image := range host.Images {
+		if used[image.ID] || !removed[image.ID] || slices.Contains(image.Tags, b.in.Desired.Image()) || slices.ContainsFunc(image.Tags, b.latestOfAny) {
+			continue
+		}
+		for _, tag := range image.Tags {
+			if strings.HasPrefix(tag, b.in.Desired.ImageName()+":") {
+				b.prune = append(b.prune, Step{ID: "untag/" + host.Name + "/" + tag, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: tag,
+					Needs: b.removalsOn(host.Name), Reason: "no container that is kept has it"})
+				b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: tag, Reason: "no container that is kept has it", Risk: Safe})
+			}
+		}
+	}
+}
+
+func (b *builder) removalsOn(host string) []string {
+	var list []string
+	for _, s := range b.prune {
+		if s.Host == host && s.Kind == StepRemove {
+			list = append(list, s.ID)
+		}
+	}
+	return list
+}
+
+// latestOfAny tells whether a tag marks what some destination runs.
+func (b *builder) latestOfAny(tag string) bool {
+	version, ok := strings.CutPrefix(tag, b.in.Desired.ImageName()+":")
+	return ok && isLatest(version)
+}
+
+func isLatest(tag string) bool { return tag == "latest" || strings.HasPrefix(tag, "latest-") }
+
+func trimSHA(id string) string { return strings.TrimPrefix(id, "sha256:") }

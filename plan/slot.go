@@ -1,0 +1,308 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// slot is one role on one host: what should be there, what is, and what has to happen.
+type slot struct {
+	role release.Role
+	on   release.Host
+	host state.Host
+	name string // the container's
+	spec state.Spec
+	olds []state.Container // the role's other containers, newest first
+
+	wanted *state.Container // the one with the wanted name, when it is the one to keep
+	rename *state.Container // one of the wanted name that makes way
+
+	create, start, prove bool
+	update               map[string][]string // options to set in place
+	connect              bool
+	route                *state.Route // to switch to, its target without the container still
+	oldRoute             *state.Route
+	stop                 []state.Container
+
+	items []Item
+}
+
+// boots tells whether a container starts serving in this slot.
+func (s slot) boots() bool { return s.create || s.start }
+
+// busy tells whether anything happens in the slot but prune.
+func (s slot) busy() bool {
+	return s.boots() || s.update != nil || s.connect || s.route != nil || len(s.stop) > 0
+}
+
+// decide compares what should be in a slot with what is.
+func decide(in Input, role release.Role, on release.Host, host state.Host) slot {
+	app := in.Desired.App()
+	s := slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
+	s.spec = compile(in, host, on, role)
+	for _, c := range ofRole(app, host, role.Name) {
+		if c.Name == s.name {
+			s.wanted = &c
+			continue
+		}
+		s.olds = append(s.olds, c)
+	}
+	if s.wanted == nil {
+		s.adoptReplaced()
+	}
+	s.decideContainer(app)
+	s.decideRoute(app)
+	s.decideOlds()
+	return s
+}
+
+// adoptReplaced takes a replaced container of the wanted spec that still runs and has no successor as the role's container:
+// a config change was interrupted, or undone.
+func (s *slot) adoptReplaced() {
+	i := slices.IndexFunc(s.olds, func(c state.Container) bool {
+		return c.Running() && c.Replaced() && strings.HasPrefix(c.Name, s.name+"_") && c.Asked != nil && len(diff(*c.Asked, s.spec)) == 0
+	})
+	if i >= 0 {
+		c := s.olds[i]
+		s.wanted = &c
+		s.olds = slices.Delete(s.olds, i, i+1)
+	}
+}
+
+func (s *slot) decideContainer(app state.App) {
+	if s.wanted == nil {
+		s.bootNew(app)
+		return
+	}
+	w := *s.wanted
+	image, _ := s.host.Image(w.ImageID)
+	asked, cause := s.spec, Drift
+	var fields []Field
+	if w.Asked != nil {
+		fields, cause, asked = diff(*w.Asked, s.spec), Change, *w.Asked
+	}
+	if len(fields) > 0 {
+		s.replace(w, cause, "its configuration changed", fields)
+		return
+	}
+	fields = drift(asked, w, image)
+	switch {
+	case len(fields) > 0 && !inPlace(fields):
+		s.replace(w, Drift, "it is not as it was asked for", fields)
+	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
+		s.replace(w, Drift, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
+	case w.Health == "unhealthy" && w.Running():
+		s.replace(w, Drift, "its health check says unhealthy", nil)
+	default:
+		s.mend(app, w, fields)
+	}
+}
+
+// mend puts right what needs no other container.
+func (s *slot) mend(app state.App, w state.Container, fields []Field) {
+	if len(fields) > 0 {
+		s.update, s.connect = corrections(s.spec, fields)
+		s.item(Update, Drift, Safe, "it was changed on the host", fields)
+	}
+	if w.Running() && w.Status != state.StatusPaused {
+		return
+	}
+	// A container that is there with the wanted spec is adopted and started, not made again.
+	s.start, s.prove = true, true
+	current, other := currentOf(app, s.host, s.role.Name)
+	switch {
+	case other && current.ID != w.ID:
+		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", current.Version(), w.Version()), nil)
+	case w.Status == state.StatusCreated:
+		s.item(Update, Leftover, Safe, "it was made and never started", nil)
+	default:
+		s.item(Update, Drift, Safe, "it is stopped ("+ended(w)+")", nil)
+	}
+}
+
+// bootNew plans a container where none of the wanted name is.
+func (s *slot) bootNew(app state.App) {
+	s.create, s.start, s.prove = true, true, true
+	current, ok := currentOf(app, s.host, s.role.Name)
+	if !ok {
+		cause, reason := Change, "it is not there"
+		if s.host.Latest != "" && s.latestIsWanted() {
+			cause, reason = Drift, "it was removed"
+		}
+		s.item(Create, cause, Safe, reason, nil)
+		return
+	}
+	before := current.Live
+	if current.Asked != nil {
+		before = *current.Asked
+	} else {
+		before = comparable(before, s.spec)
+	}
+	s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"]), diff(before, s.spec))
+}
+
+// latestIsWanted tells whether the host's latest tag says that the wanted version was released there.
+func (s *slot) latestIsWanted() bool {
+	image, ok := s.host.Image(s.host.Latest)
+	return ok && slices.Contains(image.Tags, s.spec.Image)
+}
+
+// replace plans another container of the same name.
+func (s *slot) replace(w state.Container, cause Cause, reason string, fields []Field) {
+	s.create, s.start, s.prove = true, true, true
+	s.rename, s.wanted = &w, nil
+	s.olds = append([]state.Container{w}, s.olds...)
+	s.item(Replace, cause, s.risk(), reason, fields)
+}
+
+// risk of a boot: a singleton stops before it starts.
+func (s *slot) risk() Risk {
+	if s.role.Singleton {
+		return Downtime
+	}
+	return Safe
+}
+
+// decideRoute compares what the proxy does for the role with what it should.
+func (s *slot) decideRoute(app state.App) {
+	if s.role.Proxy == nil {
+		return
+	}
+	want := state.Route{Name: app.RouteName(s.role.Name), Options: s.role.Proxy.Options}
+	have, there := s.host.Proxy.Route(want.Name)
+	if there {
+		s.oldRoute = &have
+		want.Stopped, want.Paused = have.Stopped, have.Paused
+	}
+	if s.wanted == nil {
+		s.route = &want
+		return
+	}
+	target := fmt.Sprintf("%s:%d", s.wanted.ShortID(), s.role.Proxy.AppPort)
+	fields := routeFields(have, want, target)
+	switch {
+	case !there:
+		s.routeItem(Create, s.lostRoute(), "the proxy does not know it", nil)
+	case len(fields) > 0:
+		s.routeItem(Update, s.movedRoute(fields), "the proxy has it otherwise", fields)
+	default:
+		return
+	}
+	s.route, s.prove = &want, true
+}
+
+// lostRoute: a container that was released and has no route lost it by hand; one that was not was interrupted before.
+func (s *slot) lostRoute() Cause {
+	if s.latestIsWanted() {
+		return Drift
+	}
+	return Leftover
+}
+
+func (s *slot) movedRoute(fields []Field) Cause {
+	if fields[0].Path == "target" && !s.latestIsWanted() {
+		return Leftover
+	}
+	return Drift
+}
+
+// routeFields is what differs between a route as it is and as it should be.
+func routeFields(have, want state.Route, target string) []Field {
+	var d differ
+	if !slices.Equal(have.Targets, []string{target}) {
+		d.list("target", have.Targets, []string{target})
+	}
+	a, b := reflect.ValueOf(have.Options), reflect.ValueOf(want.Options)
+	for i := range a.NumField() {
+		before, after := fmt.Sprint(a.Field(i)), fmt.Sprint(b.Field(i))
+		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
+		d.text(name, before, after)
+	}
+	return d.fields
+}
+
+// decideOlds plans the end of the role's other containers that run.
+func (s *slot) decideOlds() {
+	for _, c := range s.olds {
+		if !c.Running() && c.Status != state.StatusRestarting {
+			continue
+		}
+		s.stop = append(s.stop, c)
+		if !s.boots() {
+			cause := Drift
+			if !s.latestIsWanted() {
+				cause = Leftover
+			}
+			s.items = append(s.items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
+				Name: c.Name, Reason: "another container of the role serves; this one is stopped", Risk: Safe})
+		}
+	}
+}
+
+func (s *slot) item(action Action, cause Cause, risk Risk, reason string, fields []Field) {
+	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
+		Name: s.name, Reason: reason, Fields: fields, Risk: risk})
+}
+
+func (s *slot) routeItem(action Action, cause Cause, reason string, fields []Field) {
+	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceRoute, Host: s.host.Name, Role: s.role.Name,
+		Name: s.routeName(), Reason: reason, Fields: fields, Risk: Safe})
+}
+
+// corrections splits drift that needs no new container into options to set and a network to attach.
+func corrections(spec state.Spec, fields []Field) (options map[string][]string, connect bool) {
+	for _, f := range fields {
+		if f.Path == "network" {
+			connect = true
+			continue
+		}
+		if options == nil {
+			options = map[string][]string{}
+		}
+		name := strings.TrimPrefix(f.Path, "option ")
+		options[name] = spec.Options[name]
+		if options[name] == nil {
+			options[name] = []string{"0"} // no limit
+		}
+	}
+	return options, connect
+}
+
+// comparable reduces a live spec of a container that kamald did not make to what the desired one speaks of.
+func comparable(live, want state.Spec) state.Spec {
+	live.Env = only(live.Env, want.Env)
+	live.Secrets = only(live.Secrets, want.Secrets)
+	live.Labels = only(live.Labels, want.Labels)
+	live.Digest = ""
+	if want.Cmd == nil {
+		live.Cmd = nil
+	}
+	if want.StopGrace == 0 || live.StopGrace == 0 {
+		live.StopGrace = want.StopGrace
+	}
+	if want.StopSignal == "" {
+		live.StopSignal = ""
+	}
+	return normal(live)
+}
+
+// ended says how a container ended.
+func ended(c state.Container) string {
+	switch {
+	case c.OOMKilled:
+		return "out of memory"
+	case c.Error != "":
+		return c.Error
+	default:
+		return fmt.Sprintf("exit code %d", c.ExitCode)
+	}
+}
+
+func (s *slot) routeName() string {
+	return state.App{Service: s.spec.Labels[state.LabelService], Destination: s.spec.Labels[state.LabelDestination]}.RouteName(s.role.Name)
+}

@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// StepKind is what a step does; the set is closed.
+type StepKind string
+
+// The kinds of steps.
+const (
+	StepNetwork StepKind = "network" // make the network
+	StepEnv     StepKind = "env"     // push a role's secrets file
+	StepImage   StepKind = "image"   // pull or carry the image, tag it repo:version
+	StepProxy   StepKind = "proxy"   // make or start the proxy container
+	StepRename  StepKind = "rename"  // a container makes way for another of its name
+	StepCreate  StepKind = "create"
+	StepStart   StepKind = "start"
+	StepProve   StepKind = "prove"   // wait until healthy
+	StepBarrier StepKind = "barrier" // opened by the first of Needs that succeeds
+	StepSwitch  StepKind = "switch"  // route traffic to the container, drain the old
+	StepUnroute StepKind = "unroute" // take a route away
+	StepStop    StepKind = "stop"
+	StepUpdate  StepKind = "update"  // live resources, in place
+	StepConnect StepKind = "connect" // attach a network
+	StepTag     StepKind = "tag"     // move latest[-destination]
+	StepRecord  StepKind = "record"  // write the release record
+	StepRemove  StepKind = "remove"  // a container
+	StepUntag   StepKind = "untag"   // an image reference
+	StepGate    StepKind = "gate"    // does nothing; others wait for it
+	StepWait    StepKind = "wait"    // lets time pass between groups
+)
+
+// Phase is the part of the release that a step belongs to. Failures up to PhaseSwitch are compensated.
+type Phase int
+
+// The phases of a release (design: the plan).
+const (
+	PhasePrepare Phase = iota + 1
+	PhaseCreate
+	PhasePrimary
+	PhaseOthers
+	PhaseSwitch
+	PhaseFinish
+)
+
+var phaseNames = map[Phase]string{PhasePrepare: "prepare", PhaseCreate: "create", PhasePrimary: "primary",
+	PhaseOthers: "others", PhaseSwitch: "switch", PhaseFinish: "finish"}
+
+// String is the phase's name.
+func (p Phase) String() string { return phaseNames[p] }
+
+// MarshalText writes the name.
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads the name.
+func (p *Phase) UnmarshalText(text []byte) error {
+	for phase, name := range phaseNames {
+		if name == string(text) {
+			*p = phase
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no phase of a plan", text)
+}
+
+// Step is one thing to do. Steps form a directed acyclic graph by Needs.
+type Step struct {
+	ID    string   `json:"id"` // stable: kind/host/role[/…]
+	Kind  StepKind `json:"kind"`
+	Phase Phase    `json:"phase"`
+	Group int      `json:"group,omitempty"` // 1…, 0 for all hosts
+	Host  string   `json:"host,omitempty"`
+	Role  string   `json:"role,omitempty"`
+	Needs []string `json:"needs,omitempty"` // all of them; for a barrier, any one
+
+	Reason string `json:"reason,omitempty"`
+	Risk   Risk   `json:"risk,omitempty"`
+
+	// Container is the ID of one that was observed, or the name of one that the plan makes.
+	Container string `json:"container,omitempty"`
+	Name      string `json:"name,omitempty"` // of the container, or of the route, image reference, network
+	NewName   string `json:"new_name,omitempty"`
+
+	Spec     *state.Spec         `json:"spec,omitempty"`      // create
+	Options  map[string][]string `json:"options,omitempty"`   // update: after
+	Previous map[string][]string `json:"previous,omitempty"`  // update: before
+	Route    *state.Route        `json:"route,omitempty"`     // switch: after, its target still to be filled in with the container
+	OldRoute *state.Route        `json:"old_route,omitempty"` // switch, unroute: before
+	OldImage string              `json:"old_image,omitempty"` // tag: the image ID that bore it
+	Started  bool                `json:"started,omitempty"`   // create, start: the container was there (and running) already
+	Wait     time.Duration       `json:"wait,omitempty"`
+	Grace    time.Duration       `json:"grace,omitempty"` // stop
+}

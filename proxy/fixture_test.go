@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// patience bounds a test that would hang; no test waits for it when it passes.
+const patience = 20 * time.Second
+
+// fixture is a running proxy on loopback with its own state file and socket.
+type fixture struct {
+	*Server
+	t      *testing.T
+	config Config
+	client *http.Client
+}
+
+func startProxy(t *testing.T) *fixture {
+	t.Helper()
+	// Not t.TempDir: a socket's path may be 107 bytes long and no more.
+	dir, err := os.MkdirTemp("", "kp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return startProxyWith(t, Config{
+		Bind:       "127.0.0.1",
+		StatePath:  filepath.Join(dir, "config", "kamal-proxy.state"),
+		SocketPath: filepath.Join(dir, "run", "kp.sock"),
+		Log:        slog.New(slog.DiscardHandler),
+	})
+}
+
+func startProxyWith(t *testing.T, c Config) *fixture {
+	t.Helper()
+	f := &fixture{Server: NewServer(c), t: t, config: c, client: &http.Client{
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       patience,
+	}}
+	if err := f.Start(); err != nil {
+		t.Fatalf("starting the proxy: %v", err)
+	}
+	t.Cleanup(func() {
+		f.client.CloseIdleConnections()
+		_ = f.Shutdown()
+	})
+	return f
+}
+
+// restart shuts the proxy down and starts another one on its state.
+func (f *fixture) restart() *fixture {
+	f.t.Helper()
+	if err := f.Shutdown(); err != nil {
+		f.t.Fatalf("shutdown: %v", err)
+	}
+	return startProxyWith(f.t, f.config)
+}
+
+func (f *fixture) address() string { return fmt.Sprintf("127.0.0.1:%d", f.HTTPPort()) }
+
+// request returns a request to the proxy for a host and path.
+func (f *fixture) request(method, host, path string, body io.Reader) *http.Request {
+	f.t.Helper()
+	r, err := http.NewRequest(method, "http://"+f.address()+path, body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r.Host = host
+	return r
+}
+
+func (f *fixture) do(r *http.Request) (int, string, http.Header) {
+	f.t.Helper()
+	resp, err := f.client.Do(r)
+	if err != nil {
+		f.t.Fatalf("%s %s%s: %v", r.Method, r.Host, r.URL.Path, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.t.Fatalf("reading the answer to %s %s%s: %v", r.Method, r.Host, r.URL.Path, err)
+	}
+	return resp.StatusCode, string(body), resp.Header
+}
+
+func (f *fixture) get(host, path string) (int, string) {
+	f.t.Helper()
+	status, body, _ := f.do(f.request(http.MethodGet, host, path, nil))
+	return status, body
+}
+
+func (f *fixture) expect(host, path string, status int, body string) {
+	f.t.Helper()
+	gotStatus, gotBody := f.get(host, path)
+	if gotStatus != status || !strings.Contains(gotBody, body) {
+		f.t.Errorf("GET %s%s: %d %q, want %d with %q", host, path, gotStatus, gotBody, status, body)
+	}
+}
+
+func (f *fixture) deploy(req DeployRequest) {
+	f.t.Helper()
+	if err := f.router.Deploy(f.t.Context(), req); err != nil {
+		f.t.Fatalf("deploying %s: %v", req.Service, err)
+	}
+}
+
+// routes returns the first target that a service has now.
+func (f *fixture) routes(service string) string {
+	for _, i := range f.router.List() {
+		if i.Service == service {
+			return i.Targets[0].Target
+		}
+	}
+	return ""
+}
+
+// deployRequest has the command's defaults, but probes often.
+func deployRequest(service, target string, hosts ...string) DeployRequest {
+	return DeployRequest{
+		Service: service,
+		Targets: []string{target},
+		Options: ServiceOptions{Hosts: hosts, StripPrefix: true, TLSRedirect: true, WriterAffinityTimeout: DefaultWriterAffinityTimeout},
+		TargetOptions: TargetOptions{
+			HealthCheckConfig: HealthCheckConfig{
+				Path: DefaultHealthCheckPath, Interval: 20 * time.Millisecond, Timeout: patience,
+			},
+			ResponseTimeout:     patience,
+			MaxMemoryBufferSize: DefaultBufferMemory,
+			ForwardHeaders:      true,
+		},
+		DeployTimeout: patience,
+		DrainTimeout:  patience,
+	}
+}
+
+// backend is an app that is healthy at /up and answers everything else with handle.
+func backend(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == DefaultHealthCheckPath && r.UserAgent() == "kamal-proxy" {
+			return
+		}
+		handle(w, r)
+	}))
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.Listener.Addr().String()
+}
+
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+}
+
+// sick is an app that answers its health check with a status and a body, and counts the checks.
+func sick(t *testing.T, status int, body string) (address string, probes *atomic.Int64) {
+	t.Helper()
+	probes = new(atomic.Int64)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		probes.Add(1)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String(), probes
+}
+
+// nobody returns a loopback address that nobody listens at.
+func nobody(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// receive waits for a value and fails the test when none comes.
+func receive[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
+
+// eventually polls a condition that has no event to wait for.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain until %s", what)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// backendWithHealth is an app whose health check is answered by handle too.
+func backendWithHealth(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(handle)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}

@@ -1,0 +1,346 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Report is how an apply ended, from a fresh look at the servers and not from the steps' own word.
+type Report struct {
+	Outcome state.Outcome  `json:"outcome"`
+	Release int            `json:"release,omitempty"` // its number; 0 when nothing was recorded
+	Kind    plan.Kind      `json:"kind"`
+	Version string         `json:"version"`
+	Rows    []Row          `json:"rows"`
+	Skipped []plan.Skipped `json:"skipped,omitempty"` // hosts that could not be reached
+	Undone  bool           `json:"undone,omitempty"`  // the compensation ran
+	Left    []string       `json:"left,omitempty"`    // what could not be undone, for a person to look at
+	Took    time.Duration  `json:"took"`
+	Plan    plan.Plan      `json:"-"`
+}
+
+// Row is one role on one host.
+type Row struct {
+	Host   string `json:"host"`
+	Role   string `json:"role"`
+	Before string `json:"before"` // version; "" for none
+	Wanted string `json:"wanted"`
+	Now    string `json:"now"`
+	Why    string `json:"why,omitempty"`
+}
+
+// ErrProblems: the plan has problems, so nothing was begun.
+var ErrProblems = errors.New("the plan cannot be carried out")
+
+// Apply makes the desired release true: it looks, plans, locks, looks again, acts, and reads the outcome back. An empty plan
+// takes no lock and writes nothing to any server. The report is there also when the error is not nil, unless nothing was
+// begun.
+func (c *Controller) Apply(ctx context.Context, desired release.Release, options Options) (Report, error) {
+	began := c.now()
+	first, err := c.Plan(ctx, desired, options)
+	if err != nil {
+		return Report{}, err
+	}
+	c.report(Progress{Kind: "planned", Message: fmt.Sprintf("%d steps planned", countSteps(first.Plan))})
+	if err := problems(first.Plan); err != nil {
+		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
+	}
+	if first.Plan.Empty() {
+		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began), nil
+	}
+	report, err := c.applyLocked(ctx, first, options)
+	report.Took = c.now().Sub(began)
+	return report, err
+}
+
+// applyLocked takes the locks and acts on what it sees then.
+func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
+	locks, held, err := c.lock(ctx, first.Desired, reachable(first), first.Snapshot, string(first.Plan.Kind))
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() { err = errors.Join(err, locks.release(ctx)) }()
+	planned, err := c.again(ctx, first, options)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := problems(planned.Plan); err != nil {
+		return Report{Kind: planned.Plan.Kind, Version: planned.Desired.Version, Plan: planned.Plan}, err
+	}
+	if planned.Plan.Empty() {
+		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, planned, planned.Snapshot, c.now()), nil
+	}
+	return c.carryOut(ctx, held, planned, locks, options)
+}
+
+// again looks once more under the lock, and plans again when the world moved between the two looks.
+func (c *Controller) again(ctx context.Context, first Planned, options Options) (Planned, error) {
+	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, c.now())
+	if err != nil {
+		return Planned{}, err
+	}
+	for i := range snapshot.Hosts {
+		snapshot.Hosts[i].Lock = nil // it is ours now
+	}
+	if options.Pin == nil && first.Plan.Pin.Value() != "" {
+		options.Pin = &first.Plan.Pin // what was planned is what is done, whatever the tag does meanwhile
+	}
+	return c.planFrom(ctx, first.Desired, snapshot, keys, options)
+}
+
+// carryOut walks the plan, undoes it when it fails, and reads the outcome back.
+func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks *Locks, options Options) (Report, error) {
+	r, err := c.newRun(planned, locks, options)
+	if err != nil {
+		return Report{}, err
+	}
+	r.held = held
+	if err := c.Store.SavePlan(planned.Desired.App(), planRecord(planned.Plan, r.record)); err != nil {
+		return Report{}, err // no mutation without an audit record before it
+	}
+	outcomes := walk(held, planned.Plan.Steps, r.do)
+	failure := failureOf(outcomes, planned.Plan.Steps)
+	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
+	if cause := context.Cause(ctx); cause != nil && failure == nil && unfinished(outcomes) {
+		failure = fmt.Errorf("interrupted: %w", cause)
+	}
+	after := context.WithoutCancel(ctx)
+	if failure != nil {
+		report.Outcome = state.OutcomeFailed
+		if ctx.Err() != nil {
+			report.Outcome = state.OutcomeCancelled
+		}
+		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt {
+			report.Undone = true
+			report.Left = r.undo(after, outcomes)
+		}
+	}
+	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, c.now())
+	for i := range snapshot.Hosts {
+		snapshot.Hosts[i].Lock = nil
+	}
+	report = c.done(report, planned, snapshot, r.record.Started)
+	r.note(&report, outcomes, failure)
+	return report, errors.Join(failure, looked, c.keep(planned, r.record, report, snapshot, failure, outcomes))
+}
+
+func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
+	body, err := encodeRelease(planned.Desired)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{c: c, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(planned.Desired), paths: layoutOf(planned.Desired),
+		seen: planned.Snapshot, ids: map[string]string{}, images: map[string]string{}}
+	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
+		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
+		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now()}
+	if options.RollbackOf != nil {
+		r.record.From, r.record.Hold = options.RollbackOf.Number, true
+	}
+	if slices.ContainsFunc(planned.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepImage }) {
+		if r.auth, err = c.auth(planned.Desired); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func planRecord(p plan.Plan, record state.Record) state.PlanRecord {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("reconcile: a plan always encodes: %v", err))
+	}
+	return state.PlanRecord{Nonce: fmt.Sprintf("%d-%d", record.Number, record.Started.UnixNano()), At: record.Started, Release: record.Number, Plan: data}
+}
+
+// failureOf joins the errors of steps that began and failed, in the plan's order.
+func failureOf(outcomes map[string]outcome, steps []plan.Step) error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, s := range steps {
+		o := outcomes[s.ID]
+		if o.err == nil || o.skipped || errors.Is(o.err, errSkipped) || seen[o.err.Error()] {
+			continue
+		}
+		seen[o.err.Error()] = true
+		errs = append(errs, o.err)
+	}
+	return errors.Join(errs...)
+}
+
+// unfinished tells whether some step did not begin.
+func unfinished(outcomes map[string]outcome) bool {
+	for _, o := range outcomes {
+		if o.skipped {
+			return true
+		}
+	}
+	return false
+}
+
+// lateOnly tells whether everything up to the switch succeeded: then the release serves, and is not taken back because a tag or
+// a removal failed.
+func lateOnly(outcomes map[string]outcome) bool {
+	for _, o := range outcomes {
+		if o.err != nil && o.step.Phase < plan.PhaseFinish {
+			return false
+		}
+	}
+	return true
+}
+
+// done fills the report's rows from a snapshot.
+func (c *Controller) done(report Report, planned Planned, now state.Snapshot, began time.Time) Report {
+	report.Plan, report.Version, report.Skipped = planned.Plan, planned.Desired.Version, planned.Plan.Unreachable
+	report.Took = c.now().Sub(began)
+	app := planned.Desired.App()
+	for _, role := range planned.Desired.Roles {
+		for _, name := range role.Hosts {
+			row := Row{Host: name, Role: role.Name, Wanted: planned.Desired.Version}
+			if host, ok := planned.Snapshot.Host(name); ok {
+				row.Before = versionOn(app, host, role.Name)
+			}
+			host, _ := now.Host(name)
+			row.Now = versionOn(app, host, role.Name)
+			if host.Unreachable != "" {
+				row.Now, row.Why = "unknown", host.Unreachable
+			}
+			report.Rows = append(report.Rows, row)
+		}
+	}
+	if report.Outcome == state.OutcomeSucceeded && len(report.Skipped) > 0 && report.Kind != plan.KindNone {
+		report.Outcome = state.OutcomePartial
+	}
+	return report
+}
+
+func versionOn(app state.App, host state.Host, role string) string {
+	c, ok := plan.CurrentOf(app, host, role)
+	if !ok {
+		return ""
+	}
+	return c.Version()
+}
+
+// note puts each host's own failure into its rows.
+func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
+	for i, row := range report.Rows {
+		for _, s := range r.plan.Steps {
+			o := outcomes[s.ID]
+			if row.Why == "" && s.Host == row.Host && s.Role == row.Role && o.err != nil && !o.skipped {
+				line, _, _ := strings.Cut(o.err.Error(), "\n")
+				report.Rows[i].Why = line
+			}
+		}
+		if failure != nil && report.Rows[i].Why == "" && row.Now != row.Wanted {
+			report.Rows[i].Why = "the release failed elsewhere"
+		}
+	}
+}
+
+// keep writes what happened into the store.
+func (c *Controller) keep(planned Planned, record state.Record, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {
+	app := planned.Desired.App()
+	record.Ended, record.Outcome = c.now(), report.Outcome
+	if failure == nil {
+		record.Outcome = state.OutcomeSucceeded
+	}
+	if failure != nil {
+		record.Reason = failure.Error()
+	}
+	var errs []error
+	if planned.Plan.Kind != plan.KindHeal {
+		errs = append(errs, c.Store.SaveRelease(record))
+	}
+	var events []state.Event
+	for _, s := range planned.Plan.Steps {
+		o := outcomes[s.ID]
+		if s.Kind == plan.StepGate || o.skipped {
+			continue
+		}
+		event := state.Event{At: c.now(), Release: record.Number, Kind: "step", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)}
+		if o.err != nil {
+			event.Kind, event.Message = "failed", o.err.Error()
+		}
+		events = append(events, event)
+	}
+	events = append(events, state.Event{At: c.now(), Release: record.Number, Kind: string(report.Outcome), Message: fmt.Sprintf("%s of %s %s", planned.Plan.Kind, app, planned.Desired.Version)})
+	errs = append(errs, c.Store.Append(app, events...), c.Store.SaveSnapshot(snapshot))
+	return errors.Join(errs...)
+}
+
+// problems turns a plan's problems into one error.
+func problems(p plan.Plan) error {
+	var errs []error
+	for _, problem := range p.Problems {
+		where := strings.Trim(problem.Host+"/"+problem.Role, "/")
+		if where != "" {
+			where += ": "
+		}
+		errs = append(errs, fmt.Errorf("%s%s\n  next: %s", where, problem.Summary, problem.Next))
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w; nothing was changed:\n%w", ErrProblems, errors.Join(errs...))
+}
+
+// reachable gives the hosts that were observed: the plan touches no others.
+func reachable(planned Planned) []release.Host {
+	var hosts []release.Host
+	for _, on := range planned.Desired.Hosts {
+		if host, ok := planned.Snapshot.Host(on.Name); ok && host.Unreachable == "" {
+			hosts = append(hosts, on)
+		}
+	}
+	return hosts
+}
+
+// countSteps counts what does something.
+func countSteps(p plan.Plan) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Kind != plan.StepGate && s.Kind != plan.StepBarrier {
+			n++
+		}
+	}
+	return n
+}
+
+// writeRecord puts the release record on a host, and a line into its audit file.
+func (r *run) writeRecord(ctx context.Context, conn *Connection) error {
+	record := r.record
+	record.Ended, record.Outcome = r.c.now(), state.OutcomeSucceeded // on every host that took part
+	data, err := json.MarshalIndent(record, "", " ")
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return conn.Files.Write(ctx, r.paths.record(record.Number), append(data, '\n'), 0o600) })
+	group.Go(func() error {
+		// Best effort: a full disk must not forbid what frees it.
+		_ = conn.Files.Append(ctx, r.paths.audit(), []byte(auditLine(record, fmt.Sprintf("Released version %s (release %d)", record.Version, record.Number))))
+		return nil
+	})
+	return group.Wait()
+}
+
+// auditLine is Kamal's form (kamal-facts: B-90).
+func auditLine(record state.Record, message string) string {
+	line := fmt.Sprintf("[%s] [%s] ", record.Ended.UTC().Format(time.RFC3339), record.Who)
+	if record.App.Destination != "" {
+		line += "[" + record.App.Destination + "] "
+	}
+	return line + message + "\n"
+}

@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// image gets the pinned image to a host, by digest from the registry or carried from this machine, under its version's tag.
+func (r *run) image(ctx context.Context, conn *Connection, s plan.Step) error {
+	pin := r.plan.Pin
+	if pin.Digest != "" {
+		ref := r.desired.ImageName() + "@" + pin.Digest
+		if err := conn.Engine.Pull(ctx, ref, r.auth); err != nil {
+			return err
+		}
+		return conn.Engine.Tag(ctx, ref, s.Name)
+	}
+	if err := r.carry(ctx, conn, s.Name); err != nil {
+		return err
+	}
+	image, err := conn.Engine.Image(ctx, s.Name)
+	if err == nil && image.ID != pin.ID {
+		return fmt.Errorf("%s arrived as %s instead of %s: the tag was moved on this machine meanwhile; plan again", s.Name, image.ID, pin.ID)
+	}
+	return err
+}
+
+// carry streams the image from this machine's own engine to the host's.
+func (r *run) carry(ctx context.Context, conn *Connection, ref string) error {
+	here, err := r.c.fleet.Connection(ctx, release.Host{Name: release.LocalHost, Address: release.LocalHost})
+	if err != nil {
+		return fmt.Errorf("without a registry the image is carried from this machine, whose engine is not there: %w", err)
+	}
+	archive, err := here.Engine.Save(ctx, ref)
+	if err != nil {
+		return err
+	}
+	err = conn.Engine.Load(ctx, archive)
+	return errors.Join(err, archive.Close())
+}
+
+// create makes a container from its spec, with the secrets that lie on the host; they are in memory for this call only. One
+// that is there with the wanted name and spec is adopted.
+func (r *run) create(ctx context.Context, conn *Connection, s plan.Step) error {
+	spec := *s.Spec
+	values, err := r.secretsFor(ctx, conn, s.Role, &spec)
+	if err != nil {
+		return err
+	}
+	labels := map[string]string{
+		state.LabelSpec:     spec.JSON(),
+		state.LabelSpecHash: spec.Hash(),
+		state.LabelRelease:  strconv.Itoa(r.record.Number),
+		state.LabelFence:    strconv.Itoa(r.record.Fence),
+		state.LabelRunDir:   r.runDir(s.Host),
+	}
+	id, err := conn.Engine.Create(ctx, s.Name, spec, labels, values)
+	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrUnreachable) {
+		id, err = r.adopt(ctx, s, spec, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.made(s.Host, s.Name, id)
+	return nil
+}
+
+// adopt looks whether the container is there all the same: an earlier reply was lost.
+func (r *run) adopt(ctx context.Context, s plan.Step, spec state.Spec, cause error) (string, error) {
+	conn, err := r.connection(ctx, s.Host)
+	if err != nil {
+		return "", cause
+	}
+	there, err := conn.Engine.Inspect(ctx, s.Name, state.View{})
+	if err != nil || there.Asked == nil || there.Asked.Hash() != spec.Hash() {
+		return "", cause
+	}
+	return there.ID, nil
+}
+
+func (r *run) runDir(host string) string {
+	seen, _ := r.seen.Host(host)
+	return seen.RunDir
+}
+
+// secretsFor reads the role's secrets from the host and puts their digests into the spec.
+func (r *run) secretsFor(ctx context.Context, conn *Connection, role string, spec *state.Spec) (map[string]release.Secret, error) {
+	if len(spec.Secrets) == 0 {
+		return nil, nil
+	}
+	var key []byte
+	var have map[string]release.Secret
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { key, err = conn.Files.Read(ctx, r.paths.key()); return })
+	group.Go(func() (err error) { have, err = readEnv(ctx, conn.Files, r.paths, role); return })
+	if err := group.Wait(); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("the host has no secrets file for the role: run `kamald env push`")
+		}
+		return nil, err
+	}
+	values, digests := map[string]release.Secret{}, map[string]string{}
+	for name := range spec.Secrets {
+		value, ok := have[name]
+		if !ok {
+			return nil, fmt.Errorf("the host's secrets file lacks %s: run `kamald env push`", name)
+		}
+		values[name], digests[name] = value, state.SecretDigest(key, value.Reveal())
+	}
+	spec.Secrets = digests
+	return values, nil
+}
+
+// proxyServer boots the proxy of a host: its image, its container, attached and started, and answering.
+func (r *run) proxyServer(ctx context.Context, conn *Connection, s plan.Step) error {
+	seen, _ := r.seen.Host(s.Host)
+	if s.Container == "" {
+		if err := r.makeProxy(ctx, conn, seen); err != nil {
+			return err
+		}
+	} else if !slices.Contains(seen.Proxy.Networks, r.desired.Network) {
+		if err := conn.Engine.ConnectNetwork(ctx, r.desired.Network, s.Name, nil); err != nil {
+			return err
+		}
+	}
+	if err := conn.Engine.Start(ctx, s.Name); err != nil {
+		return fmt.Errorf("%w%s", err, portHint(err, r.desired.ProxyServer))
+	}
+	return r.proxyAnswers(ctx, conn, s.Name)
+}
+
+// portHint: the usual reason that a proxy does not start is another server on its ports.
+func portHint(err error, server release.ProxyServer) string {
+	if text := err.Error(); strings.Contains(text, "already allocated") || strings.Contains(text, "already in use") {
+		return fmt.Sprintf("; something else listens on port %d or %d: stop it, or set proxy_server.http_port and https_port", server.HTTPPort, server.HTTPSPort)
+	}
+	return ""
+}
+
+// proxyAnswers waits until the proxy's own command reaches it.
+func (r *run) proxyAnswers(ctx context.Context, conn *Connection, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for {
+		result, err := conn.Engine.Exec(ctx, name, []string{"kamal-proxy", "list"})
+		if err == nil && result.Code == 0 {
+			return nil
+		}
+		if sleep(ctx, probeEvery) != nil {
+			return fmt.Errorf("the proxy started and does not answer: %w %s", err, firstLine(result.Stderr))
+		}
+	}
+}
+
+func (r *run) makeProxy(ctx context.Context, conn *Connection, seen state.Host) error {
+	server := r.desired.ProxyServer
+	if _, err := conn.Engine.Image(ctx, server.Image); errors.Is(err, state.ErrNotFound) {
+		if err := r.proxyImage(ctx, conn, server.Image, seen.Engine.Arch); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	labels := map[string]string{state.LabelRunDir: seen.RunDir}
+	_, err := conn.Engine.Create(ctx, server.Name, proxySpec(r.desired, seen), labels, nil)
+	return unless(err, state.ErrConflict) // another service's run made it meanwhile: it is shared
+}
+
+// proxyImage loads the image that kamald makes itself, or pulls another.
+func (r *run) proxyImage(ctx context.Context, conn *Connection, ref, arch string) error {
+	archive, err := conn.Proxy.Image(ctx, ref, arch)
+	if errors.Is(err, fs.ErrNotExist) {
+		return conn.Engine.Pull(ctx, ref, release.Auth{})
+	}
+	if err != nil {
+		return err
+	}
+	defer func(archive io.Closer) { _ = archive.Close() }(archive)
+	return conn.Engine.Load(ctx, archive)
+}
+
+// proxySpec is the proxy's container as Kamal makes it (kamal-facts: 3.13).
+func proxySpec(desired release.Release, seen state.Host) state.Spec {
+	server := desired.ProxyServer
+	cmd := []string{"kamal-proxy", "run"}
+	if server.Debug {
+		cmd = append(cmd, "--debug")
+	}
+	if server.MetricsPort > 0 {
+		cmd = append(cmd, "--metrics-port", strconv.Itoa(server.MetricsPort))
+	}
+	options := map[string][]string{}
+	for name, values := range server.Options {
+		options[name] = values
+	}
+	if server.Publish {
+		options["publish"] = append(published(server.Bind, server.HTTPPort, 80), published(server.Bind, server.HTTPSPort, 443)...)
+	}
+	spec := state.Spec{
+		Image: server.Image, Cmd: cmd, Env: server.Env, Labels: server.Labels, Network: desired.Network, Restart: "unless-stopped",
+		Volumes: []string{
+			server.Name + "-config:/home/kamal-proxy/.config/kamal-proxy",
+			absolute(seen.Home, desired.RunDirectory) + "/proxy/apps-config:/home/kamal-proxy/.apps-config",
+		},
+		Options: options,
+	}
+	if server.LogMaxSize != "" {
+		spec.LogDriver, spec.LogOptions = "json-file", map[string]string{"max-size": server.LogMaxSize}
+	}
+	return spec
+}
+
+func published(bind []string, host, container int) []string {
+	if len(bind) == 0 {
+		return []string{fmt.Sprintf("%d:%d", host, container)}
+	}
+	var list []string
+	for _, address := range bind {
+		if strings.Contains(address, ":") {
+			address = "[" + address + "]"
+		}
+		list = append(list, fmt.Sprintf("%s:%d:%d", address, host, container))
+	}
+	return list
+}

@@ -1,0 +1,65 @@
+package reconcile
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Controller observes an app's servers and carries plans out. Its fields are set before the first call and not changed after.
+type Controller struct {
+	Store    state.Store
+	Secrets  Secrets
+	Owner    Owner
+	Report   func(Progress) // nil: nobody listens
+	LockWait bool           // wait for another's lock instead of failing at once
+	Now      func() time.Time
+
+	fleet  *Fleet
+	making sync.Map // host → *sync.Mutex: its digest key is being made
+}
+
+// NewController makes a controller over a fleet.
+func NewController(fleet *Fleet, store state.Store, secrets Secrets) *Controller {
+	return &Controller{fleet: fleet, Store: store, Secrets: secrets, Owner: ThisProcess(), Now: time.Now}
+}
+
+// Close ends every connection.
+func (c *Controller) Close() error { return c.fleet.Close() }
+
+// Progress is one line of what happens, for whoever watches.
+type Progress struct {
+	At      time.Time     `json:"at"`
+	Kind    string        `json:"kind"` // observed, planned, lock, begin, done, failed, skipped, undo, undone, warn
+	Host    string        `json:"host,omitempty"`
+	Role    string        `json:"role,omitempty"`
+	Step    string        `json:"step,omitempty"`
+	Message string        `json:"message"`
+	Took    time.Duration `json:"took,omitempty"`
+}
+
+func (c *Controller) report(p Progress) {
+	if c.Report == nil {
+		return
+	}
+	p.At = c.now()
+	c.Report(p)
+}
+
+func (c *Controller) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+// hostsOf gives the release's hosts by name.
+func hostsOf(desired release.Release) map[string]release.Host {
+	hosts := map[string]release.Host{}
+	for _, h := range desired.Hosts {
+		hosts[h.Name] = h
+	}
+	return hosts
+}

@@ -1,0 +1,71 @@
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+)
+
+// Counter counts remote calls by host and method.
+type Counter struct {
+	mu    sync.Mutex
+	calls map[string]map[string]int
+}
+
+// Intercept counts a call.
+func (c *Counter) Intercept(ctx context.Context, call Call, next func(context.Context) error) error {
+	c.mu.Lock()
+	if c.calls == nil {
+		c.calls = map[string]map[string]int{}
+	}
+	if c.calls[call.Host] == nil {
+		c.calls[call.Host] = map[string]int{}
+	}
+	c.calls[call.Host][call.Method]++
+	c.mu.Unlock()
+	return next(ctx)
+}
+
+// Calls gives the counts so far: host → method → calls.
+func (c *Counter) Calls() map[string]map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copied := map[string]map[string]int{}
+	for host, methods := range c.calls {
+		copied[host] = maps.Clone(methods)
+	}
+	return copied
+}
+
+// callLimits bound single calls; streams of images take as long as their bytes, a deploy and a stop what they were given.
+var callLimits = map[string]time.Duration{
+	"Engine.Pull":  15 * time.Minute,
+	"Engine.Load":  15 * time.Minute,
+	"Engine.Save":  0,
+	"Engine.Stop":  0, // bounded by its grace, below
+	"Proxy.Deploy": 0, // bounded by the driver: deploy + drain + margin
+}
+
+// callLimit is how long any other call may take: long for a round trip, short for a person who waits.
+const callLimit = 30 * time.Second
+
+// Bound gives every remote call a deadline.
+func Bound(ctx context.Context, call Call, next func(context.Context) error) error {
+	limit, special := callLimits[call.Method]
+	if !special {
+		limit = callLimit
+	}
+	if limit == 0 {
+		return next(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &DeadlineError{Call: call, After: limit})
+	defer cancel()
+	err := next(ctx)
+	if err != nil && ctx.Err() != nil {
+		if cause, ok := context.Cause(ctx).(*DeadlineError); ok {
+			return cause
+		}
+	}
+	return err
+}

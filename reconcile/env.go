@@ -1,0 +1,201 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// PushEnv writes the secrets files of every role on the given hosts (all of the release when there are none), from the
+// secrets that are at hand here. It restarts nothing. A secret that is missing is an error before anything is written.
+func (c *Controller) PushEnv(ctx context.Context, desired release.Release, hosts []string) ([]string, error) {
+	if err := c.needSecrets(desired); err != nil {
+		return nil, err
+	}
+	var pushed []string
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, on := range desired.Hosts {
+		if len(hosts) > 0 && !slices.Contains(hosts, on.Name) {
+			continue
+		}
+		for _, role := range desired.Roles {
+			if !slices.Contains(role.Hosts, on.Name) || len(desired.EnvOn(role, on).Secrets) == 0 {
+				continue
+			}
+			pushed = append(pushed, on.Name+"/"+role.Name)
+		}
+		group.Go(func() error { return c.pushHost(groupCtx, desired, on) })
+	}
+	err := group.Wait()
+	if err == nil && len(pushed) > 0 {
+		err = c.Store.Append(desired.App(), state.Event{At: c.now(), Kind: "env-pushed", Message: "secrets of " + strings.Join(pushed, ", ") + " pushed by " + c.Owner.Who})
+	}
+	return pushed, err
+}
+
+func (c *Controller) pushHost(ctx context.Context, desired release.Release, on release.Host) error {
+	conn, err := c.fleet.Connection(ctx, on)
+	if err != nil {
+		return err
+	}
+	for _, role := range desired.Roles {
+		if !slices.Contains(role.Hosts, on.Name) || len(desired.EnvOn(role, on).Secrets) == 0 {
+			continue
+		}
+		if err := c.pushEnv(ctx, conn, desired, on, role.Name, true); err != nil {
+			return fmt.Errorf("%s: secrets of %s: %w", on.Name, role.Name, err)
+		}
+	}
+	return nil
+}
+
+// needSecrets names every secret that is missing, with the roles that want it.
+func (c *Controller) needSecrets(desired release.Release) error {
+	wanted := map[string]map[string]bool{}
+	for _, role := range desired.Roles {
+		for _, on := range desired.Hosts {
+			if !slices.Contains(role.Hosts, on.Name) {
+				continue
+			}
+			for _, secret := range desired.EnvOn(role, on).Secrets {
+				if wanted[secret] == nil {
+					wanted[secret] = map[string]bool{}
+				}
+				wanted[secret][role.Name] = true
+			}
+		}
+	}
+	var errs []error
+	for _, name := range sortedKeys(wanted) {
+		if _, err := c.secret(name, "env of "+strings.Join(sortedKeys(wanted[name]), ", ")); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pushEnv writes one role's secrets file. Unless all must be at hand, those that are not keep the values on the host.
+func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired release.Release, on release.Host, roleName string, all bool) error {
+	paths := layoutOf(desired)
+	role, _ := desired.Role(roleName)
+	values := map[string]release.Secret{}
+	var kept map[string]release.Secret
+	for name, secret := range desired.EnvOn(role, on).Secrets {
+		value, ok, err := c.Secrets.Secret(secret)
+		if err != nil {
+			return err
+		}
+		if !ok && kept == nil && !all {
+			if kept, err = readEnv(ctx, conn.Files, paths, roleName); unless(err, fs.ErrNotExist) != nil {
+				return err
+			}
+		}
+		if !ok {
+			if value, ok = kept[name]; !ok {
+				return fmt.Errorf("secret %s is neither in %s nor on the host", secret, sources(c.Secrets))
+			}
+		}
+		values[name] = value
+	}
+	if err := c.makeKey(ctx, conn, paths, on.Name); err != nil {
+		return err
+	}
+	plain, lines := release.EncodeEnvFile(values)
+	if err := conn.Files.Write(ctx, paths.env(roleName), plain, 0o600); err != nil {
+		return err
+	}
+	if lines == nil {
+		return conn.Files.Remove(ctx, paths.envJSON(roleName))
+	}
+	return conn.Files.Write(ctx, paths.envJSON(roleName), lines, 0o600)
+}
+
+// makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests.
+func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) error {
+	one := c.keyMaking(host)
+	one.Lock() // two roles of a host are pushed at once
+	defer one.Unlock()
+	key, err := conn.Files.Read(ctx, paths.key())
+	if err == nil && len(key) > 0 {
+		return nil
+	}
+	if unless(err, fs.ErrNotExist) != nil {
+		return err
+	}
+	key = make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	return conn.Files.Write(ctx, paths.key(), key, 0o600)
+}
+
+// keyMaking is the lock under which a host's key is made.
+func (c *Controller) keyMaking(host string) *sync.Mutex {
+	lock, _ := c.making.LoadOrStore(host, &sync.Mutex{})
+	return lock.(*sync.Mutex)
+}
+
+// digests gives, for every host and role, the keyed digest of each variable whose secret is at hand here: what a push would
+// put there. A secret that cannot be looked up at all is an error; one that is not here is not.
+func (c *Controller) digests(desired release.Release, observed state.Snapshot, keys keys) (map[string]map[string]map[string]string, error) {
+	all := map[string]map[string]map[string]string{}
+	for _, on := range desired.Hosts {
+		host, ok := observed.Host(on.Name)
+		if !ok || host.Unreachable != "" {
+			continue
+		}
+		for _, role := range desired.Roles {
+			names := desired.EnvOn(role, on).Secrets
+			if !slices.Contains(role.Hosts, on.Name) || len(names) == 0 {
+				continue
+			}
+			digests, err := c.roleDigests(keys[on.Name], names)
+			if err != nil {
+				return nil, err
+			}
+			if all[on.Name] == nil {
+				all[on.Name] = map[string]map[string]string{}
+			}
+			all[on.Name][role.Name] = digests
+		}
+	}
+	return all, nil
+}
+
+func (c *Controller) roleDigests(key []byte, names map[string]string) (map[string]string, error) {
+	digests := map[string]string{}
+	for name, secret := range names {
+		value, ok, err := c.Secrets.Secret(secret)
+		if err != nil {
+			return nil, fmt.Errorf("secret %s: %w", secret, err)
+		}
+		if !ok {
+			continue
+		}
+		digests[name] = ""
+		if len(key) > 0 {
+			digests[name] = state.SecretDigest(key, value.Reveal())
+		}
+	}
+	return digests, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,73 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// DeadlineError: a remote call got no answer in time. Whether it was carried out is not known.
+type DeadlineError struct {
+	Call  Call
+	After time.Duration
+}
+
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("%s: %s got no answer within %s", e.Call.Host, e.Call.Method, e.After)
+}
+
+// Unwrap makes it the same as a lost connection: the outcome is read back.
+func (e *DeadlineError) Unwrap() error { return state.ErrUnreachable }
+
+// LockedError: another holds the deploy lock.
+type LockedError struct {
+	Host string
+	Lock state.Lock
+	Path string
+}
+
+func (e *LockedError) Error() string {
+	text := fmt.Sprintf("the deploy lock on %s is held by %s", e.Host, orUnknown(e.Lock.Owner))
+	if !e.Lock.Taken.IsZero() {
+		text += " since " + e.Lock.Taken.UTC().Format(time.RFC3339)
+	}
+	if e.Lock.Message != "" {
+		text += fmt.Sprintf(" (%s)", e.Lock.Message)
+	}
+	if e.Lock.Lease == 0 {
+		return text + fmt.Sprintf("; it does not expire by itself: when nobody is deploying, remove %s on %s, or run `kamal lock release`", e.Path, e.Host)
+	}
+	return text + fmt.Sprintf("; it is renewed while its owner lives, and can be taken over %s after it stops", e.Lock.Lease)
+}
+
+// UnhealthyError: a new container was not proven healthy.
+type UnhealthyError struct {
+	Host, Role, Container string
+	Cause                 string   // the last probe, the exit code, …
+	Hints                 []string // what to look at
+	Logs                  []string // its last lines
+}
+
+func (e *UnhealthyError) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s on %s is not healthy: %s", e.Container, e.Host, e.Cause)
+	for _, hint := range e.Hints {
+		fmt.Fprintf(&text, "\n  hint: %s", hint)
+	}
+	if len(e.Logs) > 0 {
+		fmt.Fprintf(&text, "\n  its last %d log lines:", len(e.Logs))
+		for _, line := range e.Logs {
+			fmt.Fprintf(&text, "\n  | %s", line)
+		}
+	}
+	return text.String()
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "somebody unknown"
+	}
+	return s
+}

@@ -1,0 +1,89 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Fleet keeps one connection a host, made at first need and again when it was lost. It is safe for concurrent use.
+type Fleet struct {
+	connector Connector
+	chain     []Interceptor
+
+	mu    sync.Mutex
+	hosts map[string]*member
+}
+
+// member is one host's connection, made under its own lock so that hosts do not wait for each other.
+type member struct {
+	mu   sync.Mutex
+	conn *Connection
+	lost *atomic.Bool // of conn; set by calls under way
+}
+
+// NewFleet makes a fleet whose every call goes through the chain and has a deadline.
+func NewFleet(connector Connector, chain ...Interceptor) *Fleet {
+	return &Fleet{connector: connector, chain: chain, hosts: map[string]*member{}}
+}
+
+// Connection reaches a host, or gives the connection that is there.
+func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection, error) {
+	m := f.member(host.Name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn != nil && !m.lost.Load() {
+		return m.conn, nil
+	}
+	if m.conn != nil {
+		_ = m.conn.Close() // it is lost already
+		m.conn = nil
+	}
+	raw, err := f.connector.Connect(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", host.Name, err)
+	}
+	lost := &atomic.Bool{}
+	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
+		err := next(ctx)
+		if errors.Is(err, state.ErrUnreachable) && ctx.Err() == nil {
+			lost.Store(true) // the next caller makes another
+		}
+		return err
+	}
+	m.conn = Intercept(host.Name, raw, append(append([]Interceptor{notice}, f.chain...), Bound)...)
+	m.lost = lost
+	return m.conn, nil
+}
+
+func (f *Fleet) member(name string) *member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.hosts[name]
+	if m == nil {
+		m = &member{}
+		f.hosts[name] = m
+	}
+	return m
+}
+
+// Close ends every connection.
+func (f *Fleet) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, m := range f.hosts {
+		m.mu.Lock()
+		if m.conn != nil {
+			errs = append(errs, m.conn.Close())
+			m.conn = nil
+		}
+		m.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,266 @@
+package reconcile
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Call names one remote call.
+type Call struct {
+	Host    string
+	Method  string // "Engine.Start", "Files.Read", …
+	Mutates bool
+}
+
+// Interceptor runs around every remote call: it counts, bounds, traces, refuses or fails it.
+type Interceptor func(ctx context.Context, call Call, next func(context.Context) error) error
+
+// Intercept gives a connection whose every call goes through the interceptors, the first outermost.
+func Intercept(host string, c *Connection, chain ...Interceptor) *Connection {
+	around := caller{host: host, chain: chain}
+	return &Connection{
+		Engine: engine{around, c.Engine},
+		Files:  files{around, c.Files},
+		Prober: prober{around, c.Prober},
+		Proxy:  proxy{around, c.Proxy},
+		Close:  c.Close,
+	}
+}
+
+type caller struct {
+	host  string
+	chain []Interceptor
+}
+
+func (c caller) read(ctx context.Context, method string, next func(context.Context) error) error {
+	return c.call(ctx, Call{Host: c.host, Method: method}, next)
+}
+
+func (c caller) write(ctx context.Context, method string, next func(context.Context) error) error {
+	return c.call(ctx, Call{Host: c.host, Method: method, Mutates: true}, next)
+}
+
+func (c caller) call(ctx context.Context, call Call, next func(context.Context) error) error {
+	for i := len(c.chain) - 1; i >= 0; i-- {
+		inner, around := next, c.chain[i]
+		next = func(ctx context.Context) error { return around(ctx, call, inner) }
+	}
+	return next(ctx)
+}
+
+type engine struct {
+	caller
+	next Engine
+}
+
+func (e engine) Info(ctx context.Context) (info state.Engine, err error) {
+	err = e.read(ctx, "Engine.Info", func(ctx context.Context) (err error) { info, err = e.next.Info(ctx); return })
+	return
+}
+
+func (e engine) Containers(ctx context.Context, f state.Filter) (list []state.Container, err error) {
+	err = e.read(ctx, "Engine.Containers", func(ctx context.Context) (err error) { list, err = e.next.Containers(ctx, f); return })
+	return
+}
+
+func (e engine) Inspect(ctx context.Context, container string, v state.View) (c state.Container, err error) {
+	err = e.read(ctx, "Engine.Inspect", func(ctx context.Context) (err error) { c, err = e.next.Inspect(ctx, container, v); return })
+	return
+}
+
+func (e engine) Create(ctx context.Context, name string, spec state.Spec, labels map[string]string, secrets map[string]release.Secret) (id string, err error) {
+	err = e.write(ctx, "Engine.Create", func(ctx context.Context) (err error) {
+		id, err = e.next.Create(ctx, name, spec, labels, secrets)
+		return
+	})
+	return
+}
+
+func (e engine) Start(ctx context.Context, container string) error {
+	return e.write(ctx, "Engine.Start", func(ctx context.Context) error { return e.next.Start(ctx, container) })
+}
+
+func (e engine) Stop(ctx context.Context, container string, grace time.Duration) error {
+	return e.write(ctx, "Engine.Stop", func(ctx context.Context) error { return e.next.Stop(ctx, container, grace) })
+}
+
+func (e engine) Rename(ctx context.Context, container, name string) error {
+	return e.write(ctx, "Engine.Rename", func(ctx context.Context) error { return e.next.Rename(ctx, container, name) })
+}
+
+func (e engine) Update(ctx context.Context, container string, options map[string][]string) error {
+	return e.write(ctx, "Engine.Update", func(ctx context.Context) error { return e.next.Update(ctx, container, options) })
+}
+
+func (e engine) Remove(ctx context.Context, container string) error {
+	return e.write(ctx, "Engine.Remove", func(ctx context.Context) error { return e.next.Remove(ctx, container) })
+}
+
+func (e engine) Logs(ctx context.Context, container string, tail int) (lines []string, err error) {
+	err = e.read(ctx, "Engine.Logs", func(ctx context.Context) (err error) { lines, err = e.next.Logs(ctx, container, tail); return })
+	return
+}
+
+func (e engine) Exec(ctx context.Context, container string, argv []string) (result state.ExecResult, err error) {
+	err = e.write(ctx, "Engine.Exec", func(ctx context.Context) (err error) { result, err = e.next.Exec(ctx, container, argv); return })
+	return
+}
+
+func (e engine) ReadFile(ctx context.Context, container, path string) (data []byte, err error) {
+	err = e.read(ctx, "Engine.ReadFile", func(ctx context.Context) (err error) { data, err = e.next.ReadFile(ctx, container, path); return })
+	return
+}
+
+func (e engine) Images(ctx context.Context, repository string) (list []state.Image, err error) {
+	err = e.read(ctx, "Engine.Images", func(ctx context.Context) (err error) { list, err = e.next.Images(ctx, repository); return })
+	return
+}
+
+func (e engine) Image(ctx context.Context, ref string) (image state.Image, err error) {
+	err = e.read(ctx, "Engine.Image", func(ctx context.Context) (err error) { image, err = e.next.Image(ctx, ref); return })
+	return
+}
+
+func (e engine) ResolveDigest(ctx context.Context, ref string, auth release.Auth) (digest string, err error) {
+	err = e.read(ctx, "Engine.ResolveDigest", func(ctx context.Context) (err error) {
+		digest, err = e.next.ResolveDigest(ctx, ref, auth)
+		return
+	})
+	return
+}
+
+func (e engine) Pull(ctx context.Context, ref string, auth release.Auth) error {
+	return e.write(ctx, "Engine.Pull", func(ctx context.Context) error { return e.next.Pull(ctx, ref, auth) })
+}
+
+func (e engine) Tag(ctx context.Context, image, ref string) error {
+	return e.write(ctx, "Engine.Tag", func(ctx context.Context) error { return e.next.Tag(ctx, image, ref) })
+}
+
+func (e engine) RemoveImage(ctx context.Context, ref string) error {
+	return e.write(ctx, "Engine.RemoveImage", func(ctx context.Context) error { return e.next.RemoveImage(ctx, ref) })
+}
+
+func (e engine) Load(ctx context.Context, archive io.Reader) error {
+	return e.write(ctx, "Engine.Load", func(ctx context.Context) error { return e.next.Load(ctx, archive) })
+}
+
+func (e engine) Save(ctx context.Context, refs ...string) (archive io.ReadCloser, err error) {
+	err = e.read(ctx, "Engine.Save", func(ctx context.Context) (err error) { archive, err = e.next.Save(ctx, refs...); return })
+	return
+}
+
+func (e engine) Networks(ctx context.Context) (list []state.Network, err error) {
+	err = e.read(ctx, "Engine.Networks", func(ctx context.Context) (err error) { list, err = e.next.Networks(ctx); return })
+	return
+}
+
+func (e engine) CreateNetwork(ctx context.Context, name string) error {
+	return e.write(ctx, "Engine.CreateNetwork", func(ctx context.Context) error { return e.next.CreateNetwork(ctx, name) })
+}
+
+func (e engine) ConnectNetwork(ctx context.Context, network, container string, aliases []string) error {
+	return e.write(ctx, "Engine.ConnectNetwork", func(ctx context.Context) error {
+		return e.next.ConnectNetwork(ctx, network, container, aliases)
+	})
+}
+
+type files struct {
+	caller
+	next Files
+}
+
+func (f files) Home(ctx context.Context) (home string, err error) {
+	err = f.read(ctx, "Files.Home", func(ctx context.Context) (err error) { home, err = f.next.Home(ctx); return })
+	return
+}
+
+func (f files) Read(ctx context.Context, path string) (data []byte, err error) {
+	err = f.read(ctx, "Files.Read", func(ctx context.Context) (err error) { data, err = f.next.Read(ctx, path); return })
+	return
+}
+
+func (f files) Write(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	return f.write(ctx, "Files.Write", func(ctx context.Context) error { return f.next.Write(ctx, path, data, mode) })
+}
+
+func (f files) Mkdir(ctx context.Context, path string) error {
+	return f.write(ctx, "Files.Mkdir", func(ctx context.Context) error { return f.next.Mkdir(ctx, path) })
+}
+
+func (f files) Rename(ctx context.Context, from, to string) error {
+	return f.write(ctx, "Files.Rename", func(ctx context.Context) error { return f.next.Rename(ctx, from, to) })
+}
+
+func (f files) Append(ctx context.Context, path string, data []byte) error {
+	return f.write(ctx, "Files.Append", func(ctx context.Context) error { return f.next.Append(ctx, path, data) })
+}
+
+func (f files) Remove(ctx context.Context, path string) error {
+	return f.write(ctx, "Files.Remove", func(ctx context.Context) error { return f.next.Remove(ctx, path) })
+}
+
+func (f files) List(ctx context.Context, path string) (names []string, err error) {
+	err = f.read(ctx, "Files.List", func(ctx context.Context) (err error) { names, err = f.next.List(ctx, path); return })
+	return
+}
+
+func (f files) Modified(ctx context.Context, path string) (at time.Time, err error) {
+	err = f.read(ctx, "Files.Modified", func(ctx context.Context) (err error) { at, err = f.next.Modified(ctx, path); return })
+	return
+}
+
+func (f files) Touch(ctx context.Context, path string) error {
+	return f.write(ctx, "Files.Touch", func(ctx context.Context) error { return f.next.Touch(ctx, path) })
+}
+
+func (f files) Free(ctx context.Context, path string) (bytes int64, err error) {
+	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { bytes, err = f.next.Free(ctx, path); return })
+	return
+}
+
+type prober struct {
+	caller
+	next Prober
+}
+
+func (p prober) HTTP(ctx context.Context, address, path, hostHeader string) (result state.HTTPResult, err error) {
+	err = p.read(ctx, "Prober.HTTP", func(ctx context.Context) (err error) {
+		result, err = p.next.HTTP(ctx, address, path, hostHeader)
+		return
+	})
+	return
+}
+
+func (p prober) TCP(ctx context.Context, address string) error {
+	return p.read(ctx, "Prober.TCP", func(ctx context.Context) error { return p.next.TCP(ctx, address) })
+}
+
+type proxy struct {
+	caller
+	next Proxy
+}
+
+func (p proxy) Routes(ctx context.Context, container string) (routes []state.Route, err error) {
+	err = p.read(ctx, "Proxy.Routes", func(ctx context.Context) (err error) { routes, err = p.next.Routes(ctx, container); return })
+	return
+}
+
+func (p proxy) Deploy(ctx context.Context, container string, route state.Route, deploy, drain time.Duration) error {
+	return p.write(ctx, "Proxy.Deploy", func(ctx context.Context) error {
+		return p.next.Deploy(ctx, container, route, deploy, drain)
+	})
+}
+
+func (p proxy) Remove(ctx context.Context, container, name string) error {
+	return p.write(ctx, "Proxy.Remove", func(ctx context.Context) error { return p.next.Remove(ctx, container, name) })
+}
+
+func (p proxy) Image(ctx context.Context, ref, arch string) (io.ReadCloser, error) {
+	return p.next.Image(ctx, ref, arch) // made on this machine: no remote call
+}

@@ -1,0 +1,326 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// keys are the hosts' digest keys as they were read in an observation; they are not part of the snapshot.
+type keys map[string][]byte
+
+// observe looks at every host of the release at once. A host that cannot be observed is in the snapshot with the reason; the
+// error is only for a context that ended. known is the last snapshot: release records that it has are not read again.
+func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time) (state.Snapshot, keys, error) {
+	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
+	found := make([][]byte, len(desired.Hosts))
+	var group errgroup.Group
+	for i, on := range desired.Hosts {
+		group.Go(func() error {
+			old, _ := known.Host(on.Name)
+			host, key, err := observeHost(ctx, fleet, desired, on, old)
+			if err != nil {
+				host = state.Host{Name: on.Name, Unreachable: strings.TrimPrefix(err.Error(), on.Name+": ")}
+			}
+			snapshot.Hosts[i], found[i] = host, key
+			return nil
+		})
+	}
+	_ = group.Wait() // no member fails
+	read := keys{}
+	for i, on := range desired.Hosts {
+		read[on.Name] = found[i]
+	}
+	return snapshot, read, ctx.Err()
+}
+
+// look is one observation of one host under way.
+type look struct {
+	conn    *Connection
+	desired release.Release
+	on      release.Host
+	paths   layout
+	old     state.Host
+
+	host    state.Host
+	key     []byte
+	envs    map[string]map[string]release.Secret // role → values; they live as long as the look
+	records []int
+	lockAt  time.Time
+}
+
+// observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name.
+func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host) (state.Host, []byte, error) {
+	conn, err := fleet.Connection(ctx, on)
+	if err != nil {
+		return state.Host{}, nil, err
+	}
+	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, envs: map[string]map[string]release.Secret{}}
+	l.host = state.Host{Name: on.Name, FreeBytes: -1}
+	if err := l.first(ctx); err != nil {
+		return state.Host{}, nil, err
+	}
+	if err := l.second(ctx); err != nil {
+		return state.Host{}, nil, err
+	}
+	l.digestEnvFiles()
+	return l.host, l.key, nil
+}
+
+// first asks all that depends on nothing.
+func (l *look) first(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	engine, files := l.conn.Engine, l.conn.Files
+	server := l.desired.ProxyServer
+	group.Go(func() (err error) { l.host.Engine, err = engine.Info(ctx); return })
+	group.Go(func() (err error) {
+		l.host.Containers, err = engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: l.desired.Service}})
+		return
+	})
+	group.Go(func() (err error) { l.host.Images, err = engine.Images(ctx, l.desired.ImageName()); return })
+	group.Go(func() (err error) { l.host.Networks, err = engine.Networks(ctx); return })
+	group.Go(func() error { return l.proxy(ctx, server.Name) })
+	group.Go(func() (err error) {
+		l.host.Proxy.Routes, err = l.conn.Proxy.Routes(ctx, server.Name)
+		return unless(err, state.ErrNotFound, fs.ErrNotExist)
+	})
+	group.Go(func() (err error) { l.host.Home, err = files.Home(ctx); return })
+	group.Go(func() (err error) {
+		l.key, err = files.Read(ctx, l.paths.key())
+		return unless(err, fs.ErrNotExist)
+	})
+	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
+	group.Go(func() error { return l.fence(ctx) })
+	group.Go(func() error { return l.listRecords(ctx) })
+	group.Go(func() error {
+		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
+			l.host.FreeBytes = free
+		}
+		return nil
+	})
+	l.readEnvFiles(ctx, group)
+	return group.Wait()
+}
+
+// proxy finds the proxy's container.
+func (l *look) proxy(ctx context.Context, name string) error {
+	c, err := l.conn.Engine.Inspect(ctx, name, state.View{})
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.host.Proxy.ID, l.host.Proxy.Name, l.host.Proxy.Image, l.host.Proxy.Running = c.ID, c.Name, c.Live.Image, c.Running()
+	for network := range c.IPs {
+		l.host.Proxy.Networks = append(l.host.Proxy.Networks, network)
+	}
+	slices.Sort(l.host.Proxy.Networks)
+	return nil
+}
+
+func (l *look) fence(ctx context.Context) error {
+	data, err := l.conn.Files.Read(ctx, l.paths.fence())
+	if err := unless(err, fs.ErrNotExist); err != nil || len(data) == 0 {
+		return err
+	}
+	l.host.Fence, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return fmt.Errorf("%s on %s is not a number: %w; nobody but kamald writes it: remove it if it is damaged", l.paths.fence(), l.on.Name, err)
+	}
+	return nil
+}
+
+func (l *look) listRecords(ctx context.Context) error {
+	names, err := l.conn.Files.List(ctx, l.paths.records())
+	for _, name := range names {
+		if n, err := strconv.Atoi(strings.TrimSuffix(name, ".json")); err == nil && strings.HasSuffix(name, ".json") {
+			l.records = append(l.records, n)
+		}
+	}
+	slices.Sort(l.records)
+	return err
+}
+
+// readEnvFiles reads the secrets files of the roles on the host; their values become digests and are dropped.
+func (l *look) readEnvFiles(ctx context.Context, group *errgroup.Group) {
+	for _, role := range l.desired.Roles {
+		if !slices.Contains(role.Hosts, l.on.Name) || len(l.desired.EnvOn(role, l.on).Secrets) == 0 {
+			continue
+		}
+		values := map[string]release.Secret{}
+		l.envs[role.Name] = values
+		group.Go(func() error {
+			read, err := readEnv(ctx, l.conn.Files, l.paths, role.Name)
+			for name, value := range read {
+				values[name] = value
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+	}
+}
+
+// second asks what the first answers name: the containers that matter, their images, the newest release record.
+func (l *look) second(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	l.host.RunDir = absolute(l.host.Home, l.desired.RunDirectory)
+	for i, c := range l.host.Containers {
+		if l.matters(c) {
+			group.Go(func() error {
+				inspected, err := l.conn.Engine.Inspect(ctx, c.ID, l.view(c))
+				if errors.Is(err, state.ErrNotFound) {
+					return nil // it went between the two rounds; the list's word stands until the next look
+				}
+				l.host.Containers[i] = inspected
+				return err
+			})
+		}
+	}
+	for i, image := range l.host.Images {
+		if l.imageMatters(image) {
+			group.Go(func() error {
+				inspected, err := l.conn.Engine.Image(ctx, image.ID)
+				if errors.Is(err, state.ErrNotFound) {
+					return nil
+				}
+				inspected.Tags, inspected.Digests = image.Tags, image.Digests
+				l.host.Images[i] = inspected
+				return err
+			})
+		}
+		if slices.Contains(image.Tags, l.desired.ImageName()+":"+l.desired.App().LatestTag()) {
+			l.host.Latest = image.ID
+		}
+	}
+	group.Go(func() error { return l.newestRecord(ctx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	l.host.Containers = slices.DeleteFunc(l.host.Containers, func(c state.Container) bool { return c.ID == "" })
+	return nil
+}
+
+// matters: containers of this app that run, or that bear the wanted version.
+func (l *look) matters(c state.Container) bool {
+	app := l.desired.App()
+	if c.Destination != app.Destination || c.Service != app.Service || c.Role == "" {
+		return false
+	}
+	return c.Status != state.StatusExited || c.Name == app.ContainerName(c.Role, l.desired.Version)
+}
+
+func (l *look) imageMatters(image state.Image) bool {
+	if slices.Contains(image.Tags, l.desired.Image()) {
+		return true
+	}
+	return slices.ContainsFunc(l.host.Containers, func(c state.Container) bool { return c.ImageID == image.ID && l.matters(c) })
+}
+
+// view says which variables of a container may keep their values: those that the desired release has in clear.
+func (l *look) view(c state.Container) state.View {
+	clear := map[string]bool{"KAMAL_CONTAINER_NAME": true, "KAMAL_VERSION": true, "KAMAL_HOST": true, "KAMAL_DESTINATION": true}
+	if role, ok := l.desired.Role(c.Role); ok {
+		for name := range l.desired.EnvOn(role, l.on).Clear {
+			clear[name] = true
+		}
+	}
+	return state.View{Key: l.key, Clear: clear}
+}
+
+// newestRecord reads release records from the newest down to the first that succeeded, of those not known yet.
+func (l *look) newestRecord(ctx context.Context) error {
+	for _, n := range slices.Backward(l.records) {
+		if l.old.Record != nil && l.old.Record.Number == n && l.old.Record.Outcome == state.OutcomeSucceeded {
+			l.host.Record = l.old.Record
+			return nil
+		}
+		record, err := readRecord(ctx, l.conn.Files, l.paths, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if record.Outcome == state.OutcomeSucceeded {
+			l.host.Record = &record
+			return nil
+		}
+	}
+	return nil
+}
+
+// digestEnvFiles keeps of the secrets files names and digests.
+func (l *look) digestEnvFiles() {
+	for _, role := range l.desired.Roles {
+		values, ok := l.envs[role.Name]
+		if !ok || len(values) == 0 {
+			continue
+		}
+		file := state.EnvFile{Role: role.Name, Digests: map[string]string{}}
+		for name, value := range values {
+			file.Digests[name] = ""
+			if len(l.key) > 0 {
+				file.Digests[name] = state.SecretDigest(l.key, value.Reveal())
+			}
+		}
+		l.host.EnvFiles = append(l.host.EnvFiles, file)
+	}
+}
+
+// readEnv reads a role's secrets file, and the one beside it for values of several lines. fs.ErrNotExist when there is none.
+func readEnv(ctx context.Context, f Files, paths layout, role string) (map[string]release.Secret, error) {
+	var plain, lines []byte
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { plain, err = f.Read(ctx, paths.env(role)); return })
+	group.Go(func() (err error) {
+		lines, err = f.Read(ctx, paths.envJSON(role))
+		return unless(err, fs.ErrNotExist)
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	values, err := release.ParseEnv(plain, lines)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", paths.env(role), err)
+	}
+	return values, nil
+}
+
+func readRecord(ctx context.Context, f Files, paths layout, n int) (state.Record, error) {
+	data, err := f.Read(ctx, paths.record(n))
+	if err != nil {
+		return state.Record{}, err
+	}
+	var record state.Record
+	if err := json.Unmarshal(data, &record); err != nil {
+		return state.Record{}, fmt.Errorf("%s is not a release record: %w", paths.record(n), err)
+	}
+	if record.Schema > state.RecordSchema {
+		return state.Record{}, fmt.Errorf("%s was written by a newer kamald (schema %d, this one knows %d): use that one", paths.record(n), record.Schema, state.RecordSchema)
+	}
+	return record, nil
+}
+
+// unless drops an error that is one of those expected.
+func unless(err error, expected ...error) error {
+	for _, e := range expected {
+		if errors.Is(err, e) {
+			return nil
+		}
+	}
+	return err
+}

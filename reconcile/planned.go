@@ -1,0 +1,86 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Options are what the caller of a plan or an apply may ask for.
+type Options struct {
+	SkipUnreachable bool
+	Retain          int
+	Stored          bool          // plan from the stored snapshot and look at no server
+	Pin             *plan.Pin     // given by a rollback; nil: found out
+	RollbackOf      *state.Record // the release that a rollback goes back to
+}
+
+// Planned is a plan with what it was made from.
+type Planned struct {
+	Plan     plan.Plan
+	Desired  release.Release
+	Snapshot state.Snapshot
+	Held     *state.Record
+}
+
+// Plan observes the servers, keeps the snapshot, and diffs.
+func (c *Controller) Plan(ctx context.Context, desired release.Release, options Options) (Planned, error) {
+	known, _, err := c.Store.Snapshot(desired.App())
+	if err != nil {
+		return Planned{}, err
+	}
+	snapshot, keys := known, keys(nil)
+	if !options.Stored {
+		if snapshot, keys, err = observe(ctx, c.fleet, desired, known, c.now()); err != nil {
+			return Planned{}, fmt.Errorf("the observation was interrupted: %w", err)
+		}
+		if err := c.Store.SaveSnapshot(snapshot); err != nil {
+			return Planned{}, err
+		}
+	}
+	return c.planFrom(ctx, desired, snapshot, keys, options)
+}
+
+func (c *Controller) planFrom(ctx context.Context, desired release.Release, snapshot state.Snapshot, keys keys, options Options) (Planned, error) {
+	held := newestRecord(snapshot)
+	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
+		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain}}
+	var err error
+	if options.Pin != nil {
+		in.Pin = *options.Pin
+	} else if in.Pin, err = c.pin(ctx, desired, snapshot, held); err != nil {
+		return Planned{}, err
+	}
+	if in.Secrets, err = c.digests(desired, snapshot, keys); err != nil {
+		return Planned{}, err
+	}
+	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held}
+	if options.RollbackOf != nil && planned.Plan.Kind != plan.KindNone {
+		planned.Plan.Kind = plan.KindRollback
+	}
+	return planned, nil
+}
+
+// newestRecord is the newest succeeded release that any host knows of: what is held.
+func newestRecord(snapshot state.Snapshot) *state.Record {
+	var newest *state.Record
+	for _, host := range snapshot.Hosts {
+		if host.Record != nil && (newest == nil || host.Record.Number > newest.Number) {
+			newest = host.Record
+		}
+	}
+	return newest
+}
+
+// encodeRelease is the desired release as a record keeps it.
+func encodeRelease(desired release.Release) (json.RawMessage, error) {
+	data, err := json.Marshal(desired)
+	if err != nil {
+		return nil, fmt.Errorf("the release cannot be recorded: %w", err)
+	}
+	return data, nil
+}

@@ -1,0 +1,276 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+const (
+	// probeEvery is how often a new container is asked: a few times a second, so that a start costs what it takes.
+	probeEvery = 200 * time.Millisecond
+	// endsTolerated: an application may lose a race at its first start; one that ends again is broken.
+	endsTolerated = 1
+	// logTail is how many of its last lines a failure shows.
+	logTail = 20
+)
+
+// proof watches one container until it is healthy, broken, or out of time.
+type proof struct {
+	conn      *Connection
+	desired   release.Release
+	role      release.Role
+	host      string
+	container string // name or ID
+	name      string // for people
+
+	last    string   // the last probe's answer, for the failure
+	hints   []string // what to look at
+	current state.Container
+}
+
+// prove returns when the container is healthy, for as long as the role asks. The failure names its cause.
+func (p *proof) prove(ctx context.Context) error {
+	deadline := p.desired.DeployTimeout
+	timed, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	var healthySince time.Time
+	for {
+		healthy, err := p.once(timed)
+		switch {
+		case err != nil:
+			return p.failure(ctx, err.Error())
+		case !healthy:
+			healthySince = time.Time{}
+		case healthySince.IsZero():
+			healthySince = time.Now()
+		}
+		if healthy && time.Since(healthySince) >= p.holdFor() {
+			return nil
+		}
+		if sleep(timed, p.pause(healthySince)) != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("gave up waiting for %s: %w", p.name, context.Cause(ctx))
+			}
+			return p.failure(ctx, fmt.Sprintf("it was not within %s; last seen: %s", deadline, p.last))
+		}
+	}
+}
+
+// pause until the next look: no longer than what is left of the time it has to stay healthy.
+func (p *proof) pause(healthySince time.Time) time.Duration {
+	if healthySince.IsZero() {
+		return probeEvery
+	}
+	return max(min(probeEvery, p.holdFor()-time.Since(healthySince)), 10*time.Millisecond)
+}
+
+// holdFor is how long it has to stay healthy: what the role says, or the readiness delay where nothing can be asked.
+func (p *proof) holdFor() time.Duration {
+	switch {
+	case p.role.Health != nil:
+		return p.role.Health.MinHealthyTime
+	case p.role.Proxy == nil && p.current.Health == "":
+		return p.desired.ReadinessDelay
+	}
+	return 0
+}
+
+// once looks at the container and asks it. The error is for what no more waiting mends.
+func (p *proof) once(ctx context.Context) (bool, error) {
+	c, err := p.conn.Engine.Inspect(ctx, p.container, state.View{})
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return false, errors.New("it was removed while it was starting")
+	case err != nil:
+		p.last = err.Error()
+		return false, nil // a lost connection may come back before the deadline
+	}
+	p.current = c
+	switch {
+	case c.Status == state.StatusExited || c.Status == state.StatusDead:
+		return false, fmt.Errorf("it ended: %s", endOf(c))
+	case c.RestartCount > endsTolerated:
+		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount+1, endOf(c))
+	case c.Status != state.StatusRunning:
+		p.last = "the container is " + string(c.Status)
+		return false, nil
+	}
+	return p.ask(ctx, c)
+}
+
+func endOf(c state.Container) string {
+	switch {
+	case c.OOMKilled:
+		return "out of memory (the kernel killed it; its limit is options.memory)"
+	case c.Error != "":
+		return c.Error
+	}
+	return fmt.Sprintf("exit code %d", c.ExitCode)
+}
+
+// ask uses the role's own check, else the proxy's, else Docker's.
+func (p *proof) ask(ctx context.Context, c state.Container) (bool, error) {
+	health := p.role.Health
+	switch {
+	case health != nil && len(health.Exec) > 0:
+		return p.askExec(ctx, health)
+	case health != nil && health.HTTP != "":
+		port, path := splitHTTP(health.HTTP)
+		return p.askHTTP(ctx, c, port, path, "", health.Timeout)
+	case health != nil && health.TCP > 0:
+		return p.askTCP(ctx, c, health)
+	case health != nil && health.Log != "":
+		return p.askLog(ctx, health)
+	case p.role.Proxy != nil:
+		o := p.role.Proxy.Options
+		port := o.HealthPort
+		if port == 0 {
+			port = p.role.Proxy.AppPort
+		}
+		return p.askHTTP(ctx, c, port, o.HealthPath, o.HealthHost, o.HealthTimeout)
+	case c.Health != "":
+		p.last = "Docker's health check says " + c.Health
+		return c.Health == "healthy", nil
+	}
+	return true, nil // it runs; holdFor makes it stay so
+}
+
+func (p *proof) askExec(ctx context.Context, h *release.Health) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+	defer cancel()
+	result, err := p.conn.Engine.Exec(ctx, p.container, h.Exec)
+	if err != nil {
+		p.last = fmt.Sprintf("%s could not be run: %v", strings.Join(h.Exec, " "), err)
+		return false, nil
+	}
+	p.last = strings.TrimSpace(fmt.Sprintf("%s ended with code %d: %s", strings.Join(h.Exec, " "), result.Code, firstLine(result.Stderr+result.Stdout)))
+	return result.Code == 0, nil
+}
+
+func (p *proof) askTCP(ctx context.Context, c state.Container, h *release.Health) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+	defer cancel()
+	err := p.conn.Prober.TCP(ctx, p.address(c, h.TCP))
+	p.last = fmt.Sprintf("TCP port %d: %v", h.TCP, err)
+	return err == nil, nil
+}
+
+func (p *proof) askLog(ctx context.Context, h *release.Health) (bool, error) {
+	pattern, err := regexp.Compile(h.Log)
+	if err != nil {
+		return false, fmt.Errorf("health.log is no regular expression: %w", err)
+	}
+	lines, err := p.conn.Engine.Logs(ctx, p.container, 1000)
+	if err != nil {
+		p.last = err.Error()
+		return false, nil
+	}
+	for _, line := range lines {
+		if pattern.MatchString(line) {
+			return true, nil
+		}
+	}
+	p.last = fmt.Sprintf("none of its last %d log lines matches %q", len(lines), h.Log)
+	return false, nil
+}
+
+func (p *proof) askHTTP(ctx context.Context, c state.Container, port int, path, host string, timeout time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	address := p.address(c, port)
+	result, err := p.conn.Prober.HTTP(ctx, address, path, host)
+	switch {
+	case errors.Is(err, state.ErrDenied):
+		// sshd forwards no TCP here: the proxy's own check decides at the switch.
+		p.last = "kamald cannot ask it over SSH: " + err.Error()
+		return true, nil
+	case err != nil:
+		p.last = fmt.Sprintf("GET :%d%s: %v", port, path, err)
+		return false, nil
+	}
+	p.last = fmt.Sprintf("GET :%d%s: %d %s", port, path, result.Status, http.StatusText(result.Status))
+	if body := firstLine(result.Body); body != "" {
+		p.last += fmt.Sprintf(" %q", body)
+	}
+	p.hints = httpHints(result, host)
+	return result.Status >= 200 && result.Status < 300, nil
+}
+
+// httpHints says what usually is behind an answer.
+func httpHints(r state.HTTPResult, host string) []string {
+	switch {
+	case r.Status >= 300 && r.Status < 400:
+		return []string{fmt.Sprintf("it redirects to %s: let the health path answer 200 without a redirect (force_ssl and a login are the usual causes), or set healthcheck.path", r.Location)}
+	case r.Status == http.StatusForbidden || r.Status == http.StatusBadRequest:
+		return []string{fmt.Sprintf("the application may refuse the Host header %q: set proxy.healthcheck.host to a name it allows", host)}
+	case r.Status == http.StatusNotFound:
+		return []string{"the health path is not there: set proxy.healthcheck.path"}
+	}
+	return nil
+}
+
+func (p *proof) address(c state.Container, port int) string {
+	return net.JoinHostPort(c.IPs[p.desired.Network], strconv.Itoa(port))
+}
+
+// splitHTTP reads ":9000/up".
+func splitHTTP(s string) (port int, path string) {
+	s = strings.TrimPrefix(s, "http://")
+	hostport, path, _ := strings.Cut(s, "/")
+	_, text, _ := strings.Cut(hostport, ":")
+	port, _ = strconv.Atoi(text)
+	if port == 0 {
+		port = 80
+	}
+	return port, "/" + path
+}
+
+// failure gathers what a person needs to know: the cause, what may be behind it, the last log lines.
+func (p *proof) failure(ctx context.Context, cause string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Hints: p.hints}
+	if p.role.Proxy != nil && p.current.Running() && strings.Contains(p.last, "refused") {
+		failure.Hints = append(failure.Hints, p.listening(ctx)...)
+	}
+	if lines, err := p.conn.Engine.Logs(ctx, p.container, logTail); err == nil {
+		failure.Logs = lines
+	}
+	return failure
+}
+
+// usualPorts are where applications listen when nobody says otherwise.
+var usualPorts = []int{80, 3000, 8080, 8000, 5000, 4000, 9292, 4567, 9000, 8888, 443}
+
+// listening finds a port that does answer where the expected one refuses.
+func (p *proof) listening(ctx context.Context) []string {
+	want := p.role.Proxy.AppPort
+	ports := usualPorts
+	if image, err := p.conn.Engine.Image(ctx, p.current.ImageID); err == nil {
+		ports = append(append([]int{}, image.Ports...), ports...)
+	}
+	for _, port := range ports {
+		if port != want && p.conn.Prober.TCP(ctx, p.address(p.current, port)) == nil {
+			return []string{fmt.Sprintf("port %d refuses and port %d listens: set proxy.app_port = %d, or have it listen on 0.0.0.0:%d", want, port, port, want)}
+		}
+	}
+	return []string{fmt.Sprintf("nothing listens on port %d of the container's own address: it may listen on 127.0.0.1 only, on another port, or not yet", want)}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if len(line) > 200 {
+		line = line[:200] + "…"
+	}
+	return line
+}

@@ -1,0 +1,213 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// run is one plan being carried out, under the locks.
+type run struct {
+	c       *Controller
+	plan    plan.Plan
+	desired release.Release
+	hosts   map[string]release.Host
+	paths   layout
+	seen    state.Snapshot
+	auth    release.Auth
+	record  state.Record
+	held    context.Context // ends when the lease is lost
+
+	mu     sync.Mutex
+	ids    map[string]string // host/name → ID of a container that was made or adopted
+	images map[string]string // host → ID of the wanted image, where a step looked
+}
+
+// do carries out one step and reports it.
+func (r *run) do(ctx context.Context, s plan.Step) error {
+	if err := r.held.Err(); err != nil && s.Kind != plan.StepGate {
+		if cause := context.Cause(r.held); errors.Is(cause, ErrLeaseLost) {
+			return cause // another may hold the lock: no call begins
+		}
+	}
+	if s.Kind == plan.StepGate {
+		return nil
+	}
+	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)})
+	began := time.Now()
+	err := r.act(ctx, s)
+	if err != nil {
+		err = fmt.Errorf("%s: %s: %w", s.Host, describe(s), err)
+		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Message: err.Error(), Took: time.Since(began)})
+		return err
+	}
+	r.c.report(Progress{Kind: "done", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s), Took: time.Since(began)})
+	return nil
+}
+
+// act dispatches on the closed set of kinds.
+func (r *run) act(ctx context.Context, s plan.Step) error {
+	switch s.Kind {
+	case plan.StepBarrier, plan.StepGate:
+		return nil
+	case plan.StepWait:
+		return sleep(ctx, s.Wait)
+	}
+	conn, err := r.connection(ctx, s.Host)
+	if err != nil {
+		return err
+	}
+	switch s.Kind {
+	case plan.StepNetwork:
+		return conn.Engine.CreateNetwork(ctx, s.Name)
+	case plan.StepEnv:
+		return r.c.pushEnv(ctx, conn, r.desired, r.hosts[s.Host], s.Role, false)
+	case plan.StepImage:
+		return r.image(ctx, conn, s)
+	case plan.StepProxy:
+		return r.proxyServer(ctx, conn, s)
+	case plan.StepRename:
+		return conn.Engine.Rename(ctx, s.Container, s.NewName)
+	case plan.StepCreate:
+		return r.create(ctx, conn, s)
+	case plan.StepStart:
+		return conn.Engine.Start(ctx, r.id(s))
+	case plan.StepProve:
+		return r.prove(ctx, conn, s)
+	case plan.StepSwitch:
+		return r.switchTo(ctx, conn, s)
+	case plan.StepUnroute:
+		return conn.Proxy.Remove(ctx, r.proxyOn(s.Host), s.Name)
+	case plan.StepStop:
+		return stop(ctx, conn, s.Container, s.Grace)
+	case plan.StepUpdate:
+		return conn.Engine.Update(ctx, r.id(s), s.Options)
+	case plan.StepConnect:
+		return conn.Engine.ConnectNetwork(ctx, s.NewName, r.id(s), nil)
+	case plan.StepTag:
+		return conn.Engine.Tag(ctx, r.desired.Image(), s.Name)
+	case plan.StepRecord:
+		return r.writeRecord(ctx, conn)
+	case plan.StepRemove:
+		return conn.Engine.Remove(ctx, s.Container)
+	case plan.StepUntag:
+		return unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound, state.ErrConflict) // another service may use it
+	}
+	return fmt.Errorf("the plan has a step of the kind %q, which this kamald does not know", s.Kind)
+}
+
+func (r *run) connection(ctx context.Context, host string) (*Connection, error) {
+	return r.c.fleet.Connection(ctx, r.hosts[host])
+}
+
+// id is the container that a step is about: one that was observed, or one that the run made.
+func (r *run) id(s plan.Step) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id, ok := r.ids[s.Host+"/"+s.Container]; ok {
+		return id
+	}
+	return s.Container
+}
+
+func (r *run) made(host, name, id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids[host+"/"+name] = id
+}
+
+// proxyOn is the proxy's container on a host: found by its name, which is unique there.
+func (r *run) proxyOn(string) string { return r.desired.ProxyServer.Name }
+
+// stop asks a container to end; the call lasts as long as its grace, and no longer than a little more.
+func stop(ctx context.Context, conn *Connection, container string, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, grace+20*time.Second)
+	defer cancel()
+	return unless(conn.Engine.Stop(ctx, container, grace), state.ErrNotFound)
+}
+
+func (r *run) prove(ctx context.Context, conn *Connection, s plan.Step) error {
+	role, _ := r.desired.Role(s.Role)
+	p := &proof{conn: conn, desired: r.desired, role: role, host: s.Host, container: r.id(s), name: s.Name}
+	return p.prove(ctx)
+}
+
+// switchTo routes traffic to the container. A reply that was lost is read back: what the proxy keeps is what happened.
+func (r *run) switchTo(ctx context.Context, conn *Connection, s plan.Step) error {
+	role, _ := r.desired.Role(s.Role)
+	route := *s.Route
+	route.Targets = []string{fmt.Sprintf("%s:%d", state.ShortID(r.id(s)), role.Proxy.AppPort)}
+	return r.deploy(ctx, conn, s.Host, route)
+}
+
+func (r *run) deploy(ctx context.Context, conn *Connection, host string, route state.Route) error {
+	err := conn.Proxy.Deploy(ctx, r.proxyOn(host), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
+	if err == nil || !errors.Is(err, state.ErrUnreachable) {
+		return err
+	}
+	again, reached := r.connection(ctx, host)
+	if reached != nil {
+		return err
+	}
+	routes, read := again.Proxy.Routes(ctx, r.proxyOn(host))
+	if read != nil {
+		return err
+	}
+	if kept, ok := (state.Proxy{Routes: routes}).Route(route.Name); ok && kept.TargetID() == route.TargetID() {
+		return nil
+	}
+	return err
+}
+
+// describe names a step to a person.
+func describe(s plan.Step) string {
+	switch s.Kind {
+	case plan.StepNetwork:
+		return "create network " + s.Name
+	case plan.StepEnv:
+		return "push the secrets of " + s.Role
+	case plan.StepImage:
+		return "get image " + s.Name
+	case plan.StepProxy:
+		return "boot proxy " + s.Name
+	case plan.StepRename:
+		return fmt.Sprintf("rename %s to %s", s.Name, s.NewName)
+	case plan.StepCreate:
+		return "create " + s.Name
+	case plan.StepStart:
+		return "start " + s.Name
+	case plan.StepProve:
+		return "prove " + s.Name + " healthy"
+	case plan.StepBarrier:
+		return "open the barrier: the first " + s.Role + " is healthy"
+	case plan.StepSwitch:
+		return "switch traffic of " + s.Name
+	case plan.StepUnroute:
+		return "take route " + s.Name + " away"
+	case plan.StepStop:
+		return "stop " + s.Name
+	case plan.StepUpdate:
+		return "set the limits of " + s.Name
+	case plan.StepConnect:
+		return fmt.Sprintf("attach %s to network %s", s.Name, s.NewName)
+	case plan.StepTag:
+		return "move tag " + s.Name
+	case plan.StepRecord:
+		return "write the release record"
+	case plan.StepRemove:
+		return "remove " + s.Name
+	case plan.StepUntag:
+		return "remove image " + s.Name
+	case plan.StepWait:
+		return fmt.Sprintf("wait %s before the next hosts", s.Wait)
+	case plan.StepGate:
+		return "wait for all"
+	}
+	return string(s.Kind)
+}

@@ -1,0 +1,153 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/state"
+)
+
+// undoOrder is the order of compensation: the old is back before the new goes.
+var undoOrder = [][]plan.StepKind{
+	{plan.StepStop},
+	{plan.StepSwitch, plan.StepUnroute},
+	{plan.StepUpdate},
+	{plan.StepStart, plan.StepCreate},
+	{plan.StepRename},
+}
+
+// undo takes back what a failed release has begun, in reverse: restart and prove the old, switch back, stop and remove the new,
+// rename back. It goes on past its own failures, and gives what is left for a person.
+func (r *run) undo(ctx context.Context, outcomes map[string]outcome) []string {
+	u := &undoing{run: r, outcomes: outcomes, stuck: map[string]bool{}}
+	for _, kinds := range undoOrder {
+		var all sync.WaitGroup
+		for _, s := range r.plan.Steps {
+			if o := outcomes[s.ID]; slices.Contains(kinds, s.Kind) && o.begun() {
+				all.Go(func() { u.step(ctx, s, o) })
+			}
+		}
+		all.Wait()
+	}
+	return u.left
+}
+
+type undoing struct {
+	*run
+	outcomes map[string]outcome
+
+	mu    sync.Mutex
+	left  []string
+	stuck map[string]bool // host/role whose route could not be put back: its new container stays, for it may serve
+}
+
+func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
+	what, err := u.act(ctx, s, o)
+	if what == "" && err == nil {
+		return
+	}
+	if err != nil {
+		u.mu.Lock()
+		u.left = append(u.left, fmt.Sprintf("%s: %s: %v", s.Host, what, err))
+		u.stuck[s.Host+"/"+s.Role] = true
+		u.mu.Unlock()
+		u.c.report(Progress{Kind: "warn", Host: s.Host, Role: s.Role, Step: s.ID, Message: fmt.Sprintf("could not %s: %v", what, err)})
+		return
+	}
+	u.c.report(Progress{Kind: "undone", Host: s.Host, Role: s.Role, Step: s.ID, Message: what})
+}
+
+// act undoes one step; "" when there is nothing to undo.
+func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, error) {
+	conn, err := u.connection(ctx, s.Host)
+	if err != nil {
+		return "undo " + describe(s), err
+	}
+	switch s.Kind {
+	case plan.StepStop:
+		return "start " + s.Name + " again", u.restart(ctx, conn, s)
+	case plan.StepSwitch:
+		return u.switchBack(ctx, conn, s)
+	case plan.StepUnroute:
+		return "route " + s.Name + " again", u.deploy(ctx, conn, s.Host, *s.OldRoute)
+	case plan.StepUpdate:
+		return "set the limits of " + s.Name + " back", conn.Engine.Update(ctx, u.id(s), s.Previous)
+	case plan.StepStart:
+		return u.stopAdopted(ctx, conn, s)
+	case plan.StepCreate:
+		return u.removeMade(ctx, conn, s)
+	case plan.StepRename:
+		if o.err != nil && !errors.Is(o.err, state.ErrUnreachable) {
+			return "", nil
+		}
+		return "rename " + s.NewName + " back", conn.Engine.Rename(ctx, s.Container, s.Name)
+	}
+	return "", nil
+}
+
+// restart starts an old container again and waits until it is healthy, before anything is switched back to it.
+func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) error {
+	if err := conn.Engine.Start(ctx, s.Container); err != nil {
+		return err
+	}
+	role, ok := u.desired.Role(s.Role)
+	if !ok {
+		return nil // an orphan: it runs again, and nobody knows how to ask it
+	}
+	p := &proof{conn: conn, desired: u.desired, role: role, host: s.Host, container: s.Container, name: s.Name}
+	return p.prove(ctx)
+}
+
+// switchBack puts the route as it was, with all its options. What was not routed before is taken away.
+func (u *undoing) switchBack(ctx context.Context, conn *Connection, s plan.Step) (string, error) {
+	if o := u.outcomes[s.ID]; o.err != nil && !errors.Is(o.err, state.ErrUnreachable) {
+		return "", nil // the proxy refused: the old route stands
+	}
+	if s.OldRoute == nil {
+		return "take route " + s.Name + " away", conn.Proxy.Remove(ctx, u.proxyOn(s.Host), s.Name)
+	}
+	return "switch traffic of " + s.Name + " back", u.deploy(ctx, conn, s.Host, *s.OldRoute)
+}
+
+// stopAdopted stops a container that was there before and was started by this run; one that the run made is removed with its
+// creation.
+func (u *undoing) stopAdopted(ctx context.Context, conn *Connection, s plan.Step) (string, error) {
+	if _, made := u.outcomes["create/"+s.Host+"/"+s.Role]; made || u.isStuck(s) {
+		return "", nil
+	}
+	return "stop " + s.Name, stop(ctx, conn, s.Container, 10*time.Second)
+}
+
+// removeMade stops and removes what this run made; by its name where the reply was lost, and only when the fence on it is ours.
+func (u *undoing) removeMade(ctx context.Context, conn *Connection, s plan.Step) (string, error) {
+	if u.isStuck(s) {
+		return "remove " + s.Name, errors.New("its route could not be put back, so it stays: it may be serving")
+	}
+	c, err := conn.Engine.Inspect(ctx, u.id(s), state.View{})
+	if errors.Is(err, state.ErrNotFound) {
+		return "", nil
+	}
+	what := "remove " + s.Name
+	if err != nil {
+		return what, err
+	}
+	if c.Fence != u.record.Fence {
+		return "", nil // another's, or an older run's: not ours to remove
+	}
+	role, _ := u.desired.Role(s.Role)
+	if err := stop(ctx, conn, c.ID, role.Stop.Grace); err != nil {
+		return what, err
+	}
+	return what, unless(conn.Engine.Remove(ctx, c.ID), state.ErrNotFound)
+}
+
+func (u *undoing) isStuck(s plan.Step) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.stuck[s.Host+"/"+s.Role]
+}

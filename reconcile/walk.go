@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+)
+
+// outcome is how a step ended.
+type outcome struct {
+	step    plan.Step
+	err     error // nil: it succeeded
+	skipped bool  // it never began
+	took    time.Duration
+}
+
+// begun tells whether the step may have done something, successful or not.
+func (o outcome) begun() bool { return !o.skipped }
+
+// errSkipped: a step did not begin, since another failed or the run was cancelled.
+var errSkipped = errors.New("not begun")
+
+// walk carries out a graph of steps, each as soon as what it needs is done. After a failure up to the switch, or a cancelled
+// context, no further step begins; those under way run to their own end, except proofs, which only watch. Failures in the
+// last phase skip what depends on them and nothing else.
+func walk(ctx context.Context, steps []plan.Step, do func(context.Context, plan.Step) error) map[string]outcome {
+	w := &walker{do: do, outcomes: map[string]outcome{}, done: map[string]chan struct{}{}}
+	w.watch, w.fail = context.WithCancelCause(ctx)
+	defer w.fail(nil)
+	for _, s := range steps {
+		w.done[s.ID] = make(chan struct{})
+	}
+	var all sync.WaitGroup
+	for _, s := range steps {
+		all.Go(func() {
+			defer close(w.done[s.ID])
+			w.step(ctx, s)
+		})
+	}
+	all.Wait()
+	return w.outcomes
+}
+
+type walker struct {
+	do    func(context.Context, plan.Step) error
+	done  map[string]chan struct{}
+	watch context.Context // ends when the run fails or is cancelled
+	fail  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	outcomes map[string]outcome
+}
+
+func (w *walker) step(ctx context.Context, s plan.Step) {
+	if err := w.wait(s); err != nil {
+		w.end(outcome{step: s, err: err, skipped: true})
+		return
+	}
+	// What has begun is finished even when the run is cancelled: a half-made call helps nobody. Waiting is not worth that.
+	under := context.WithoutCancel(ctx)
+	if s.Kind == plan.StepProve || s.Kind == plan.StepWait {
+		under = w.watch
+	}
+	began := time.Now()
+	err := w.do(under, s)
+	w.end(outcome{step: s, err: err, took: time.Since(began)})
+	if err != nil && s.Phase < plan.PhaseFinish {
+		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))
+	}
+}
+
+// wait returns when the step may begin, or why it must not.
+func (w *walker) wait(s plan.Step) error {
+	if s.Kind == plan.StepBarrier {
+		return w.firstOf(s)
+	}
+	for _, need := range s.Needs {
+		<-w.done[need]
+		if o := w.outcome(need); o.err != nil {
+			return fmt.Errorf("%w: %s did not succeed", errSkipped, need)
+		}
+	}
+	if w.watch.Err() != nil {
+		return fmt.Errorf("%w: %w", errSkipped, context.Cause(w.watch))
+	}
+	return nil
+}
+
+// firstOf waits for the first of the step's needs that ends: its success opens the barrier once, its failure closes it.
+func (w *walker) firstOf(s plan.Step) error {
+	first := make(chan outcome, len(s.Needs))
+	for _, need := range s.Needs {
+		go func() {
+			<-w.done[need]
+			first <- w.outcome(need)
+		}()
+	}
+	if o := <-first; o.err != nil {
+		return fmt.Errorf("%w: the barrier stays closed, since %s did not succeed", errSkipped, o.step.ID)
+	}
+	return nil
+}
+
+func (w *walker) outcome(id string) outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.outcomes[id]
+}
+
+func (w *walker) end(o outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outcomes[o.step.ID] = o
+}

@@ -1,0 +1,210 @@
+package release
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// reservedLabels are Kamal's three; kamald.* are kamald's own.
+var reservedLabels = []string{"service", "role", "destination"}
+
+func (c *compiler) checkLabels(v *value) {
+	for _, name := range v.keys() {
+		if slices.Contains(reservedLabels, name) || strings.HasPrefix(name, "kamald.") {
+			c.errorf(v.rangeOf(name), "Reserved label", "The label %q is kamald's own: service, role, destination and kamald.* are.", name)
+		}
+	}
+}
+
+// checkVolumes holds volumes to source:target[:mode].
+func (c *compiler) checkVolumes(v *value) {
+	for _, item := range v.items() {
+		parts := strings.Split(item.s, ":")
+		if len(parts) < 2 || len(parts) > 3 || !strings.HasPrefix(parts[1], "/") {
+			c.errorf(item.rng, "Bad volume", "%q is not source:target[:mode] with an absolute target, such as \"/srv/data:/data:ro\".", item.s)
+			continue
+		}
+		path := strings.HasPrefix(parts[0], "/") || strings.HasPrefix(parts[0], "~/") || strings.HasPrefix(parts[0], "./")
+		if !path && !volumeName.MatchString(parts[0]) {
+			c.errorf(item.rng, "Bad volume", "The source %q is neither a path (/…, ~/… or ./…) nor a volume's name.", parts[0])
+		}
+		if len(parts) == 3 && !volumeMode.MatchString(parts[2]) {
+			c.errorf(item.rng, "Bad volume", "%q is not a volume's mode, such as ro, rw or z.", parts[2])
+		}
+	}
+}
+
+func (c *compiler) checkPattern(v *value) {
+	if !v.set() || v.unknown {
+		return
+	}
+	if _, err := regexp.Compile(v.text()); err != nil {
+		c.errorf(v.rng, "Bad pattern", "%s is a regular expression: %v.", v.name, err)
+	}
+}
+
+// checkRoleNames reports names in a list that are no role's.
+func (c *compiler) checkRoleNames(v *value) {
+	known := c.root.labels("role")
+	for _, item := range v.items() {
+		if !slices.Contains(known, item.s) {
+			c.errorf(item.rng, "Unknown role", "%s names %q, and there is no such role.%s", v.name, item.s, didYouMean(item.s, known))
+		}
+	}
+}
+
+func (c *compiler) checkRoles() {
+	for _, b := range c.roles {
+		if c.checkHosts(b) {
+			c.checkRoleHosts(b)
+		}
+		c.checkRoleNames(b.get("depends_on"))
+		if h := b.child("health"); h != nil && c.proxied(b) {
+			c.errorf(h.rng, "Health of a proxied role", "health is for roles without a proxy; %s is checked by proxy { healthcheck { … } }.", b.title())
+		}
+	}
+	c.checkCycles()
+	c.checkNameClash()
+}
+
+// checkHosts looks at a list of hosts and tags, a role's or an accessory's; false when a tag selects nothing.
+func (c *compiler) checkHosts(b *block) bool {
+	seen := map[string]bool{}
+	for _, item := range b.get("hosts").items() {
+		if seen[item.s] {
+			c.errorf(item.rng, "Host listed twice", "%s lists the host %q twice.", b.title(), item.s)
+		}
+		seen[item.s] = true
+		if !hostName.MatchString(item.s) {
+			c.errorf(item.rng, "Bad host name", "%q is not a host's name or address; a user or a port go into host \"…\" { }.", item.s)
+		}
+	}
+	var borne []string
+	for _, host := range c.root.children("host") {
+		if !host.get("tags").isKnown() {
+			return true
+		}
+		borne = append(borne, host.get("tags").strings()...)
+	}
+	ok := true
+	for _, item := range b.get("tags").items() {
+		if !slices.Contains(borne, item.s) {
+			ok = false
+			c.errorf(item.rng, "Unknown tag", "%s selects hosts with the tag %q, and no host bears it.%s", b.title(), item.s, didYouMean(item.s, borne))
+		}
+	}
+	return ok
+}
+
+// checkRoleHosts reports a role that would run nowhere, unless the file says so on purpose: with allow_empty_roles, with an
+// empty list in a destination, or by giving it hosts in the destinations only. The primary role always needs hosts.
+func (c *compiler) checkRoleHosts(b *block) {
+	hosts, known := c.view.hostsOf(b)
+	if len(hosts) > 0 || !known {
+		return
+	}
+	primary := b.label == c.rel.PrimaryRole
+	emptied := c.view.own.find("role", b.label).get("hosts").set() || c.root.get("allow_empty_roles").boolOr(false)
+	elsewhere := c.view.over == nil && slices.ContainsFunc(c.all, func(v *view) bool {
+		there := v.root.find("role", b.label)
+		hosts, known := v.hostsOf(there)
+		return v.over != nil && there != nil && (len(hosts) > 0 || !known)
+	})
+	switch {
+	case elsewhere && (c.lenient || c.opts.Destination != "" || !primary):
+	case elsewhere:
+		c.errorf(b.rng, "Destination required", "%s has hosts in destinations only: give -d with one of %s.", b.title(), destinationNames(c.all[1:]))
+	case primary:
+		c.errorf(b.rng, "Role without hosts", "%s is the primary role and has no hosts; it always needs some: hosts = [\"…\"].", b.title())
+	case !emptied:
+		c.errorf(b.rng, "Role without hosts", "%s has no hosts: give it hosts = [\"…\"] or tags, or set allow_empty_roles = true.", b.title())
+	}
+}
+
+// checkCycles reports roles that wait for each other.
+func (c *compiler) checkCycles() {
+	done := map[string]bool{}
+	var walk func(name string, path []string)
+	walk = func(name string, path []string) {
+		if i := slices.Index(path, name); i >= 0 {
+			v := c.root.find("role", path[len(path)-1]).get("depends_on")
+			c.errorf(v.rng, "Roles in a circle", "These roles wait for each other: %s.", strings.Join(append(path[i:], name), " → "))
+			return
+		}
+		if done[name] {
+			return
+		}
+		for _, next := range c.root.find("role", name).get("depends_on").strings() {
+			walk(next, append(slices.Clone(path), name))
+		}
+		done[name] = true
+	}
+	for _, b := range c.roles {
+		walk(b.label, nil)
+	}
+}
+
+// checkNameClash reports a role of the base whose containers would be named as those of another role in a destination:
+// role "web-eu" without a destination and role "web" in destination "eu" are both <service>-web-eu.
+func (c *compiler) checkNameClash() {
+	if c.view.over == nil {
+		return
+	}
+	for _, b := range c.roles {
+		if other := c.all[0].root.find("role", b.label+"-"+c.view.name); other != nil {
+			c.errorf(other.rng, "Names clash", "%s would have the same container names as %s in destination %q.", other.title(), b.title(), c.view.name)
+		}
+	}
+}
+
+// checkRoutes reports two roles on one host that claim the same proxy host and path prefix.
+func (c *compiler) checkRoutes() {
+	type claim struct{ host, name, prefix string }
+	claims := map[claim]string{}
+	for i, role := range c.rel.Roles {
+		if role.Proxy == nil {
+			continue
+		}
+		names := role.Proxy.Options.Hosts
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for _, host := range role.Hosts {
+			for _, name := range names {
+				for _, prefix := range role.Proxy.Options.PathPrefixes {
+					key := claim{host, name, prefix}
+					if other, taken := claims[key]; taken && other != role.Name {
+						c.errorf(c.claimRange(c.roles[i]), "Route claimed twice", "role %q and role %q both claim %s on host %q; give one of them other proxy hosts or path_prefixes, or proxied = false.",
+							other, role.Name, routeText(name, prefix), host)
+					}
+					claims[key] = role.Name
+				}
+			}
+		}
+	}
+}
+
+func routeText(name, prefix string) string {
+	if name == "" {
+		return fmt.Sprintf("path %q of any name", prefix)
+	}
+	return fmt.Sprintf("%q, path %q", name, prefix)
+}
+
+// claimRange is the best place to point at for a route: the role's own proxy hosts, its proxy block, what made it proxied.
+func (c *compiler) claimRange(b *block) hcl.Range {
+	own := b.child("proxy")
+	switch {
+	case own.get("hosts").set():
+		return own.get("hosts").rng
+	case own != nil:
+		return own.rng
+	case b.get("proxied").set():
+		return b.get("proxied").rng
+	}
+	return b.rng
+}

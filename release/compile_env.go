@@ -1,0 +1,78 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+)
+
+// compileEnv reads an env block, which may be nil.
+func (c *compiler) compileEnv(b *block) Env {
+	env := Env{Clear: map[string]string{}, Secrets: map[string]string{}}
+	clear := b.get("clear")
+	for _, name := range clear.keys() {
+		if !variableName.MatchString(name) {
+			c.errorf(clear.rangeOf(name), "Bad variable name", "%q cannot name an environment variable: letters, digits and _.", name)
+		}
+		entry := clear.dict[name][0]
+		env.Clear[name] = entry.s
+		if entry.hostEnv {
+			env.Clear[name] = "${" + entry.s + "}"
+			c.addUnbuilt(fmt.Sprintf("host_env(%q) in env", entry.s), entry.rng, whenPlan)
+		}
+	}
+	for _, item := range b.get("secret").items() {
+		name, secret, aliased := strings.Cut(item.s, ":")
+		if !aliased {
+			secret = name
+		}
+		switch _, double := env.Clear[name]; {
+		case !variableName.MatchString(name) || !variableName.MatchString(secret):
+			c.errorf(item.rng, "Bad secret", "%q is not NAME or NAME:THE_SECRET'S_NAME.", item.s)
+		case double:
+			c.errorf(item.rng, "Both clear and secret", "%s stands in clear too, at line %d; a variable is one or the other.", name, clear.rangeOf(name).Start.Line)
+		case env.Secrets[name] != "":
+			c.errorf(item.rng, "Secret listed twice", "%s stands in this list already.", name)
+		default:
+			env.Secrets[name] = secret
+		}
+	}
+	return env
+}
+
+// trimmed has nil for what is empty, so that equal environments have equal JSON.
+func (e Env) trimmed() Env {
+	if len(e.Clear) == 0 {
+		e.Clear = nil
+	}
+	if len(e.Secrets) == 0 {
+		e.Secrets = nil
+	}
+	return e
+}
+
+func (c *compiler) compileTags() {
+	for _, b := range c.root.children("tag") {
+		tag := Tag{Name: b.label, Roles: b.get("roles").strings(), Env: c.compileEnv(b.child("env")).trimmed()}
+		c.checkRoleNames(b.get("roles"))
+		c.rel.Tags = append(c.rel.Tags, tag)
+	}
+}
+
+// roleEnv is the root's environment with the role's laid over it and `remove` taken away.
+func (c *compiler) roleEnv(role *block) (Env, []string) {
+	env := c.compileEnv(c.root.child("env"))
+	own := role.child("env")
+	env.lay(c.compileEnv(own))
+	remove := own.get("remove").strings()
+	for _, name := range remove {
+		delete(env.Clear, name)
+		delete(env.Secrets, name)
+	}
+	for _, item := range own.get("remove").items() {
+		_, clear := own.get("clear").entry(item.s)
+		if clear {
+			c.errorf(item.rng, "Set and removed", "%s is removed here and set in the same block.", item.s)
+		}
+	}
+	return env.trimmed(), remove
+}

@@ -1,0 +1,179 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+const (
+	// maxFileBytes is more than anybody writes by hand, and little enough to parse at once.
+	maxFileBytes = 1 << 20
+	// maxNumberBits keeps numbers such as 1e999999999 from being written out in decimal.
+	maxNumberBits = 1024
+)
+
+// loader gathers what is found wrong while one file and its overlays are read.
+type loader struct {
+	path    string
+	opts    Options
+	lenient bool      // git, secrets, the environment and files are unknown, and that is no error
+	view    string    // the destination that is being looked at
+	within  hcl.Range // where that destination is written
+
+	diags  hcl.Diagnostics
+	seen   map[string]bool
+	files  map[string]*hcl.File
+	hidden []hcl.Range // what no snippet may show
+
+	git    Git
+	hasGit bool
+	gitErr error
+}
+
+// source is one parsed file, or the part of it that is a destination block.
+type source struct {
+	body *hclsyntax.Body
+	rng  hcl.Range
+}
+
+func newLoader(path string, opts Options) *loader {
+	return &loader{path: path, opts: opts.withDefaults(), seen: map[string]bool{}, files: map[string]*hcl.File{}}
+}
+
+func (l *loader) result() Diagnostics {
+	slices.SortStableFunc(l.diags, func(a, b *hcl.Diagnostic) int {
+		if a.Subject == nil || b.Subject == nil || a.Subject.Filename != b.Subject.Filename {
+			return 0
+		}
+		return a.Subject.Start.Byte - b.Subject.Start.Byte
+	})
+	return Diagnostics{all: l.diags, files: masked(l.files, l.hidden)}
+}
+
+// parse reads and parses a file; false when nothing of it can be used.
+func (l *loader) parse(path string) (*source, bool) {
+	data, err := l.opts.ReadFile(path)
+	if err != nil {
+		detail := fmt.Sprintf("%v", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			detail = fmt.Sprintf("There is no file %s here. kamald init writes one; -c names another.", path)
+		}
+		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: detail}})
+		return nil, false
+	}
+	if len(data) > maxFileBytes {
+		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: "The file is larger than 1 MiB."}})
+		return nil, false
+	}
+	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)
+	l.files[path] = file
+	l.report(diags)
+	body, ok := file.Body.(*hclsyntax.Body)
+	if !ok || diags.HasErrors() {
+		return nil, false
+	}
+	s := &source{body: body, rng: hcl.Range{Filename: path, Start: hcl.InitialPos, End: hcl.InitialPos}}
+	return s, l.numbersFit(body)
+}
+
+// numbersFit refuses numbers that would take forever to write out.
+func (l *loader) numbersFit(body *hclsyntax.Body) bool {
+	ok := true
+	// The visitor reports by itself: nothing comes back from the walk.
+	_ = hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
+		literal, is := node.(*hclsyntax.LiteralValueExpr)
+		if !is || literal.Val.IsNull() || literal.Val.Type() != cty.Number {
+			return nil
+		}
+		if !fits(literal.Val.AsBigFloat()) {
+			ok = false
+			l.errorf(literal.SrcRange, "Number too large", "No setting takes a number of this size.")
+		}
+		return nil
+	})
+	return ok
+}
+
+func fits(n *big.Float) bool {
+	if n.IsInf() {
+		return false
+	}
+	exponent := n.MantExp(nil)
+	return exponent < maxNumberBits && exponent > -maxNumberBits
+}
+
+// gitValue is what `git` is to expressions.
+func (l *loader) gitValue() cty.Value {
+	if !l.hasGit {
+		unknown := cty.UnknownVal(cty.String)
+		return cty.ObjectVal(map[string]cty.Value{"sha": unknown, "short_sha": unknown, "branch": unknown})
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"sha": cty.StringVal(l.git.SHA), "short_sha": cty.StringVal(l.git.ShortSHA), "branch": cty.StringVal(l.git.Branch),
+	})
+}
+
+// askGit asks for the repository's state when something reads it; only then, so that nobody needs git who does not use it.
+func (l *loader) askGit(sources []*source) {
+	if l.lenient || l.opts.Git == nil {
+		return
+	}
+	wanted := l.opts.Version == "" && !slices.ContainsFunc(sources, func(s *source) bool { return s.body.Attributes["version"] != nil })
+	for _, s := range sources {
+		_ = hclsyntax.VisitAll(s.body, func(node hclsyntax.Node) hcl.Diagnostics {
+			if attr, ok := node.(*hclsyntax.Attribute); ok && (attr.Name != "version" || l.opts.Version == "") {
+				wanted = wanted || readsGit(attr.Expr)
+			}
+			return nil
+		})
+	}
+	if !wanted {
+		return
+	}
+	l.git, l.gitErr = l.opts.Git()
+	l.hasGit = l.gitErr == nil
+}
+
+func readsGit(expr hcl.Expression) bool {
+	return slices.ContainsFunc(expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "git" })
+}
+
+// report adds diagnostics once each: every view of the file evaluates the same base.
+func (l *loader) report(diags hcl.Diagnostics) {
+	for _, diag := range diags {
+		key := fmt.Sprint(diag.Subject, diag.Summary, diag.Detail)
+		if l.seen[key] {
+			continue
+		}
+		l.seen[key] = true
+		if l.view != "" && !l.inOverlay(diag.Subject) {
+			copied := *diag
+			copied.Detail += fmt.Sprintf(" (With destination %q.)", l.view)
+			diag = &copied
+		}
+		l.diags = append(l.diags, diag)
+	}
+}
+
+// inOverlay tells whether a place is the destination's own, so that naming the destination adds nothing.
+func (l *loader) inOverlay(place *hcl.Range) bool {
+	if place == nil || place.Filename != l.within.Filename {
+		return place != nil && place.Filename != l.path
+	}
+	return place.Filename != l.path || place.Start.Byte >= l.within.Start.Byte && place.Start.Byte < l.within.End.Byte
+}
+
+func (l *loader) errorf(rng hcl.Range, summary, format string, args ...any) {
+	l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &rng}})
+}
+
+func (l *loader) warnf(rng hcl.Range, summary, format string, args ...any) {
+	l.report(hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &rng}})
+}

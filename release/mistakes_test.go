@@ -1,0 +1,79 @@
+package release
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what is said now into testdata/mistakes.txt")
+
+// The golden file has one section a mistake: "### name", the file, "--- says", and one line a problem.
+func TestEveryMistakeIsExplained(t *testing.T) {
+	data, err := os.ReadFile("testdata/mistakes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rewritten strings.Builder
+	sections := strings.Split(string(data), "### ")[1:]
+	for _, section := range sections {
+		name, rest, _ := strings.Cut(section, "\n")
+		source, want, _ := strings.Cut(rest, "--- says\n")
+		want = strings.TrimSpace(want)
+		var got string
+		t.Run(name, func(t *testing.T) {
+			got = strings.TrimSpace(said(memory(map[string]string{"deploy.hcl": source}), Options{}))
+			if got == "" {
+				t.Error("nothing is said")
+			}
+			if !*update && got != want {
+				t.Errorf("in\n%s\nsaid\n%s\nwant\n%s", source, got, want)
+			}
+		})
+		fmt.Fprintf(&rewritten, "### %s\n%s--- says\n%s\n\n", name, source, got)
+	}
+	if len(sections) < 40 {
+		t.Errorf("%d mistakes, want at least 40", len(sections))
+	}
+	if *update {
+		if err := os.WriteFile("testdata/mistakes.txt", []byte(rewritten.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// said is what Load says of deploy.hcl, one line a problem.
+func said(files, opts Options) string {
+	files.Destination, files.Version = opts.Destination, opts.Version
+	_, diags := Load("deploy.hcl", files)
+	var b strings.Builder
+	for _, d := range diags.List() {
+		fmt.Fprintf(&b, "%s:%d: %s: %s: %s\n", d.File, d.Line, d.Severity, d.Summary, d.Detail)
+	}
+	return b.String()
+}
+
+// memory is options that see nothing but the given files, and a repository at a commit.
+func memory(files map[string]string) Options {
+	return Options{
+		Git: commit,
+		Env: func(string) (string, bool) { return "", false },
+		ReadFile: func(path string) ([]byte, error) {
+			if text, ok := files[path]; ok {
+				return []byte(text), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
+		ReadDir: func(string) ([]string, error) {
+			var names []string
+			for name := range files {
+				names = append(names, name)
+			}
+			return names, nil
+		},
+		KamaldVersion: "0.1.0",
+	}
+}

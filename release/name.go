@@ -1,0 +1,31 @@
+package release
+
+import (
+	"regexp"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// What names may look like. Container names are made of service, role and destination, so docker's rule bounds them all.
+var (
+	serviceName  = regexp.MustCompile(`\A[a-z0-9][a-z0-9_-]*\z`)
+	roleName     = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_-]*\z`)
+	hostName     = regexp.MustCompile(`\A[A-Za-z0-9_\[:][A-Za-z0-9._:\[\]%-]*\z`)
+	variableName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_.-]*\z`)
+	repository   = regexp.MustCompile(`\A[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\z`)
+	imageTag     = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z`)
+	volumeName   = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_.-]*\z`)
+	volumeMode   = regexp.MustCompile(`\A(?:ro|rw|z|Z|cached|consistent|delegated|nocopy|r?shared|r?slave|r?private)(?:,(?:ro|rw|z|Z|cached|consistent|delegated|nocopy|r?shared|r?slave|r?private))*\z`)
+	fingerprint  = regexp.MustCompile(`\ASHA256:[A-Za-z0-9+/]{43}\z`)
+	jumpHost     = regexp.MustCompile(`\A(?:[^@\s:/]+@)?[A-Za-z0-9._-]+(?::[0-9]{1,5})?\z`)
+	httpCheck    = regexp.MustCompile(`\A[A-Za-z0-9._-]*:[0-9]{1,5}/\S*\z`)
+	signalName   = regexp.MustCompile(`\A(?:(?:SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2})\z`)
+	tokenHash    = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
+)
+
+// checkName holds the label of a role, host or destination to what container names allow.
+func (l *loader) checkName(rng hcl.Range, what, name string) {
+	if !roleName.MatchString(name) {
+		l.errorf(rng, "Bad name", "%q cannot name a %s: letters, digits, - and _, the first a letter or digit.", name, what)
+	}
+}

@@ -1,0 +1,95 @@
+package release
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// The commands that refuse what this build does not do. `plan` refuses what a release would lack; what only a later command
+// needs does not stand in a plan's way.
+const (
+	whenPlan  = "plan"
+	whenBuild = "build"
+	whenRun   = "run"
+	whenAlias = "alias"
+)
+
+// unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
+// their labels, and the command that refuses them. An attribute counts when it says something: not false, zero or empty.
+var unbuilt = map[string]string{
+	"build":                  whenBuild,
+	"accessory":              whenPlan,
+	"hook":                   whenPlan,
+	"hooks_path":             whenPlan,
+	"hooks_output":           whenPlan,
+	"alias":                  whenAlias,
+	"output":                 whenPlan,
+	"asset_path":             whenPlan,
+	"role.asset_path":        whenPlan,
+	"error_pages_path":       whenPlan,
+	"version_policy":         whenPlan,
+	"reconcile":              whenRun,
+	"secrets.fetch":          whenPlan,
+	"ssh.forward_agent":      whenPlan,
+	"host.forward_agent":     whenPlan,
+	"rollout.canary":         whenPlan,
+	"proxy.ssl":              whenPlan, // by ACME and by certificate alike
+	"proxy.certificate":      whenPlan,
+	"proxy.private_key":      whenPlan,
+	"role.proxy.ssl":         whenPlan,
+	"role.proxy.certificate": whenPlan,
+	"role.proxy.private_key": whenPlan,
+	"proxy_server.args":      whenPlan,
+}
+
+// unbuiltValues are attributes of which one value is not built.
+var unbuiltValues = map[string]map[string]string{
+	"proxy_server.driver": {"traefik": whenPlan},
+}
+
+// unbuiltUse is a use and where it stands.
+type unbuiltUse struct {
+	Unbuilt
+	rng hcl.Range
+}
+
+// collectUnbuilt walks the file for what stands in the tables.
+func (c *compiler) collectUnbuilt() {
+	c.walkUnbuilt(c.root, "", "")
+	slices.SortStableFunc(c.unbuilt, func(a, b unbuiltUse) int {
+		return cmp.Or(strings.Compare(a.rng.Filename, b.rng.Filename), a.rng.Start.Byte-b.rng.Start.Byte)
+	})
+	for _, use := range c.unbuilt {
+		if !slices.Contains(c.rel.Unbuilt, use.Unbuilt) {
+			c.rel.Unbuilt = append(c.rel.Unbuilt, use.Unbuilt)
+		}
+	}
+}
+
+func (c *compiler) walkUnbuilt(b *block, path, title string) {
+	for _, as := range b.spec.attrs {
+		v := b.get(as.name)
+		if when, ok := unbuilt[path+as.name]; ok && !v.zero() {
+			c.addUnbuilt(title+as.name, v.rng, when)
+		}
+		if when, ok := unbuiltValues[path+as.name][v.text()]; ok {
+			c.addUnbuilt(fmt.Sprintf("%s%s = %q", title, as.name, v.text()), v.rng, when)
+		}
+	}
+	for _, child := range b.blocks {
+		if when, ok := unbuilt[path+child.spec.name]; ok {
+			c.addUnbuilt(title+child.title(), child.rng, when)
+			continue
+		}
+		c.walkUnbuilt(child, path+child.spec.name+".", title+child.title()+".")
+	}
+}
+
+func (c *compiler) addUnbuilt(what string, rng hcl.Range, when string) {
+	entry := Unbuilt{What: what, Where: fmt.Sprintf("%s:%d", rng.Filename, rng.Start.Line), When: when}
+	c.unbuilt = append(c.unbuilt, unbuiltUse{entry, rng})
+}

@@ -1,0 +1,19 @@
+package state
+
+// Labels on a container. The first three are Kamal's; destination is always there and empty when there is none, so that
+// `label=destination=` finds exactly those containers.
+const (
+	LabelService     = "service"
+	LabelRole        = "role"
+	LabelDestination = "destination"
+
+	LabelSpec     = "kamald.spec"      // the canonical spec as JSON: clear values as they are, secrets as names and digests
+	LabelSpecHash = "kamald.spec-hash" // "<comparator version>:<hex>"
+	LabelRelease  = "kamald.release"   // the release number
+	LabelFence    = "kamald.fence"     // the fence of the lock under which it was made
+	LabelRunDir   = "kamald.run_dir"   // absolute
+
+	// LabelTitle with the value ProxyTitle marks the proxy's container (its image bears it).
+	LabelTitle = "org.opencontainers.image.title"
+	ProxyTitle = "kamal-proxy"
+)

@@ -1,0 +1,75 @@
+package state
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RecordSchema is the version of the release record's JSON.
+const RecordSchema = 1
+
+// Outcome is how a release ended.
+type Outcome string
+
+// The outcomes of a release.
+const (
+	OutcomeRunning   Outcome = "running" // begun and not ended: the writer may have died
+	OutcomeSucceeded Outcome = "succeeded"
+	OutcomePartial   Outcome = "partial" // filtered by host or role, or hosts were skipped
+	OutcomeFailed    Outcome = "failed"
+	OutcomeCancelled Outcome = "cancelled"
+)
+
+// Record is a release record: it lies on every host of the release and in the store.
+type Record struct {
+	Schema  int             `json:"schema"`
+	Number  int             `json:"number"`
+	Fence   int             `json:"fence"`
+	App     App             `json:"app"`
+	Version string          `json:"version"`
+	Image   string          `json:"image"`            // server/repo:version
+	Digest  string          `json:"digest,omitempty"` // the manifest's digest at the registry, sha256:…
+	ImageID string          `json:"image_id,omitempty"`
+	Release json.RawMessage `json:"release"`        // the whole desired release without secret values; state does not look into it
+	Kind    string          `json:"kind"`           // "release", "rollback", "config", "heal"
+	From    int             `json:"from,omitempty"` // for a rollback: the number it goes back to
+	Who     string          `json:"who"`
+	Where   string          `json:"where"` // the machine it was given from
+	Started time.Time       `json:"started"`
+	Ended   time.Time       `json:"ended,omitzero"`
+	Outcome Outcome         `json:"outcome"`
+	Reason  string          `json:"reason,omitempty"` // why it failed
+	Hold    bool            `json:"hold,omitempty"`   // given by a person: what is proposed waits
+	Plan    string          `json:"plan,omitempty"`   // nonce of the plan
+}
+
+// Lock is Kamal's deploy lock as it was found on a host.
+type Lock struct {
+	Owner   string        `json:"owner"`
+	Message string        `json:"message"`
+	Version string        `json:"version,omitempty"`
+	Reason  string        `json:"reason,omitempty"`
+	Fence   int           `json:"fence,omitempty"` // 0: not kamald's
+	Lease   time.Duration `json:"lease,omitempty"` // 0: never expires by itself
+	Taken   time.Time     `json:"taken,omitzero"`
+	Renewed time.Time     `json:"renewed,omitzero"` // the file's time on that host
+}
+
+// Event is a line of the history kept in the store.
+type Event struct {
+	At      time.Time `json:"at"`
+	Release int       `json:"release,omitempty"`
+	Kind    string    `json:"kind"` // observed, planned, step, released, failed, healed, locked, unlocked, env-pushed
+	Host    string    `json:"host,omitempty"`
+	Role    string    `json:"role,omitempty"`
+	Step    string    `json:"step,omitempty"`
+	Message string    `json:"message"`
+}
+
+// PlanRecord is a plan as the store keeps it; state does not look into it.
+type PlanRecord struct {
+	Nonce   string          `json:"nonce"`
+	At      time.Time       `json:"at"`
+	Release int             `json:"release,omitempty"`
+	Plan    json.RawMessage `json:"plan"`
+}

@@ -1,0 +1,112 @@
+package state
+
+import (
+	"slices"
+	"time"
+)
+
+// SnapshotSchema is the version of the snapshot's JSON.
+const SnapshotSchema = 1
+
+// Snapshot is the observed world of one app: each of its hosts as it was seen, or why it could not be.
+type Snapshot struct {
+	Schema  int       `json:"schema"`
+	App     App       `json:"app"`
+	TakenAt time.Time `json:"taken_at"`
+	Hosts   []Host    `json:"hosts"` // in the release's order
+}
+
+// Host finds a host by its name in the release.
+func (s Snapshot) Host(name string) (Host, bool) {
+	i := slices.IndexFunc(s.Hosts, func(h Host) bool { return h.Name == name })
+	if i < 0 {
+		return Host{}, false
+	}
+	return s.Hosts[i], true
+}
+
+// Host is one server as it was seen. When Unreachable is not empty nothing else but Name is known.
+type Host struct {
+	Name        string `json:"name"`
+	Unreachable string `json:"unreachable,omitempty"` // the reason, for a person
+
+	Engine     Engine      `json:"engine"`
+	Home       string      `json:"home"`    // the SSH user's
+	RunDir     string      `json:"run_dir"` // absolute path of .kamal for the SSH user
+	Containers []Container `json:"containers,omitempty"`
+	Images     []Image     `json:"images,omitempty"` // of the app's repository
+	Latest     string      `json:"latest,omitempty"` // ID of the image tagged latest[-destination]
+	Networks   []Network   `json:"networks,omitempty"`
+	Proxy      Proxy       `json:"proxy"`
+	Lock       *Lock       `json:"lock,omitempty"`
+	Fence      int         `json:"fence,omitempty"`  // highest fence written there
+	Record     *Record     `json:"record,omitempty"` // newest release record
+	FreeBytes  int64       `json:"free_bytes"`       // -1 when not known
+	EnvFiles   []EnvFile   `json:"env_files,omitempty"`
+}
+
+// Engine is the container engine of a host.
+type Engine struct {
+	Version string    `json:"version"`
+	API     string    `json:"api"`
+	OS      string    `json:"os"`
+	Arch    string    `json:"arch"` // Go's names: amd64, arm64
+	Root    string    `json:"root"` // its data directory
+	Clock   time.Time `json:"clock"`
+}
+
+// Image is an image on a host.
+type Image struct {
+	ID      string            `json:"id"`                // sha256:…, the configuration's digest
+	Tags    []string          `json:"tags,omitempty"`    // repo:tag
+	Digests []string          `json:"digests,omitempty"` // repo@sha256:…, the manifest's
+	Created time.Time         `json:"created"`
+	Size    int64             `json:"size"`
+	Labels  map[string]string `json:"labels,omitempty"`
+
+	// What follows is known of inspected images only.
+	Inspected   bool              `json:"inspected,omitempty"`
+	Arch        string            `json:"arch,omitempty"`
+	Env         map[string]string `json:"env,omitempty"`
+	Cmd         []string          `json:"cmd,omitempty"`
+	StopSignal  string            `json:"stop_signal,omitempty"`
+	Ports       []int             `json:"ports,omitempty"` // exposed TCP ports
+	Healthcheck bool              `json:"healthcheck,omitempty"`
+}
+
+// Network is a network on a host.
+type Network struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// EnvFile is what is known of a role's secrets file on a host: names and keyed digests, never values.
+type EnvFile struct {
+	Role    string            `json:"role"`
+	Digests map[string]string `json:"digests,omitempty"` // NAME → keyed digest
+}
+
+// EnvFile finds the secrets file of a role.
+func (h Host) EnvFile(role string) (EnvFile, bool) {
+	i := slices.IndexFunc(h.EnvFiles, func(f EnvFile) bool { return f.Role == role })
+	if i < 0 {
+		return EnvFile{}, false
+	}
+	return h.EnvFiles[i], true
+}
+
+// Image finds an image by its ID, or by one of its tags or digests.
+func (h Host) Image(ref string) (Image, bool) {
+	i := slices.IndexFunc(h.Images, func(m Image) bool {
+		return m.ID == ref || slices.Contains(m.Tags, ref) || slices.Contains(m.Digests, ref)
+	})
+	if ref == "" || i < 0 {
+		return Image{}, false
+	}
+	return h.Images[i], true
+}
+
+// HasNetwork tells whether the host has a network of that name.
+func (h Host) HasNetwork(name string) bool {
+	return slices.ContainsFunc(h.Networks, func(n Network) bool { return n.Name == name })
+}
