@@ -23,24 +23,48 @@ var recipe embed.FS
 
 const buildScript = "recipe/build.sh"
 
-const hostRepository = "kamald-lab-host"
+const (
+	hostRepository = "kamald-lab-host"
+	osRelease      = "/etc/os-release"
+)
+
+var errNeedsRoot = errors.New("lab: the hosts' image is not on this machine, and building it (debootstrap) needs root; " +
+	"run `make lab-up` once as root")
 
 // ensureImage returns the reference of the hosts' image and builds it when this machine has none of this recipe.
 func ensureImage(ctx context.Context) (string, error) {
-	suite, components, err := thisDistribution("/etc/os-release")
+	suite, components, err := thisDistribution(osRelease)
 	if err != nil {
 		return "", err
 	}
-	tag, err := imageTag(suite, components)
-	if err != nil {
-		return "", err
-	}
-	reference := hostRepository + ":" + tag
-	listed, err := docker(ctx, "images", "-q", reference)
-	if err != nil || listed != "" {
+	reference, present, err := findImage(ctx, suite, components)
+	if err != nil || present {
 		return reference, err
 	}
 	return reference, buildImage(ctx, reference, suite, components)
+}
+
+// checkImage says why this machine neither has the hosts' image nor can build it.
+func checkImage(ctx context.Context) error {
+	suite, components, err := thisDistribution(osRelease)
+	if err != nil {
+		return err
+	}
+	_, present, err := findImage(ctx, suite, components)
+	if err == nil && !present && os.Geteuid() != 0 {
+		return errNeedsRoot
+	}
+	return err
+}
+
+func findImage(ctx context.Context, suite, components string) (reference string, present bool, err error) {
+	tag, err := imageTag(suite, components)
+	if err != nil {
+		return "", false, err
+	}
+	reference = hostRepository + ":" + tag
+	listed, err := docker(ctx, "images", "-q", reference)
+	return reference, listed != "", err
 }
 
 // imageTag names an image by what goes into it. The mirror's address is left out: it is the same packages from
@@ -73,8 +97,7 @@ func recipeDigest(image string) (string, error) {
 
 func buildImage(ctx context.Context, reference, suite, components string) error {
 	if os.Geteuid() != 0 {
-		return errors.New("lab: the hosts' image is not on this machine, and building it (debootstrap) needs root; " +
-			"run `make lab-up` once as root")
+		return errNeedsRoot
 	}
 	if err := ensurePackages(ctx, map[string]string{"debootstrap": "debootstrap"}); err != nil {
 		return err
@@ -168,6 +191,9 @@ func runTool(ctx context.Context, name string, args ...string) error {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
 	output, err := command.CombinedOutput()
+	if ctx.Err() != nil {
+		return fmt.Errorf("lab: %s: %w", name, ctx.Err())
+	}
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 		return fmt.Errorf("lab: %s: %w; it ended with:\n%s", name, err, strings.Join(lines[max(0, len(lines)-8):], "\n"))

@@ -22,7 +22,8 @@ const upLimit = 20 * time.Minute
 // once by other processes, wait. It brings the lab up once a process. A subtest of a holder shares the holder's lease.
 //
 // Where there can be no lab the test is skipped, with a message that begins "NOT RUN:": no Docker engine, or
-// KAMALD_LAB=off. With CI=true a missing engine fails the test, so that a pipeline cannot pass by testing nothing.
+// no hosts' image and no means to build it (not root, or neither Debian nor Ubuntu), or KAMALD_LAB=off. With CI=true a
+// missing engine or image fails the test, so that a pipeline cannot pass by testing nothing.
 //
 // A test finds the hosts as the last one left them: call Reset.
 func Require(t testing.TB) *Lab {
@@ -56,7 +57,10 @@ func checkHere(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("lab: its hosts are Linux containers reached by address, which %s does not give", runtime.GOOS)
 	}
-	return checkEngine(ctx)
+	if err := checkEngine(ctx); err != nil {
+		return err
+	}
+	return checkImage(ctx)
 }
 
 var (

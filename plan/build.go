@@ -12,7 +12,7 @@ import (
 
 // New makes the plan that takes the observed world to the desired release.
 func New(in Input) Plan {
-	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}}
+	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, pruned: map[string][]Step{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
 		Items: []Item{}, Steps: []Step{},
@@ -32,19 +32,25 @@ type builder struct {
 	app   state.App
 	plan  Plan
 	hosts map[string]state.Host // those that were observed
-	slots []slot                // in the order of roles, then hosts
-	prune []Step
+	slots []*slot               // in the order of roles, then hosts
+	on    map[string][]*slot    // those of a host
 
-	steps    []Step
-	byHost   map[string][]string // prepare and switch steps a host has, by phase
-	versions map[string]bool
+	steps  []Step
+	imaged map[string]bool   // hosts that have an image step
+	prune  []Step            // what goes when the release is recorded
+	pruned map[string][]Step // those of a host
 }
 
 // look takes the observed hosts, and notes the others.
 func (b *builder) look() {
-	b.versions = map[string]bool{}
+	seen := make(map[string]state.Host, len(b.in.Observed.Hosts))
+	for _, host := range b.in.Observed.Hosts {
+		if _, twice := seen[host.Name]; !twice {
+			seen[host.Name] = host
+		}
+	}
 	for _, on := range b.in.Desired.Hosts {
-		host, ok := b.in.Observed.Host(on.Name)
+		host, ok := seen[on.Name]
 		if !ok {
 			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
 		}
@@ -58,20 +64,26 @@ func (b *builder) look() {
 }
 
 func (b *builder) decide() {
+	desired := make(map[string]release.Host, len(b.in.Desired.Hosts))
+	for _, on := range b.in.Desired.Hosts {
+		desired[on.Name] = on
+	}
+	versions := map[string]bool{}
 	for _, role := range b.in.Desired.Roles {
 		for _, name := range role.Hosts {
 			host, ok := b.hosts[name]
 			if !ok {
 				continue
 			}
-			on, _ := b.in.Desired.Host(name)
-			b.slots = append(b.slots, decide(b.in, role, on, host))
-			if c, ok := currentOf(b.app, host, role.Name); ok {
-				b.versions[c.Version()] = true
+			s := decide(b.in, role, desired[name], host)
+			b.slots = append(b.slots, s)
+			b.on[name] = append(b.on[name], s)
+			if s.current != nil && s.current.Version() != "" {
+				versions[s.current.Version()] = true
 			}
 		}
 	}
-	b.plan.Before = strings.Join(sorted(b.versions), ", ")
+	b.plan.Before = strings.Join(sorted(versions), ", ")
 }
 
 // problem notes why the plan cannot be carried out.
@@ -81,33 +93,35 @@ func (b *builder) problem(host, role, summary, next string) {
 
 // check finds what forbids carrying the plan out.
 func (b *builder) check() {
-	release := slices.ContainsFunc(b.slots, func(s slot) bool { return s.create })
-	if !b.in.Options.SkipUnreachable && !b.in.Desired.Rollout.SkipUnreachable && b.plan.kindOf(b.in, b.slots) != KindHeal && release {
-		for _, host := range b.plan.Unreachable {
-			b.problem(host.Host, "", "it cannot be reached: "+host.Reason,
-				"bring it back, or go on without it with --skip-unreachable: it converges with the next apply after it returns")
+	skip := b.in.Options.SkipUnreachable || b.in.Desired.Rollout.SkipUnreachable
+	for _, host := range b.plan.Unreachable {
+		switch {
+		case !skip:
+			b.problem(host.Host, "", "it cannot be observed: "+host.Reason,
+				"mend that, or go on without the host with --skip-unreachable: it converges with the next apply after it returns")
+		case len(b.hosts) == 0:
+			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
 		}
 	}
 	for _, s := range b.slots {
 		b.checkSlot(s)
 	}
-	if len(b.slots) > 0 && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, slot.boots) {
+	// Healing needs no barrier: the version that it brings back has been released already.
+	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
+	if !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
 		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
 			"bring a host of the primary role back")
 	}
 }
 
-func (b *builder) checkSlot(s slot) {
+func (b *builder) checkSlot(s *slot) {
 	if s.create && b.in.Pin.Value() == "" {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image %s is found neither on the hosts, nor at the registry, nor on this machine", s.spec.Image),
 			"build and push it, or give another version with --version")
 	}
-	for name, digest := range s.spec.Secrets {
-		_, atHand := b.in.Secrets[s.host.Name][s.role.Name][name]
-		if s.create && digest == "" && !atHand {
-			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("its secrets file lacks %s", name),
-				fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name))
-		}
+	b.checkSecrets(s)
+	if taken, ok := s.nameTaken(b.app); ok && s.create {
+		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the name %s is taken by a container that is not this role's (%s)", s.name, taken.ShortID()), "rename or remove that container")
 	}
 	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && image.Arch != s.host.Engine.Arch {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image is for %s and the host is %s", image.Arch, s.host.Engine.Arch), "build it for the host's architecture too")
@@ -121,17 +135,36 @@ func (b *builder) checkSlot(s slot) {
 	}
 }
 
+// checkSecrets finds secrets that a container to be made would lack. Without the host's digest key nothing can be said about
+// values, and the container could not be created.
+func (b *builder) checkSecrets(s *slot) {
+	if !s.create {
+		return
+	}
+	file, _ := s.host.EnvFile(s.role.Name)
+	for name, digest := range s.spec.Secrets {
+		if _, atHand := b.in.Secrets[s.host.Name][s.role.Name][name]; digest != "" || atHand {
+			continue
+		}
+		summary := fmt.Sprintf("its secrets file lacks %s", name)
+		if _, there := file.Digests[name]; there {
+			summary = fmt.Sprintf("its secrets file has %s, and the host has no digest key of kamald yet", name)
+		}
+		b.problem(s.host.Name, s.role.Name, summary, fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name))
+	}
+}
+
 // primaryServes tells whether a healthy container of the primary role already runs as wanted somewhere: then the barrier is
 // open.
 func (b *builder) primaryServes() bool {
-	return slices.ContainsFunc(b.slots, func(s slot) bool {
+	return slices.ContainsFunc(b.slots, func(s *slot) bool {
 		return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
 	})
 }
 
 // openers are the slots whose container may open the barrier.
-func (b *builder) openers() []slot {
-	var openers []slot
+func (b *builder) openers() []*slot {
+	var openers []*slot
 	for _, s := range b.slots {
 		if s.role.Primary && s.boots() {
 			openers = append(openers, s)
@@ -151,7 +184,7 @@ func (b *builder) finish() {
 		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(resources[x.Resource], resources[y.Resource]))
 	})
 	slices.SortStableFunc(b.plan.Problems, func(x, y Problem) int {
-		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(x.Summary, y.Summary))
+		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(x.Role, y.Role), cmp.Compare(x.Summary, y.Summary))
 	})
 	b.plan.Problems = slices.Compact(b.plan.Problems)
 	b.plan.Steps = b.steps
@@ -165,7 +198,7 @@ func (b *builder) finish() {
 }
 
 // kindOf tells a release from a change of configuration and from healing.
-func (p Plan) kindOf(in Input, slots []slot) Kind {
+func (p Plan) kindOf(in Input, slots []*slot) Kind {
 	changed := false
 	for _, s := range slots {
 		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
@@ -175,7 +208,7 @@ func (p Plan) kindOf(in Input, slots []slot) Kind {
 		return KindHeal
 	case in.Held != nil && in.Held.Version == in.Desired.Version:
 		return KindConfig
-	case in.Held == nil && !changed && len(slots) > 0 && !slices.ContainsFunc(slots, func(s slot) bool { return s.create }):
+	case in.Held == nil && !changed && len(slots) > 0 && !slices.ContainsFunc(slots, func(s *slot) bool { return s.create }):
 		return KindHeal
 	}
 	return KindRelease

@@ -57,10 +57,15 @@ func CurrentOf(app state.App, host state.Host, role string) (state.Container, bo
 }
 
 func currentOf(app state.App, host state.Host, role string) (state.Container, bool) {
+	return currentAmong(app, host, role, ofRole(app, host, role))
+}
+
+// currentAmong chooses among a role's containers on a host, newest first.
+func currentAmong(app state.App, host state.Host, role string, own []state.Container) (state.Container, bool) {
 	route, _ := host.Proxy.Route(app.RouteName(role))
 	var best state.Container
 	var found bool
-	for _, c := range ofRole(app, host, role) {
+	for _, c := range own {
 		if !c.Running() && c.Status != state.StatusRestarting {
 			continue
 		}

@@ -70,11 +70,17 @@ func drift(asked state.Spec, c state.Container, image state.Image) []Field {
 	return d.fields
 }
 
-// inPlace tells whether the engine can put the drift right without another container.
-func inPlace(fields []Field) bool {
+// inPlace tells whether the engine can put the drift right without another container: it sets limits, and takes few away.
+func inPlace(asked state.Spec, fields []Field) bool {
 	for _, f := range fields {
 		option, isOption := strings.CutPrefix(f.Path, "option ")
-		if f.Path != "network" && (!isOption || !slices.Contains(Updatable, option)) {
+		switch {
+		case f.Path == "network":
+		case !isOption || !slices.Contains(Updatable, option):
+			return false
+		case len(asked.Options[option]) > 0 || option == "cpu-shares" || option == "pids-limit":
+		case option == "memory-swap" && len(asked.Options["memory"]) > 0:
+		default:
 			return false
 		}
 	}

@@ -19,7 +19,7 @@ func (b *builder) orphans(after []string) {
 			continue
 		}
 		for _, c := range ofApp(b.app, host) {
-			if Classify(b.in.Desired, host, c) == Orphaned {
+			if !slices.ContainsFunc(b.on[on.Name], func(s *slot) bool { return s.role.Name == c.Role }) {
 				b.orphan(host, c, after)
 			}
 		}
@@ -39,7 +39,7 @@ func (b *builder) orphan(host state.Host, c state.Container, after []string) {
 		needs = []string{b.add(Step{ID: "stop/" + at, Kind: StepStop, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
 			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: "the role left the file", Risk: Destructive})}
 	}
-	b.prune = append(b.prune, Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: c.Role, Needs: needs,
+	b.afterwards(Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: c.Role, Needs: needs,
 		Container: c.ID, Name: c.Name, Reason: "the role left the file", Risk: Destructive})
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
 		Reason: "its role is not on this host any more", Risk: Destructive})
@@ -47,7 +47,7 @@ func (b *builder) orphan(host state.Host, c state.Container, after []string) {
 
 // orphanRoutes takes away routes of roles that are there and not proxied any more.
 func (b *builder) orphanRoutes(host state.Host, after []string) {
-	for _, s := range b.slotsOn(host.Name) {
+	for _, s := range b.on[host.Name] {
 		route, there := host.Proxy.Route(b.app.RouteName(s.role.Name))
 		if s.role.Proxy != nil || !there {
 			continue
@@ -64,7 +64,7 @@ func (b *builder) conclude() {
 	released := gateIf(b, "released", PhaseFinish, 0, ids(b.steps))
 	var tags []string
 	for _, on := range b.in.Desired.Hosts {
-		if host, ok := b.hosts[on.Name]; ok && len(b.slotsOn(on.Name)) > 0 {
+		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
 			tags = append(tags, b.tag(host, released)...)
 		}
 	}
@@ -86,12 +86,13 @@ func (b *builder) tag(host state.Host, released []string) []string {
 	before, after := "", b.in.Desired.Version
 	image, there := host.Image(b.in.Desired.Image())
 	if old, ok := host.Image(host.Latest); ok {
-		before = b.versionsOf(old)
-		if there && old.ID == image.ID && (b.in.Pin.Value() == "" || bears(image, b.in.Pin.Value())) {
+		before = b.versionOf(old)
+		pin := b.in.Pin.Value()
+		if pin != "" && bears(old, pin) || pin == "" && there && old.ID == image.ID {
 			return nil
 		}
 	}
-	if !there && !slices.ContainsFunc(b.steps, func(s Step) bool { return s.ID == "image/"+host.Name }) {
+	if !there && !b.imaged[host.Name] {
 		return nil // the image is neither there nor coming; a container that runs of it is not ours to guess about
 	}
 	cause, reason := Change, "every role has succeeded"
@@ -104,9 +105,9 @@ func (b *builder) tag(host state.Host, released []string) []string {
 		Name: ref, OldImage: host.Latest, Reason: reason})}
 }
 
-// versionsOf names an image by its version's tag.
-func (b *builder) versionsOf(image state.Image) string {
-	for _, tag := range image.Tags {
+// versionOf names an image by its version's tag, the first of several.
+func (b *builder) versionOf(image state.Image) string {
+	for _, tag := range slices.Sorted(slices.Values(image.Tags)) {
 		if version, ok := strings.CutPrefix(tag, b.in.Desired.ImageName()+":"); ok && version != b.app.LatestTag() && !isLatest(version) {
 			return version
 		}
@@ -124,7 +125,7 @@ func (b *builder) records(needs []string) []string {
 	var records []string
 	gate := gateIf(b, "tagged", PhaseFinish, 0, needs)
 	for _, on := range b.in.Desired.Hosts {
-		if host, ok := b.hosts[on.Name]; ok && len(b.slotsOn(on.Name)) > 0 {
+		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
 			records = append(records, b.add(Step{ID: "record/" + host.Name, Kind: StepRecord, Phase: PhaseFinish, Host: host.Name, Needs: gate, Reason: "the release has succeeded"}))
 		}
 	}
@@ -137,7 +138,7 @@ func (b *builder) unrecorded() bool {
 	if b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version {
 		return false
 	}
-	return len(b.slots) > 0 && !slices.ContainsFunc(b.slots, func(s slot) bool {
+	return len(b.slots) > 0 && !slices.ContainsFunc(b.slots, func(s *slot) bool {
 		return s.wanted == nil || s.wanted.Asked == nil || s.wanted.Release == 0
 	})
 }

@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kamald/kamald/state"
@@ -28,7 +30,14 @@ func Projection(host state.Host) string {
 		c.RestartCount, c.Started, c.Finished, c.IPs = 0, time.Time{}, time.Time{}, presence(c.IPs)
 		containers[i] = c
 	}
+	// The engine's order says nothing.
+	slices.SortFunc(containers, func(a, b state.Container) int { return cmp.Compare(a.ID, b.ID) })
 	host.Containers = containers
+	host.Images = slices.SortedFunc(slices.Values(host.Images), func(a, b state.Image) int { return cmp.Compare(a.ID, b.ID) })
+	for i, image := range host.Images {
+		host.Images[i].Tags, host.Images[i].Digests = slices.Sorted(slices.Values(image.Tags)), slices.Sorted(slices.Values(image.Digests))
+	}
+	host.Networks = slices.SortedFunc(slices.Values(host.Networks), func(a, b state.Network) int { return cmp.Compare(a.ID, b.ID) })
 	data, err := json.Marshal(host)
 	if err != nil {
 		panic(fmt.Sprintf("plan: a host always encodes: %v", err))

@@ -54,7 +54,7 @@ func (b *builder) prepare() {
 		if !ok {
 			continue
 		}
-		slots := b.slotsOn(on.Name)
+		slots := b.on[on.Name]
 		if len(slots) == 0 {
 			continue
 		}
@@ -63,16 +63,6 @@ func (b *builder) prepare() {
 		b.prepareEnv(host, slots)
 		b.prepareProxy(host, slots)
 	}
-}
-
-func (b *builder) slotsOn(host string) []slot {
-	var list []slot
-	for _, s := range b.slots {
-		if s.host.Name == host {
-			list = append(list, s)
-		}
-	}
-	return list
 }
 
 func (b *builder) prepareNetwork(host state.Host) {
@@ -84,24 +74,26 @@ func (b *builder) prepareNetwork(host state.Host) {
 	b.hostItem(host, Create, ResourceNetwork, Change, name, "it is not there")
 }
 
-func (b *builder) prepareImage(host state.Host, slots []slot) {
+// prepareImage plans the image where a container is made of it. A version's tag that somebody moved is put right in any case:
+// containers are made from it, and latest follows it.
+func (b *builder) prepareImage(host state.Host, slots []*slot) {
 	ref, pin := b.in.Desired.Image(), b.in.Pin.Value()
-	if !slices.ContainsFunc(slots, func(s slot) bool { return s.create }) || pin == "" {
+	image, there := host.Image(ref)
+	creates := slices.ContainsFunc(slots, func(s *slot) bool { return s.create })
+	if pin == "" || there && bears(image, pin) || !there && !creates {
 		return
 	}
 	action, reason := Create, "it is not there"
-	if image, ok := host.Image(ref); ok {
-		if bears(image, pin) {
-			return
-		}
+	if there {
 		action, reason = Update, "the tag is at another image there"
 	}
+	b.imaged[host.Name] = true
 	b.add(Step{ID: "image/" + host.Name, Kind: StepImage, Phase: PhasePrepare, Host: host.Name, Name: ref, Reason: reason})
 	b.hostItem(host, action, ResourceImage, Change, ref, reason)
 }
 
 // prepareEnv plans the push of secrets that are at hand and are not what lies on the host.
-func (b *builder) prepareEnv(host state.Host, slots []slot) {
+func (b *builder) prepareEnv(host state.Host, slots []*slot) {
 	for _, s := range slots {
 		local := b.in.Secrets[host.Name][s.role.Name]
 		file, there := host.EnvFile(s.role.Name)
@@ -112,13 +104,25 @@ func (b *builder) prepareEnv(host state.Host, slots []slot) {
 				fields = append(fields, Field{Path: "secret " + name, Before: hiddenIf(has), After: hiddenIf(true)})
 			}
 		}
-		if len(fields) == 0 {
+		if len(fields) == 0 || lacking(s.spec.Secrets, local, file.Digests) {
 			continue
 		}
 		b.add(Step{ID: "env/" + host.Name + "/" + s.role.Name, Kind: StepEnv, Phase: PhasePrepare, Host: host.Name, Role: s.role.Name, Reason: "secrets differ from those at hand"})
 		b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: Change, Resource: ResourceEnvFile, Host: host.Name, Role: s.role.Name,
 			Name: s.role.Name + ".env", Reason: "secrets differ from those at hand", Fields: fields, Risk: Safe})
 	}
+}
+
+// lacking tells whether some secret is neither at hand nor on the host: then a whole file cannot be written.
+func lacking(wanted, local, there map[string]string) bool {
+	for name := range wanted {
+		_, atHand := local[name]
+		_, has := there[name]
+		if !atHand && !has {
+			return true
+		}
+	}
+	return false
 }
 
 func hiddenIf(there bool) string {
@@ -128,8 +132,8 @@ func hiddenIf(there bool) string {
 	return ""
 }
 
-func (b *builder) prepareProxy(host state.Host, slots []slot) {
-	if !slices.ContainsFunc(slots, func(s slot) bool { return s.role.Proxy != nil }) {
+func (b *builder) prepareProxy(host state.Host, slots []*slot) {
+	if !slices.ContainsFunc(slots, func(s *slot) bool { return s.role.Proxy != nil }) {
 		return
 	}
 	server := b.in.Desired.ProxyServer
@@ -164,7 +168,7 @@ func (b *builder) hostItem(host state.Host, action Action, resource Resource, ca
 
 // barrier gives the steps that open the barrier for the other roles: none when a healthy primary serves already.
 func (b *builder) barrier() []string {
-	others := slices.ContainsFunc(b.slots, func(s slot) bool { return !s.role.Primary && (s.boots() || len(s.stop) > 0) })
+	others := slices.ContainsFunc(b.slots, func(s *slot) bool { return !s.role.Primary && (s.boots() || len(s.stop) > 0) })
 	openers := b.openers()
 	if !others || b.primaryServes() || len(openers) == 0 {
 		return nil
@@ -177,11 +181,11 @@ func (b *builder) groups() [][]string {
 	var busy []string
 	total := 0
 	for _, on := range b.in.Desired.Hosts {
-		slots := b.slotsOn(on.Name)
+		slots := b.on[on.Name]
 		if len(slots) > 0 {
 			total++
 		}
-		if slices.ContainsFunc(slots, slot.busy) {
+		if slices.ContainsFunc(slots, (*slot).busy) {
 			busy = append(busy, on.Name)
 		}
 	}
@@ -195,7 +199,7 @@ func (b *builder) groups() [][]string {
 // primaryRank puts hosts that can open the barrier first, then those of the primary role.
 func (b *builder) primaryRank(host string) int {
 	rank := 2
-	for _, s := range b.slotsOn(host) {
+	for _, s := range b.on[host] {
 		switch {
 		case s.role.Primary && s.boots():
 			return 0
@@ -208,28 +212,26 @@ func (b *builder) primaryRank(host string) int {
 
 // group plans one group of hosts, and gives what the next has to wait for.
 func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []string {
-	var slots []slot
-	for _, s := range b.slots {
-		if slices.Contains(hosts, s.host.Name) && s.busy() {
-			slots = append(slots, s)
-		}
-	}
+	slots := b.busyOn(hosts)
 	made := b.createAll(n, slots, previous)
 	var proofs []string
+	byHost := map[string][]string{}
 	for _, s := range slots {
 		if s.role.Primary {
-			proofs = append(proofs, b.boot(n, s, made, nil)...)
+			proven := b.boot(n, s, made, nil)
+			proofs = append(proofs, proven...)
+			byHost[s.host.Name] = append(byHost[s.host.Name], proven...)
 		}
 	}
 	if len(barrier) > 0 && n == 1 {
 		b.add(Step{ID: "barrier", Kind: StepBarrier, Phase: PhasePrimary, Group: n, Needs: slices.Clone(proofs), Role: b.in.Desired.PrimaryRole,
 			Reason: "the other roles start when the first container of " + b.in.Desired.PrimaryRole + " is healthy"})
 	}
-	proven := b.bootOthers(n, slots, made, barrier, proofs)
+	proven := b.bootOthers(n, slots, made, barrier, proofs, byHost)
 	if len(proven) == 0 {
 		proven = previous
 	}
-	proven = gateIf(b, fmt.Sprintf("proven/%d", n), PhaseOthers, n, append(proven, barrier...))
+	proven = gateIf(b, fmt.Sprintf("proven/%d", n), PhaseOthers, n, append(slices.Clone(proven), barrier...))
 	done := gateIf(b, fmt.Sprintf("done/%d", n), PhaseSwitch, n, b.switchAll(n, slots, proven))
 	if wait := b.in.Desired.Rollout.Wait; wait > 0 && !last {
 		return []string{b.add(Step{ID: fmt.Sprintf("wait/%d", n), Kind: StepWait, Phase: PhaseSwitch, Group: n, Needs: done, Wait: wait, Reason: "rollout.wait"})}
@@ -240,8 +242,25 @@ func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []s
 	return done
 }
 
+// busyOn gives the slots of some hosts in which something happens, in the order of roles, then of the hosts.
+func (b *builder) busyOn(hosts []string) []*slot {
+	byRole := map[string][]*slot{}
+	for _, host := range hosts {
+		for _, s := range b.on[host] {
+			if s.busy() {
+				byRole[s.role.Name] = append(byRole[s.role.Name], s)
+			}
+		}
+	}
+	var slots []*slot
+	for _, role := range b.in.Desired.Roles {
+		slots = append(slots, byRole[role.Name]...)
+	}
+	return slots
+}
+
 // createAll makes every role's container of the group and starts none.
-func (b *builder) createAll(n int, slots []slot, previous []string) []string {
+func (b *builder) createAll(n int, slots []*slot, previous []string) []string {
 	var made []string
 	for _, s := range slots {
 		needs := previous
@@ -263,7 +282,7 @@ func (b *builder) createAll(n int, slots []slot, previous []string) []string {
 }
 
 // boot starts and proves one slot's container; it gives the steps that prove it.
-func (b *builder) boot(n int, s slot, needs, barrier []string) []string {
+func (b *builder) boot(n int, s *slot, needs, barrier []string) []string {
 	phase := PhaseOthers
 	if s.role.Primary {
 		phase = PhasePrimary
@@ -307,34 +326,29 @@ func (b *builder) boot(n int, s slot, needs, barrier []string) []string {
 func previousOptions(live, update map[string][]string) map[string][]string {
 	previous := map[string][]string{}
 	for name := range update {
-		previous[name] = live[name]
-		if previous[name] == nil {
-			previous[name] = []string{"0"}
-		}
+		previous[name] = live[name] // nil: the engine's default
 	}
 	return previous
 }
 
-// bootOthers boots the other roles behind the barrier, in the order of depends_on.
-func (b *builder) bootOthers(n int, slots []slot, made, barrier, proofs []string) []string {
-	byRole := map[string][]string{}
+// bootOthers boots the other roles behind the barrier, in the order of depends_on. proofs are the primary role's, byHost the
+// same by their host.
+func (b *builder) bootOthers(n int, slots []*slot, made, barrier, proofs []string, byHost map[string][]string) []string {
+	byRole := map[string][]string{b.in.Desired.PrimaryRole: proofs}
 	all := slices.Clone(proofs)
 	for _, role := range b.rolesInOrder() {
-		for _, s := range slots {
-			if s.role.Primary || s.role.Name != role {
-				continue
-			}
-			needs := slices.Clone(made)
-			for _, dependency := range s.role.DependsOn {
-				needs = append(needs, byRole[dependency]...)
-				if dependency == b.in.Desired.PrimaryRole {
-					needs = append(needs, proofs...)
-				}
-			}
+		mine := slices.DeleteFunc(slices.Clone(slots), func(s *slot) bool { return s.role.Primary || s.role.Name != role })
+		if len(mine) == 0 {
+			continue
+		}
+		before := b.dependencies(n, role, byRole)
+		for _, s := range mine {
+			needs := append(slices.Clone(made), before...)
 			if !b.in.Desired.Rollout.ParallelRoles {
-				needs = append(needs, b.provenOn(s.host.Name, n)...)
+				needs = append(needs, byHost[s.host.Name]...)
 			}
 			proven := b.boot(n, s, needs, barrier)
+			byHost[s.host.Name] = append(byHost[s.host.Name], proven...)
 			byRole[role] = append(byRole[role], proven...)
 			all = append(all, proven...)
 		}
@@ -342,15 +356,14 @@ func (b *builder) bootOthers(n int, slots []slot, made, barrier, proofs []string
 	return all
 }
 
-// provenOn are the proofs so far of a group's other roles on one host.
-func (b *builder) provenOn(host string, n int) []string {
-	var list []string
-	for _, s := range b.steps {
-		if s.Kind == StepProve && s.Host == host && s.Group == n {
-			list = append(list, s.ID)
-		}
+// dependencies gathers the proofs of the roles that a role depends on, in one gate for all its hosts.
+func (b *builder) dependencies(n int, name string, byRole map[string][]string) []string {
+	role, _ := b.in.Desired.Role(name)
+	var proofs []string
+	for _, dependency := range role.DependsOn {
+		proofs = append(proofs, byRole[dependency]...)
 	}
-	return list
+	return gateIf(b, fmt.Sprintf("before/%d/%s", n, name), PhaseOthers, n, proofs)
 }
 
 // rolesInOrder sorts roles so that dependencies come first; the loader refuses cycles.
@@ -377,7 +390,7 @@ func (b *builder) rolesInOrder() []string {
 }
 
 // switchAll switches each host's routes, and then stops the host's old containers, of any role.
-func (b *builder) switchAll(n int, slots []slot, proven []string) []string {
+func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	var all []string
 	switched := map[string][]string{}
 	for _, s := range slots {
@@ -412,7 +425,7 @@ func (b *builder) switchAll(n int, slots []slot, proven []string) []string {
 	return all
 }
 
-func (b *builder) stopStep(n int, phase Phase, s slot, old state.Container, needs []string) Step {
+func (b *builder) stopStep(n int, phase Phase, s *slot, old state.Container, needs []string) Step {
 	return Step{ID: "stop/" + s.host.Name + "/" + s.role.Name + "/" + old.ShortID(), Kind: StepStop, Phase: phase, Group: n, Host: s.host.Name, Role: s.role.Name,
 		Needs: slices.Clone(needs), Container: old.ID, Name: old.Name, Grace: graceOf(old, s.role.Stop.Grace), Reason: "another container of the role serves"}
 }

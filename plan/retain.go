@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,19 +21,38 @@ func (b *builder) retain() {
 			continue
 		}
 		gone := map[string]bool{}
-		for _, s := range b.slotsOn(on.Name) {
-			for _, c := range beyond(s.olds, keep) {
+		for _, s := range b.on[on.Name] {
+			for _, c := range beyond(s.latestFirst(), keep) {
 				gone[c.ID] = true
 				b.removeOld(host, s, c)
 			}
 		}
-		for _, s := range b.prune {
-			if s.Host == host.Name {
-				gone[s.Container] = true
-			}
+		for _, s := range b.pruned[host.Name] {
+			gone[s.Container] = true
 		}
 		b.removeImages(host, gone)
 	}
+}
+
+// afterwards notes a step for when the release is recorded.
+func (b *builder) afterwards(s Step) {
+	b.prune = append(b.prune, s)
+	b.pruned[s.Host] = append(b.pruned[s.Host], s)
+}
+
+// latestFirst orders a role's other containers by what a rollback would want: the one that serves until this release, then the
+// newest.
+func (s *slot) latestFirst() []state.Container {
+	olds := slices.Clone(s.olds)
+	slices.SortStableFunc(olds, func(x, y state.Container) int { return s.rank(x) - s.rank(y) })
+	return olds
+}
+
+func (s *slot) rank(c state.Container) int {
+	if s.current != nil && s.current.ID == c.ID {
+		return 0
+	}
+	return 1
 }
 
 // beyond gives the old containers that are not kept: those never started, and the oldest over the count.
@@ -49,14 +69,14 @@ func beyond(olds []state.Container, keep int) []state.Container {
 	return gone
 }
 
-func (b *builder) removeOld(host state.Host, s slot, c state.Container) {
+func (b *builder) removeOld(host state.Host, s *slot, c state.Container) {
 	at := host.Name + "/" + s.role.Name + "/" + c.ShortID()
 	step := Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: s.role.Name, Container: c.ID, Name: c.Name, Reason: "beyond what is kept for rollback"}
 	cause := Retention
 	if c.Status == state.StatusCreated {
 		cause, step.Reason = Leftover, "it was made and never started"
 	}
-	b.prune = append(b.prune, step)
+	b.afterwards(step)
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: host.Name, Role: s.role.Name, Name: c.Name, Reason: step.Reason, Risk: Safe})
 }
 
@@ -74,13 +94,14 @@ func (b *builder) removeImages(host state.Host, gone map[string]bool) {
 			used[c.ImageID] = true
 		}
 	}
-	for _, image := range host.Images {
+	images := slices.SortedFunc(slices.Values(host.Images), func(x, y state.Image) int { return cmp.Compare(x.ID, y.ID) })
+	for _, image := range images {
 		if used[image.ID] || !removed[image.ID] || slices.Contains(image.Tags, b.in.Desired.Image()) || slices.ContainsFunc(image.Tags, b.latestOfAny) {
 			continue
 		}
-		for _, tag := range image.Tags {
+		for _, tag := range slices.Sorted(slices.Values(image.Tags)) {
 			if strings.HasPrefix(tag, b.in.Desired.ImageName()+":") {
-				b.prune = append(b.prune, Step{ID: "untag/" + host.Name + "/" + tag, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: tag,
+				b.afterwards(Step{ID: "untag/" + host.Name + "/" + tag, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: tag,
 					Needs: b.removalsOn(host.Name), Reason: "no container that is kept has it"})
 				b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: tag, Reason: "no container that is kept has it", Risk: Safe})
 			}
@@ -90,8 +111,8 @@ func (b *builder) removeImages(host state.Host, gone map[string]bool) {
 
 func (b *builder) removalsOn(host string) []string {
 	var list []string
-	for _, s := range b.prune {
-		if s.Host == host && s.Kind == StepRemove {
+	for _, s := range b.pruned[host] {
+		if s.Kind == StepRemove {
 			list = append(list, s.ID)
 		}
 	}

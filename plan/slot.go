@@ -19,8 +19,11 @@ type slot struct {
 	spec state.Spec
 	olds []state.Container // the role's other containers, newest first
 
-	wanted *state.Container // the one with the wanted name, when it is the one to keep
-	rename *state.Container // one of the wanted name that makes way
+	released bool // the host's latest and the held record say that the wanted version was released there
+
+	current *state.Container // what the role serves with now
+	wanted  *state.Container // the one with the wanted name, when it is the one to keep
+	rename  *state.Container // one of the wanted name that makes way
 
 	create, start, prove bool
 	update               map[string][]string // options to set in place
@@ -33,19 +36,24 @@ type slot struct {
 }
 
 // boots tells whether a container starts serving in this slot.
-func (s slot) boots() bool { return s.create || s.start }
+func (s *slot) boots() bool { return s.create || s.start }
 
 // busy tells whether anything happens in the slot but prune.
-func (s slot) busy() bool {
+func (s *slot) busy() bool {
 	return s.boots() || s.update != nil || s.connect || s.route != nil || len(s.stop) > 0
 }
 
 // decide compares what should be in a slot with what is.
-func decide(in Input, role release.Role, on release.Host, host state.Host) slot {
+func decide(in Input, role release.Role, on release.Host, host state.Host) *slot {
 	app := in.Desired.App()
-	s := slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
+	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
-	for _, c := range ofRole(app, host, role.Name) {
+	s.released = s.latestIsWanted() && (in.Held == nil || in.Held.Version == in.Desired.Version)
+	own := ofRole(app, host, role.Name)
+	if c, ok := currentAmong(app, host, role.Name, own); ok {
+		s.current = &c
+	}
+	for _, c := range own {
 		if c.Name == s.name {
 			s.wanted = &c
 			continue
@@ -55,7 +63,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) slot 
 	if s.wanted == nil {
 		s.adoptReplaced()
 	}
-	s.decideContainer(app)
+	s.decideContainer()
 	s.decideRoute(app)
 	s.decideOlds()
 	return s
@@ -65,7 +73,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) slot 
 // a config change was interrupted, or undone.
 func (s *slot) adoptReplaced() {
 	i := slices.IndexFunc(s.olds, func(c state.Container) bool {
-		return c.Running() && c.Replaced() && strings.HasPrefix(c.Name, s.name+"_") && c.Asked != nil && len(diff(*c.Asked, s.spec)) == 0
+		return c.Running() && c.Replaced() && strings.HasPrefix(c.Name, s.name+"_") && s.suits(c)
 	})
 	if i >= 0 {
 		c := s.olds[i]
@@ -74,9 +82,29 @@ func (s *slot) adoptReplaced() {
 	}
 }
 
-func (s *slot) decideContainer(app state.App) {
+// suits tells whether a container is as wanted, apart from what is put right in place.
+func (s *slot) suits(c state.Container) bool {
+	if c.Asked != nil {
+		return len(diff(*c.Asked, s.spec)) == 0
+	}
+	image, _ := s.host.Image(c.ImageID)
+	return inPlace(s.spec, drift(s.spec, c, image))
+}
+
+// nameTaken finds a container that bears the slot's name and is none of the role's.
+func (s *slot) nameTaken(app state.App) (state.Container, bool) {
+	i := slices.IndexFunc(s.host.Containers, func(c state.Container) bool {
+		return c.Name == s.name && (c.Service != app.Service || c.Destination != app.Destination || c.Role != s.role.Name)
+	})
+	if i < 0 {
+		return state.Container{}, false
+	}
+	return s.host.Containers[i], true
+}
+
+func (s *slot) decideContainer() {
 	if s.wanted == nil {
-		s.bootNew(app)
+		s.bootNew()
 		return
 	}
 	w := *s.wanted
@@ -92,32 +120,35 @@ func (s *slot) decideContainer(app state.App) {
 	}
 	fields = drift(asked, w, image)
 	switch {
-	case len(fields) > 0 && !inPlace(fields):
+	case len(fields) > 0 && !inPlace(asked, fields):
 		s.replace(w, Drift, "it is not as it was asked for", fields)
+	case w.Status == state.StatusPaused: // the engine starts no paused container
+		s.replace(w, Drift, "it is paused", nil)
 	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
 		s.replace(w, Drift, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
 	case w.Health == "unhealthy" && w.Running():
 		s.replace(w, Drift, "its health check says unhealthy", nil)
 	default:
-		s.mend(app, w, fields)
+		s.mend(w, fields)
 	}
 }
 
 // mend puts right what needs no other container.
-func (s *slot) mend(app state.App, w state.Container, fields []Field) {
+func (s *slot) mend(w state.Container, fields []Field) {
 	if len(fields) > 0 {
 		s.update, s.connect = corrections(s.spec, fields)
 		s.item(Update, Drift, Safe, "it was changed on the host", fields)
 	}
-	if w.Running() && w.Status != state.StatusPaused {
+	if w.Running() {
 		return
 	}
 	// A container that is there with the wanted spec is adopted and started, not made again.
 	s.start, s.prove = true, true
-	current, other := currentOf(app, s.host, s.role.Name)
 	switch {
-	case other && current.ID != w.ID:
-		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", current.Version(), w.Version()), nil)
+	case s.current != nil && s.released:
+		s.item(Replace, Drift, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
+	case s.current != nil:
+		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), nil)
 	case w.Status == state.StatusCreated:
 		s.item(Update, Leftover, Safe, "it was made and never started", nil)
 	default:
@@ -126,24 +157,31 @@ func (s *slot) mend(app state.App, w state.Container, fields []Field) {
 }
 
 // bootNew plans a container where none of the wanted name is.
-func (s *slot) bootNew(app state.App) {
+func (s *slot) bootNew() {
 	s.create, s.start, s.prove = true, true, true
-	current, ok := currentOf(app, s.host, s.role.Name)
-	if !ok {
+	if s.current == nil {
 		cause, reason := Change, "it is not there"
-		if s.host.Latest != "" && s.latestIsWanted() {
+		if s.released {
 			cause, reason = Drift, "it was removed"
 		}
 		s.item(Create, cause, Safe, reason, nil)
 		return
 	}
+	current := *s.current
 	before := current.Live
 	if current.Asked != nil {
 		before = *current.Asked
 	} else {
 		before = comparable(before, s.spec)
 	}
-	s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"]), diff(before, s.spec))
+	cause, reason := Change, fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"])
+	switch {
+	case current.Replaced() && strings.HasPrefix(current.Name, s.name+"_"):
+		reason = "its configuration changed"
+	case s.released:
+		cause, reason = Drift, fmt.Sprintf("it was removed, and %s runs instead", current.Name)
+	}
+	s.item(Replace, cause, s.risk(), reason, diff(before, s.spec))
 }
 
 // latestIsWanted tells whether the host's latest tag says that the wanted version was released there.
@@ -155,7 +193,10 @@ func (s *slot) latestIsWanted() bool {
 // replace plans another container of the same name.
 func (s *slot) replace(w state.Container, cause Cause, reason string, fields []Field) {
 	s.create, s.start, s.prove = true, true, true
-	s.rename, s.wanted = &w, nil
+	if w.Name == s.name {
+		s.rename = &w
+	}
+	s.wanted = nil
 	s.olds = append([]state.Container{w}, s.olds...)
 	s.item(Replace, cause, s.risk(), reason, fields)
 }
@@ -198,14 +239,14 @@ func (s *slot) decideRoute(app state.App) {
 
 // lostRoute: a container that was released and has no route lost it by hand; one that was not was interrupted before.
 func (s *slot) lostRoute() Cause {
-	if s.latestIsWanted() {
+	if s.released {
 		return Drift
 	}
 	return Leftover
 }
 
 func (s *slot) movedRoute(fields []Field) Cause {
-	if fields[0].Path == "target" && !s.latestIsWanted() {
+	if fields[0].Path == "target" && !s.released {
 		return Leftover
 	}
 	return Drift
@@ -235,7 +276,7 @@ func (s *slot) decideOlds() {
 		s.stop = append(s.stop, c)
 		if !s.boots() {
 			cause := Drift
-			if !s.latestIsWanted() {
+			if !s.released {
 				cause = Leftover
 			}
 			s.items = append(s.items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
@@ -254,7 +295,8 @@ func (s *slot) routeItem(action Action, cause Cause, reason string, fields []Fie
 		Name: s.routeName(), Reason: reason, Fields: fields, Risk: Safe})
 }
 
-// corrections splits drift that needs no new container into options to set and a network to attach.
+// corrections splits drift that needs no new container into options to set and a network to attach. An option without values
+// goes back to the engine's default. Memory and swap are set together: the one bounds the other.
 func corrections(spec state.Spec, fields []Field) (options map[string][]string, connect bool) {
 	for _, f := range fields {
 		if f.Path == "network" {
@@ -266,8 +308,8 @@ func corrections(spec state.Spec, fields []Field) (options map[string][]string, 
 		}
 		name := strings.TrimPrefix(f.Path, "option ")
 		options[name] = spec.Options[name]
-		if options[name] == nil {
-			options[name] = []string{"0"} // no limit
+		if name == "memory" || name == "memory-swap" {
+			options["memory"], options["memory-swap"] = spec.Options["memory"], spec.Options["memory-swap"]
 		}
 	}
 	return options, connect
@@ -284,6 +326,9 @@ func comparable(live, want state.Spec) state.Spec {
 	}
 	if want.StopGrace == 0 || live.StopGrace == 0 {
 		live.StopGrace = want.StopGrace
+	}
+	if want.LogDriver == "" {
+		live.LogDriver, live.LogOptions = "", nil
 	}
 	if want.StopSignal == "" {
 		live.StopSignal = ""

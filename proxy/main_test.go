@@ -179,9 +179,12 @@ func TestATerminatedServerFinishesTheRequestsInFlight(t *testing.T) {
 	p := newProgram(t)
 	address, end := p.serve()
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	p.succeeds("deploy", "app", "--target", backend(t, func(w http.ResponseWriter, _ *http.Request) {
+	p.succeeds("deploy", "app", "--target", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
-		<-finish
+		select {
+		case <-finish:
+		case <-r.Context().Done(): // the test failed
+		}
 		_, _ = io.WriteString(w, "done")
 	}))
 	answered := make(chan string, 1)

@@ -79,7 +79,7 @@ func (r *Router) Deploy(ctx context.Context, req DeployRequest) error {
 	}
 	log.Info("Deployed")
 	if old != nil && old.pool != nil {
-		cut := old.pool.retire(0)
+		cut := old.pool.retire(req.DrainTimeout)
 		log.Info("Drained", "old_targets", old.pool.names(), "cut", cut)
 	}
 	return nil

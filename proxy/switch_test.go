@@ -157,9 +157,12 @@ func TestARedirectThatEndsIn200IsHealthy(t *testing.T) {
 func TestADeployReturnsOnlyWhenTheOldRequestsAreDone(t *testing.T) {
 	f := startProxy(t)
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	old := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+	old := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
-		<-finish
+		select {
+		case <-finish:
+		case <-r.Context().Done(): // the test failed
+		}
 		_, _ = io.WriteString(w, "old")
 	})
 	f.deploy(deployRequest("app", old, "app.test"))

@@ -112,7 +112,7 @@ func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks 
 	outcomes := walk(held, planned.Plan.Steps, r.do)
 	failure := failureOf(outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
-	if cause := context.Cause(ctx); cause != nil && failure == nil && unfinished(outcomes) {
+	if cause := context.Cause(ctx); cause != nil && failure == nil && !finished(outcomes) {
 		failure = fmt.Errorf("interrupted: %w", cause)
 	}
 	after := context.WithoutCancel(ctx)
@@ -121,7 +121,10 @@ func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks 
 		if ctx.Err() != nil {
 			report.Outcome = state.OutcomeCancelled
 		}
-		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt {
+		switch {
+		case errors.Is(context.Cause(held), ErrLeaseLost):
+			report.Left = []string{"nothing was undone, since another may hold the lock by now: run `kamald plan`"}
+		case !lateOnly(outcomes) && !planned.Desired.Rollout.Halt:
 			report.Undone = true
 			report.Left = r.undo(after, outcomes)
 		}
@@ -170,7 +173,7 @@ func failureOf(outcomes map[string]outcome, steps []plan.Step) error {
 	seen := map[string]bool{}
 	for _, s := range steps {
 		o := outcomes[s.ID]
-		if o.err == nil || o.skipped || errors.Is(o.err, errSkipped) || seen[o.err.Error()] {
+		if o.err == nil || o.skipped || errors.Is(o.err, errSkipped) || errors.Is(o.err, errAbandoned) || seen[o.err.Error()] {
 			continue
 		}
 		seen[o.err.Error()] = true
@@ -179,14 +182,14 @@ func failureOf(outcomes map[string]outcome, steps []plan.Step) error {
 	return errors.Join(errs...)
 }
 
-// unfinished tells whether some step did not begin.
-func unfinished(outcomes map[string]outcome) bool {
+// finished tells whether every step was carried out.
+func finished(outcomes map[string]outcome) bool {
 	for _, o := range outcomes {
-		if o.skipped {
-			return true
+		if o.err != nil {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // lateOnly tells whether everything up to the switch succeeded: then the release serves, and is not taken back because a tag or

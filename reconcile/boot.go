@@ -160,7 +160,7 @@ func (r *run) proxyAnswers(ctx context.Context, conn *Connection, name string) e
 			return nil
 		}
 		if sleep(ctx, probeEvery) != nil {
-			return fmt.Errorf("the proxy started and does not answer: %w %s", err, firstLine(result.Stderr))
+			return errors.Join(fmt.Errorf("the proxy started and does not answer: %s", firstLine(result.Stderr+result.Stdout)), err)
 		}
 	}
 }

@@ -94,7 +94,7 @@ type Locks struct {
 
 	held  []heldLock
 	paths layout
-	stop  context.CancelCauseFunc
+	stop  func()
 	done  sync.WaitGroup
 }
 
@@ -127,9 +127,11 @@ func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []
 			return nil, nil, errors.Join(err, locks.release(context.WithoutCancel(ctx)))
 		}
 	}
-	held, cancel := context.WithCancelCause(ctx)
-	locks.stop = cancel
-	locks.done.Go(func() { locks.renew(held, cancel) })
+	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	held, lose := context.WithCancelCause(ctx)
+	locks.stop = func() { stop(); lose(nil) }
+	locks.done.Go(func() { locks.renew(renewing, lose) })
 	return locks, held, nil
 }
 
@@ -268,7 +270,7 @@ func (l *Locks) renew(ctx context.Context, lost context.CancelCauseFunc) {
 // release gives the locks back, in reverse. Every one is tried; what stays is in the error.
 func (l *Locks) release(ctx context.Context) error {
 	if l.stop != nil {
-		l.stop(nil)
+		l.stop()
 		l.done.Wait()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ const (
 	logTail = 20
 )
 
+// errAbandoned: the run failed elsewhere or was cancelled, so nobody waits for this any more.
+var errAbandoned = errors.New("gave up waiting for")
+
 // proof watches one container until it is healthy, broken, or out of time.
 type proof struct {
 	conn      *Connection
@@ -36,6 +40,7 @@ type proof struct {
 	last    string   // the last probe's answer, for the failure
 	hints   []string // what to look at
 	current state.Container
+	ended   string // how it ended, when it was seen ended: an engine forgets that with the next start
 }
 
 // prove returns when the container is healthy, for as long as the role asks. The failure names its cause.
@@ -59,7 +64,7 @@ func (p *proof) prove(ctx context.Context) error {
 		}
 		if sleep(timed, p.pause(healthySince)) != nil {
 			if ctx.Err() != nil {
-				return fmt.Errorf("gave up waiting for %s: %w", p.name, context.Cause(ctx))
+				return fmt.Errorf("%w %s: %w", errAbandoned, p.name, context.Cause(ctx))
 			}
 			return p.failure(ctx, fmt.Sprintf("it was not within %s; last seen: %s", deadline, p.last))
 		}
@@ -96,11 +101,14 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 		return false, nil // a lost connection may come back before the deadline
 	}
 	p.current = c
+	if c.Status != state.StatusRunning && c.Status != state.StatusCreated {
+		p.ended = endOf(c)
+	}
 	switch {
 	case c.Status == state.StatusExited || c.Status == state.StatusDead:
-		return false, fmt.Errorf("it ended: %s", endOf(c))
-	case c.RestartCount > endsTolerated:
-		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount+1, endOf(c))
+		return false, fmt.Errorf("it ended: %s", p.ended)
+	case c.RestartCount > endsTolerated && (p.ended != "" || c.RestartCount > 3*endsTolerated):
+		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount+1, cmp.Or(p.ended, "each time between two looks"))
 	case c.Status != state.StatusRunning:
 		p.last = "the container is " + string(c.Status)
 		return false, nil

@@ -26,9 +26,9 @@ func ValidateBastion(path string, opts Options) Diagnostics {
 }
 
 func newBastionSpec() *blockSpec {
-	source := &blockSpec{name: "source", label: "kind", repeats: true, attrs: slices.Concat(
+	source := &blockSpec{name: "source", label: "kind", known: []string{"git", "file"}, repeats: true, attrs: slices.Concat(
 		of(kindString, "url", "branch", "path"), of(kindDuration, "every"), of(kindBool, "signed"))}
-	notify := &blockSpec{name: "notify", label: "kind", repeats: true, attrs: slices.Concat(
+	notify := &blockSpec{name: "notify", label: "kind", known: []string{"webhook", "slack", "email"}, repeats: true, attrs: slices.Concat(
 		of(kindStringOrSecret, "url", "smtp"), of(kindSecret, "secret"), of(kindStrings, "to"),
 		someOf("on", "drifted", "healed", "released", "failed", "waiting", "held", "not-converging", "unreachable"))}
 	return &blockSpec{blocks: []*blockSpec{

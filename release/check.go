@@ -166,7 +166,8 @@ func (c *compiler) checkRoutes() {
 	type claim struct{ host, name, prefix string }
 	claims := map[claim]string{}
 	for i, role := range c.rel.Roles {
-		if role.Proxy == nil {
+		block := c.proxyOf(c.roles[i])
+		if role.Proxy == nil || !block.get("hosts").isKnown() || !block.get("path_prefixes").isKnown() {
 			continue
 		}
 		names := role.Proxy.Options.Hosts

@@ -256,6 +256,9 @@ func (c *conversion) scalar(val cty.Value, marks cty.ValueMarks, rng hcl.Range) 
 		c.wrongType(val, rng)
 		return t
 	}
+	if strings.ContainsRune(t.s, 0) {
+		c.fail(rng, "Zero byte", "%s holds a zero byte, which no setting of a container can.", c.spec.name)
+	}
 	return c.reference(t, marks)
 }
 

@@ -72,6 +72,8 @@ func (l *loader) labelFits(hb *hclsyntax.Block, bs *blockSpec) bool {
 		l.errorf(hb.LabelRanges[1], "Too many labels", "%s takes one label, its %s.", hb.Type, bs.label)
 	case bs.label != "" && hb.Labels[0] == "":
 		l.errorf(hb.LabelRanges[0], "Empty label", "%s needs its %s here.", hb.Type, bs.label)
+	case bs.known != nil && !slices.Contains(bs.known, hb.Labels[0]):
+		l.errorf(hb.LabelRanges[0], "Unknown label", "%s is one of %s, not %q.%s", hb.Type, quoted(bs.known), hb.Labels[0], didYouMean(hb.Labels[0], bs.known))
 	default:
 		return true
 	}
@@ -124,9 +126,6 @@ func (l *loader) checkNoRemove(b *block) {
 func (l *loader) checkRequired(b *block) {
 	for _, as := range b.spec.attrs {
 		if as.required && !b.get(as.name).set() {
-			if _, wrong := b.attrs[as.name]; wrong {
-				continue
-			}
 			where := "The file"
 			if b.spec.name != "" {
 				where = b.title()

@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -50,8 +51,32 @@ func (l *loader) functions(dir string) map[string]function.Function {
 		"secret": markSecret.function(), "host_env": markHostEnv.function(), "env": l.envFunction(), "file": l.fileFunction(dir),
 		"upper": stdlib.UpperFunc, "lower": stdlib.LowerFunc, "join": stdlib.JoinFunc, "split": stdlib.SplitFunc,
 		"replace": stdlib.ReplaceFunc, "format": stdlib.FormatFunc, "jsondecode": stdlib.JSONDecodeFunc,
-		"yamldecode": yaml.YAMLDecodeFunc,
+		"yamldecode": yamlFunction(),
 	}
+}
+
+// maxYAMLAliases keeps aliases of aliases from growing past what memory holds.
+const maxYAMLAliases = 20
+
+var yamlAlias = regexp.MustCompile(`(?:^|[\s\[{,:-])\*[^\s\[\]{},*]`)
+
+func yamlFunction() function.Function {
+	bounded := func(args []cty.Value) error {
+		if args[0].IsKnown() && len(yamlAlias.FindAllStringIndex(args[0].AsString(), maxYAMLAliases+1)) > maxYAMLAliases {
+			return function.NewArgErrorf(0, "it has more than %d aliases", maxYAMLAliases)
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "text", Type: cty.String}},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := bounded(args); err != nil {
+				return cty.NilType, err
+			}
+			return yaml.YAMLDecodeFunc.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return yaml.YAMLDecodeFunc.Call(args) },
+	})
 }
 
 func (l *loader) envFunction() function.Function {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzLoad looks for files that make the loader panic or hang, or print a password that was written out.
+// FuzzLoad looks for files that make the loader, its messages, or what reads a release panic or hang.
 func FuzzLoad(f *testing.F) {
 	for _, name := range []string{"testdata/deploy.reference.hcl", "testdata/mistakes.txt", "../deploy.hcl.example"} {
 		data, err := os.ReadFile(name)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -240,5 +241,49 @@ func TestFormattingTwiceIsFormattingOnce(t *testing.T) {
 	once := Format(src)
 	if bytes.Equal(once, src) || !bytes.Equal(Format(once), once) || !bytes.Contains(once, []byte("# why")) {
 		t.Errorf("formatted:\n%s", once)
+	}
+}
+
+func TestAFileThatWouldFillTheStackIsRefused(t *testing.T) {
+	for _, text := range []string{strings.Repeat("(", 1<<13), strings.Repeat("[", 1<<13), strings.Repeat("!", 1<<13), strings.Repeat("1+", 1<<13)} {
+		if got := said(in("network = "+text, ""), Options{}); !strings.Contains(got, "Too deep") {
+			t.Errorf("%.5s… said %.200s", text, got)
+		}
+	}
+}
+
+func TestAliasesThatWouldFillTheMemoryAreRefused(t *testing.T) {
+	bomb := "a0: &a0 [x, x]\n"
+	for i := range 30 {
+		bomb += fmt.Sprintf("a%d: &a%d [*a%d, *a%d]\n", i+1, i+1, i, i)
+	}
+	opts := memory(map[string]string{"deploy.hcl": least + "hooks_output = yamldecode(file(\"y\"))\n", "y": bomb})
+	if _, diags := Load("deploy.hcl", opts); !strings.Contains(diags.Error(), "more than 20 aliases") {
+		t.Errorf("said %s", diags.Error())
+	}
+}
+
+func TestNullGoesBackToTheDefaultAndIsNotAValue(t *testing.T) {
+	if got := said(in("service = null\nimage = \"acme/shop\"\nrole \"web\" { hosts = [\"h\"] }\n", ""), Options{}); !strings.Contains(got, "The file needs service") {
+		t.Errorf("said %s", got)
+	}
+	if r := load(t, in(least+"network = null\n", "")); r.Network != "kamal" {
+		t.Errorf("network is %q", r.Network)
+	}
+}
+
+func TestTheTableOfTheUnbuiltNamesOnlyWhatTheVocabularyHas(t *testing.T) {
+	for path := range unbuilt {
+		spec := destinationSpec
+		parts := strings.Split(path, ".")
+		for _, name := range parts[:len(parts)-1] {
+			if spec = spec.block(name); spec == nil {
+				t.Fatalf("%s: no block %s", path, name)
+			}
+		}
+		last := parts[len(parts)-1]
+		if _, attr := spec.attr(last); !attr && spec.block(last) == nil {
+			t.Errorf("%s: no %s", path, last)
+		}
 	}
 }

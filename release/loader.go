@@ -1,22 +1,16 @@
 package release
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-)
-
-const (
-	// maxFileBytes is more than anybody writes by hand, and little enough to parse at once.
-	maxFileBytes = 1 << 20
-	// maxNumberBits keeps numbers such as 1e999999999 from being written out in decimal.
-	maxNumberBits = 1024
 )
 
 // loader gathers what is found wrong while one file and its overlays are read.
@@ -49,10 +43,11 @@ func newLoader(path string, opts Options) *loader {
 
 func (l *loader) result() Diagnostics {
 	slices.SortStableFunc(l.diags, func(a, b *hcl.Diagnostic) int {
-		if a.Subject == nil || b.Subject == nil || a.Subject.Filename != b.Subject.Filename {
-			return 0
+		if a.Subject == nil || b.Subject == nil {
+			return rank(a.Subject == nil) - rank(b.Subject == nil)
 		}
-		return a.Subject.Start.Byte - b.Subject.Start.Byte
+		return cmp.Or(rank(a.Subject.Filename == l.path)-rank(b.Subject.Filename == l.path),
+			strings.Compare(a.Subject.Filename, b.Subject.Filename), a.Subject.Start.Byte-b.Subject.Start.Byte)
 	})
 	return Diagnostics{all: l.diags, files: masked(l.files, l.hidden)}
 }
@@ -68,8 +63,7 @@ func (l *loader) parse(path string) (*source, bool) {
 		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: detail}})
 		return nil, false
 	}
-	if len(data) > maxFileBytes {
-		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: "The file is larger than 1 MiB."}})
+	if !l.boundsKept(path, data) {
 		return nil, false
 	}
 	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)
@@ -81,32 +75,6 @@ func (l *loader) parse(path string) (*source, bool) {
 	}
 	s := &source{body: body, rng: hcl.Range{Filename: path, Start: hcl.InitialPos, End: hcl.InitialPos}}
 	return s, l.numbersFit(body)
-}
-
-// numbersFit refuses numbers that would take forever to write out.
-func (l *loader) numbersFit(body *hclsyntax.Body) bool {
-	ok := true
-	// The visitor reports by itself: nothing comes back from the walk.
-	_ = hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
-		literal, is := node.(*hclsyntax.LiteralValueExpr)
-		if !is || literal.Val.IsNull() || literal.Val.Type() != cty.Number {
-			return nil
-		}
-		if !fits(literal.Val.AsBigFloat()) {
-			ok = false
-			l.errorf(literal.SrcRange, "Number too large", "No setting takes a number of this size.")
-		}
-		return nil
-	})
-	return ok
-}
-
-func fits(n *big.Float) bool {
-	if n.IsInf() {
-		return false
-	}
-	exponent := n.MantExp(nil)
-	return exponent < maxNumberBits && exponent > -maxNumberBits
 }
 
 // gitValue is what `git` is to expressions.

@@ -1,11 +1,13 @@
 package release
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 const laid = `
@@ -171,4 +173,45 @@ func TestEveryDestinationIsCheckedWhicheverIsChosen(t *testing.T) {
 			t.Errorf("with destination %q it says %q", destination, got)
 		}
 	}
+}
+
+func TestLayingNothingOverABlockChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		base, over := drawEnv(t, "base"), drawEnv(t, "over")
+		empty := &block{spec: base.spec, attrs: map[string]*value{}}
+		if got := overlay(base, empty); !reflect.DeepEqual(got, base) {
+			t.Fatalf("%+v became %+v", base, got)
+		}
+		once := overlay(base, over)
+		if twice := overlay(once, over); !reflect.DeepEqual(once, twice) {
+			t.Fatalf("laying %+v over %+v twice is not laying it once: %+v, %+v", over, base, once, twice)
+		}
+		for name := range once.get("clear").stringMap() {
+			if slices.Contains(once.get("secret").strings(), name) {
+				t.Fatalf("%s is both clear and secret", name)
+			}
+		}
+	})
+}
+
+// drawEnv draws an env block in which no variable is both clear and secret.
+func drawEnv(t *rapid.T, label string) *block {
+	b := &block{spec: envSpec(false), attrs: map[string]*value{}}
+	names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "D"}), 0, 4, rapid.ID[string]).Draw(t, label)
+	split := rapid.IntRange(0, len(names)).Draw(t, label+" clear")
+	if split > 0 {
+		clear := &value{name: "clear", dict: map[string][]text{}}
+		for _, name := range names[:split] {
+			clear.dict[name] = []text{{s: label}}
+		}
+		b.attrs["clear"] = clear
+	}
+	if split < len(names) {
+		secret := &value{name: "secret"}
+		for _, name := range names[split:] {
+			secret.list = append(secret.list, text{s: name})
+		}
+		b.attrs["secret"] = secret
+	}
+	return b
 }

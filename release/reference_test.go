@@ -40,6 +40,34 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 	}
 }
 
+func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
+	r := load(t, in(least+"build {}\nhook \"x\" {\n  at = \"pre-boot\"\n  run = [\"a\"]\n}\nreconcile { mode = \"heal\" }\n", ""))
+	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `hook "x"` {
+		t.Errorf("plan refuses %v", got)
+	}
+	if got := r.UnbuiltFor("plan", "build"); len(got) != 2 || got[0].What != "build" {
+		t.Errorf("deploy refuses %v", got)
+	}
+}
+
+func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
+	text := "asset_path = \"\"\nssh { forward_agent = false }\nproxy {\n  ssl = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
+		t.Errorf("unbuilt: %v", r.Unbuilt)
+	}
+	text = strings.NewReplacer("forward_agent = false", "forward_agent = true", "ssl = false", "ssl = true\n  hosts = [\"shop.example.com\"]", `"kamal-proxy"`, `"traefik"`, "asset_path = \"\"", "asset_path = \"/a\"").Replace(text)
+	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 4 {
+		t.Errorf("unbuilt: %v", r.Unbuilt)
+	}
+}
+
+func TestAHostsOwnVariableIsNamedAndNotBuilt(t *testing.T) {
+	r := load(t, in(least+"env {\n  clear = { NODE = host_env(\"HOSTNAME\") }\n}\n", ""))
+	if len(r.Unbuilt) != 1 || r.Unbuilt[0] != (Unbuilt{What: `host_env("HOSTNAME") in env`, Where: "deploy.hcl:5", When: "plan"}) {
+		t.Errorf("unbuilt: %v", r.Unbuilt)
+	}
+}
+
 func commit() (Git, error) {
 	return Git{SHA: "0123456789abcdef", ShortSHA: "0123456", Branch: "main"}, nil
 }

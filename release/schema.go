@@ -81,8 +81,9 @@ type attrSpec struct {
 // blockSpec is one block of the vocabulary.
 type blockSpec struct {
 	name    string
-	label   string // what its label is; "": it has none
-	repeats bool   // the same label may stand twice
+	label   string   // what its label is; "": it has none
+	known   []string // the labels it may have; nil: any
+	repeats bool     // the same label may stand twice
 	attrs   []attrSpec
 	blocks  []*blockSpec
 }

@@ -1,6 +1,10 @@
 package release
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
 
 // hidden is what every way of printing a secret gives.
 const hidden = "(secret)"
@@ -14,6 +18,11 @@ func NewSecret(value string) Secret { return Secret{value} }
 
 // Reveal gives the value. Never pass what it returns to anything that logs, stores or formats.
 func (s Secret) Reveal() string { return s.value }
+
+// Format implements fmt.Formatter: verbs that String does not answer, such as %d, would print the fields.
+func (s Secret) Format(state fmt.State, _ rune) {
+	_, _ = io.WriteString(state, hidden) // fmt reports what its writer does
+}
 
 // String implements fmt.Stringer.
 func (s Secret) String() string { return hidden }

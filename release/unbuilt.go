@@ -51,6 +51,18 @@ var unbuiltValues = map[string]map[string]string{
 	"proxy_server.driver": {"traefik": whenPlan},
 }
 
+// UnbuiltFor is what the file uses and the given commands must refuse: "plan" for whatever looks at or changes servers, and
+// "build", "run" or "alias" for those commands too.
+func (r Release) UnbuiltFor(commands ...string) []Unbuilt {
+	var refused []Unbuilt
+	for _, use := range r.Unbuilt {
+		if slices.Contains(commands, use.When) {
+			refused = append(refused, use)
+		}
+	}
+	return refused
+}
+
 // unbuiltUse is a use and where it stands.
 type unbuiltUse struct {
 	Unbuilt

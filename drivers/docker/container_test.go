@@ -56,6 +56,7 @@ var fixedPoints = []struct {
 	{"a range of ports", map[string][]string{"publish": {"127.0.0.1:18083-18084:80-81"}}},
 	{"file systems in memory", map[string][]string{"tmpfs": {"/run", "/tmp:size=1048576,mode=1777"}}},
 	{"security options", map[string][]string{"security-opt": {"no-new-privileges", "seccomp=unconfined"}}},
+	{"security options of a privileged container", map[string][]string{"privileged": {"true"}, "security-opt": {"apparmor=unconfined"}}},
 	{"kernel settings", map[string][]string{"sysctl": {"net.core.somaxconn=1024"}}},
 	{"aliases", map[string][]string{"network-alias": {"web", "app"}}},
 	{"a device", map[string][]string{"device": {"/dev/null:/dev/empty:r"}}},
@@ -121,7 +122,7 @@ func TestALeastSpecComesBackWithTheEnginesOwnDefaultsLeftOut(t *testing.T) {
 	want := asked
 	want.Cmd, want.StopSignal = []string{"/app", "wait"}, testSignal // the image's own
 	want.Labels = map[string]string{"maker": "kamald's tests"}
-	want.LogDriver = got.Live.LogDriver // whatever this engine is configured to
+	want.LogDriver, want.LogOptions = got.Live.LogDriver, got.Live.LogOptions // whatever this engine is configured to
 	if diff := cmp.Diff(want, got.Live); diff != "" {
 		t.Errorf("(-want +live):\n%s", diff)
 	}

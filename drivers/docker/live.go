@@ -69,6 +69,7 @@ func (l live) spec(c state.Container, v state.View) state.Spec {
 	if c.Asked != nil {
 		asked = *c.Asked
 	}
+	l.asked = asked.Options
 	s := state.Spec{
 		Image:      l.config.Image,
 		Digest:     c.ImageID,
@@ -78,7 +79,7 @@ func (l live) spec(c state.Container, v state.View) state.Spec {
 		Restart:    restartText(l.host.RestartPolicy),
 		LogDriver:  l.host.LogConfig.Type,
 		StopSignal: l.config.StopSignal,
-		Options:    l.options(asked.Options),
+		Options:    l.options(),
 	}
 	s.Env, s.Secrets = redact(l.config.Env, c.Asked, v)
 	for name, value := range l.config.Labels {
@@ -102,6 +103,13 @@ func (l live) spec(c state.Container, v state.View) state.Spec {
 func asUsed(s *state.Spec, asked state.Spec) {
 	if asked.Digest == "" {
 		s.Digest = ""
+	}
+	if asked.LogDriver != "" || len(asked.LogOptions) > 0 {
+		// The engine merges its own default options in when the driver is its default one.
+		maps.DeleteFunc(s.LogOptions, func(name, _ string) bool { _, wanted := asked.LogOptions[name]; return !wanted })
+		if len(s.LogOptions) == 0 {
+			s.LogOptions = nil
+		}
 	}
 	if asked.Restart == "" && s.Restart == string(container.RestartPolicyDisabled) {
 		s.Restart = ""

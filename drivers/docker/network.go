@@ -53,6 +53,10 @@ func (e *Engine) CreateNetwork(ctx context.Context, name string) error {
 
 // ConnectNetwork attaches a container to a network; one that is attached is left as it is.
 func (e *Engine) ConnectNetwork(ctx context.Context, name, container string, aliases []string) error {
+	// Engines take a network that is not there for a container that does not run, and fail when it is started.
+	if _, err := e.client.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err != nil {
+		return e.failure(err, "connect container %s to network %s", container, name)
+	}
 	_, err := e.client.NetworkConnect(ctx, name, client.NetworkConnectOptions{
 		Container:      container,
 		EndpointConfig: &network.EndpointSettings{Aliases: aliases},

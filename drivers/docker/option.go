@@ -35,6 +35,7 @@ type live struct {
 	config   *container.Config
 	host     *container.HostConfig
 	networks map[string]*network.EndpointSettings
+	asked    map[string][]string // the options of the spec's label
 }
 
 // options is every option that is understood. One that is not here is refused at creation, by name.
@@ -69,7 +70,7 @@ func (r *request) apply(values map[string][]string, api string) []error {
 
 // options reads a container's options in the form that they were asked for in, where they say the same; what the engine filled
 // in by itself is left out unless it was asked for.
-func (l live) options(asked map[string][]string) map[string][]string {
+func (l live) options() map[string][]string {
 	var found map[string][]string
 	for name, o := range options {
 		values, unset := o.get(l)
@@ -77,7 +78,7 @@ func (l live) options(asked map[string][]string) map[string][]string {
 		if o.canon != nil {
 			canon = o.canon(values)
 		}
-		want, wanted := asked[name]
+		want, wanted := l.asked[name]
 		if wanted {
 			canonWant := want
 			if o.canon != nil {

@@ -186,7 +186,7 @@ func portText(address, hostPort, port, protocol string) string {
 // checkAliases refuses what the engine would refuse later in worse words.
 func (r *request) checkAliases() error {
 	mode := r.host.NetworkMode
-	if len(r.aliases) > 0 && (mode == "" || !mode.IsUserDefined()) {
+	if len(r.aliases) > 0 && !mode.IsUserDefined() {
 		return errors.New(`option "network-alias" needs a network of its own; the engine's default network knows no names`)
 	}
 	if mode.IsContainer() && len(r.host.PortBindings) > 0 {

@@ -14,7 +14,7 @@ var processOptions = map[string]option{
 	"user":       text(func(c *container.Config, _ *container.HostConfig) *string { return &c.User }),
 	"workdir":    text(func(c *container.Config, _ *container.HostConfig) *string { return &c.WorkingDir }),
 	"domainname": text(func(c *container.Config, _ *container.HostConfig) *string { return &c.Domainname }),
-	"runtime":    runtime(),
+	"runtime":    runtimeName(),
 	"hostname":   hostname(),
 	"entrypoint": entrypoint(),
 	"init":       initProcess(),
@@ -70,8 +70,8 @@ func initProcess() option {
 	}
 }
 
-// runtime is the engine's default, runc, when it is not set.
-func runtime() option {
+// runtimeName is the engine's default, runc, when it is not set.
+func runtimeName() option {
 	o := text(func(_ *container.Config, h *container.HostConfig) *string { return &h.Runtime })
 	o.get = func(l live) ([]string, bool) {
 		return []string{l.host.Runtime}, l.host.Runtime == "" || l.host.Runtime == "runc"

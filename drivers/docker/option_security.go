@@ -31,7 +31,8 @@ func capabilities(at func(*container.HostConfig) *[]string) option {
 	return o
 }
 
-// securityOpt passes label, apparmor, seccomp and no-new-privileges on. The engine adds label=disable to privileged ones.
+// securityOpt passes label, apparmor, seccomp and no-new-privileges on. The engine adds
+// label=disable to containers that are privileged or share the host's processes.
 func securityOpt() option {
 	o := list(func(h *container.HostConfig) *[]string { return &h.SecurityOpt }, false)
 	o.set = func(r *request, values []string) error {
@@ -45,8 +46,12 @@ func securityOpt() option {
 		return nil
 	}
 	o.get = func(l live) ([]string, bool) {
+		const added = "label=disable"
 		values := l.host.SecurityOpt
-		return values, len(values) == 0 || l.host.Privileged && slices.Equal(values, []string{"label=disable"})
+		if (l.host.Privileged || l.host.PidMode.IsHost() || l.host.IpcMode.IsHost()) && !slices.Contains(l.asked["security-opt"], added) {
+			values = slices.DeleteFunc(slices.Clone(values), func(value string) bool { return value == added })
+		}
+		return values, len(values) == 0
 	}
 	return o
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -40,7 +42,7 @@ func compile(spec state.Spec, labels map[string]string, secrets map[string]relea
 		r.config.StopTimeout = &seconds
 	}
 	r.host.Binds = slices.Clone(spec.Volumes)
-	r.host.NetworkMode = container.NetworkMode(spec.Network)
+	r.host.NetworkMode = container.NetworkMode(cmp.Or(spec.Network, network.NetworkDefault)) // an empty one makes a container that cannot start
 	r.host.LogConfig = container.LogConfig{Type: spec.LogDriver, Config: maps.Clone(spec.LogOptions)}
 	policy, err := restartPolicy(spec.Restart)
 	if err != nil {

@@ -47,9 +47,12 @@ func TestLogsAreTheLastLinesOfBothStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended(t, e, id)
-	got, err := e.Logs(ctx, id, 3)
-	if err != nil || len(got) != 3 || !slices.Contains(got, "complaint") || !slices.Contains(got, "line 49") {
-		t.Errorf("got %q, %v", got, err)
+	all, err := e.Logs(ctx, id, 100)
+	if err != nil || len(all) != 51 || !slices.Contains(all, "complaint") || !slices.Contains(all, "line 0") {
+		t.Errorf("got %q, %v", all, err)
+	}
+	if last, err := e.Logs(ctx, id, 3); err != nil || !slices.Equal(last, all[48:]) {
+		t.Errorf("of %q the last are %q, %v", all, last, err)
 	}
 }
 

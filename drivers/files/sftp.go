@@ -101,14 +101,24 @@ func (s *SFTP) Rename(ctx context.Context, from, to string) error {
 	})
 }
 
-// Append adds to a file's end.
+// Append adds to a file's end. Servers that know no appending write where they are told, so the end is looked up as well.
 func (s *SFTP) Append(ctx context.Context, name string, data []byte) error {
 	return act(ctx, s, "append to", name, func(c *sftp.Client) error {
+		sizes := make(chan int64, 1)
+		go func() {
+			info, err := c.Stat(name)
+			if err != nil {
+				sizes <- 0 // there is none yet; another cause is what opening says
+				return
+			}
+			sizes <- info.Size()
+		}()
 		f, err := openMode(c, name, os.O_WRONLY|os.O_APPEND, appendMode)
+		end := <-sizes
 		if err != nil {
 			return err
 		}
-		_, err = f.Write(data)
+		_, err = f.WriteAt(data, end)
 		return errors.Join(err, f.Close())
 	})
 }

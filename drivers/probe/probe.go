@@ -74,10 +74,10 @@ func cause(ctx context.Context, err error) error {
 	text := strings.ToLower(err.Error())
 	var timeout net.Error
 	switch {
-	case errors.Is(err, state.ErrDenied), strings.Contains(text, "administratively prohibited"):
-		return fmt.Errorf("%w: %w", state.ErrDenied, err)
-	case errors.Is(err, state.ErrUnreachable), errors.Is(err, context.Canceled):
+	case errors.Is(err, state.ErrDenied), errors.Is(err, state.ErrUnreachable), errors.Is(err, context.Canceled):
 		return err
+	case strings.Contains(text, "administratively prohibited"):
+		return fmt.Errorf("%w: %w", state.ErrDenied, err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT),
 		errors.As(err, &timeout) && timeout.Timeout(), strings.Contains(text, "timed out"):
 		return fmt.Errorf("%w: %w", ErrTimeout, err)

@@ -37,6 +37,8 @@ var (
 	errKill = errors.New("sim: kill")
 )
 
+var errLost = fmt.Errorf("the connection is lost: %w", state.ErrUnreachable)
+
 // ErrFault is what FailNth fails a call with.
 var ErrFault = errors.New("injected fault")
 
@@ -154,12 +156,16 @@ func (s *session) call(ctx context.Context, c Call, carry func(*host) error, wai
 	}
 	if wait != nil {
 		if err := wait(ctx); err != nil {
+			w.note(c.N, err)
 			return s.failure(c, err)
 		}
 	}
 	w.mu.Lock()
-	after := slices.Clone(w.after)
+	after, lost := slices.Clone(w.after), s.host.cut || s.life != s.host.lives
 	w.mu.Unlock()
+	if lost { // while it waited: it was carried out, and nobody hears of it
+		return s.failure(c, errLost)
+	}
 	return s.failure(c, w.meet(ctx, c, after))
 }
 
@@ -223,7 +229,7 @@ func (s *session) carry(c Call, carry func(*host) error) error {
 	case s.closed:
 		return errors.New("the connection is closed")
 	case h.cut || s.life != h.lives:
-		return fmt.Errorf("the connection is lost: %w", state.ErrUnreachable)
+		return errLost
 	case isEngine(c.Method) && time.Now().Before(h.downUntil):
 		return fmt.Errorf("the engine does not answer: %w", state.ErrUnreachable)
 	}
@@ -236,6 +242,17 @@ func (s *session) carry(c Call, carry func(*host) error) error {
 		w.history = append(w.history, c)
 	}
 	return err
+}
+
+// note writes how a call that waited has failed into the history.
+func (w *World) note(n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.history {
+		if w.history[i].N == n {
+			w.history[i].Err = err.Error()
+		}
+	}
 }
 
 func (s *session) failure(c Call, err error) error {

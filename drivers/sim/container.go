@@ -43,6 +43,7 @@ type container struct {
 	stopAt   time.Time // a stop is under way: it ends then
 	stopCode int
 	inFlight int
+	cuts     int // how often a drain ended with requests in flight
 }
 
 func (c *container) running() bool { return c.status == state.StatusRunning }

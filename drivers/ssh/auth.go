@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,13 +25,14 @@ type keyring struct {
 	origins []string
 	notes   []string
 	agent   net.Conn
+	unwatch func() bool
 }
 
 // loadKeys collects keys: those named in deploy.hcl or ssh_config first, then the agent's, then the usual files where none
 // are named. With keys_only the agent is used only for keys that are named (an encrypted file, whose public half is known).
-func loadKeys(o Options, s release.SSH, t target) *keyring {
+func loadKeys(ctx context.Context, o Options, s release.SSH, t target) *keyring {
 	k := &keyring{}
-	agentSigners := k.openAgent(o)
+	agentSigners := k.openAgent(ctx, o)
 	for i, data := range o.KeyData {
 		origin := fmt.Sprintf("ssh.key_data[%d]", i)
 		signer, err := ssh.ParsePrivateKey([]byte(data.Reveal()))
@@ -64,6 +66,7 @@ func loadKeys(o Options, s release.SSH, t target) *keyring {
 // Close ends the talk with the agent.
 func (k *keyring) Close() {
 	if k.agent != nil {
+		k.unwatch()
 		k.agent.Close()
 	}
 }
@@ -94,7 +97,8 @@ func (k *keyring) tried() string {
 	return b.String()
 }
 
-func (k *keyring) openAgent(o Options) []ssh.Signer {
+// openAgent lists the agent's keys. An agent may wait for a finger on a token, so its connection ends with ctx.
+func (k *keyring) openAgent(ctx context.Context, o Options) []ssh.Signer {
 	if o.Agent == "" {
 		k.notes = append(k.notes, "no agent (SSH_AUTH_SOCK is not set)")
 		return nil
@@ -104,8 +108,10 @@ func (k *keyring) openAgent(o Options) []ssh.Signer {
 		k.notes = append(k.notes, fmt.Sprintf("the agent does not answer: %v", err))
 		return nil
 	}
+	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
 	signers, err := agent.NewClient(conn).Signers()
 	if err != nil {
+		unwatch()
 		conn.Close()
 		k.notes = append(k.notes, fmt.Sprintf("the agent gives no keys: %v", err))
 		return nil
@@ -113,7 +119,7 @@ func (k *keyring) openAgent(o Options) []ssh.Signer {
 	if len(signers) == 0 {
 		k.notes = append(k.notes, "the agent has no keys")
 	}
-	k.agent = conn
+	k.agent, k.unwatch = conn, unwatch
 	return signers
 }
 

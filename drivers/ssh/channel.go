@@ -44,7 +44,7 @@ func (c *Client) DialTCP(ctx context.Context, address string) (net.Conn, error) 
 	case !errors.As(err, &refused):
 		return nil, c.broken(fmt.Errorf("connecting to %s: %w", address, err))
 	case refused.Reason == ssh.Prohibited:
-		return nil, fmt.Errorf("%s: sshd forbids TCP forwarding to %s (AllowTcpForwarding, DisableForwarding, or the key's restrict, no-port-forwarding or permitopen): %w: %w", c.name, address, state.ErrDenied, err)
+		return nil, fmt.Errorf("sshd forbids TCP forwarding to %s (AllowTcpForwarding, DisableForwarding, or the key's restrict, no-port-forwarding or permitopen): %w: %w", address, state.ErrDenied, err)
 	}
 	return nil, err
 }
@@ -148,22 +148,22 @@ func (c *Client) explain(ctx context.Context, path string, refused error) error 
 		info, err := files.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%s: there is no socket %s: the engine is not installed, not running, or listens elsewhere: %w", c.name, path, fs.ErrNotExist)
+			return fmt.Errorf("there is no socket %s: the engine is not installed, not running, or listens elsewhere: %w", path, fs.ErrNotExist)
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("%s: user %s may not look at %s: %w", c.name, c.wire.User(), path, fs.ErrPermission)
+			return fmt.Errorf("user %s may not look at %s: %w", c.wire.User(), path, fs.ErrPermission)
 		case err == nil && info.Mode().Type() != fs.ModeSocket:
-			return fmt.Errorf("%s: %s is no socket: %w", c.name, path, fs.ErrInvalid)
+			return fmt.Errorf("%s is no socket: %w", path, fs.ErrInvalid)
 		case err == nil && !c.mayOpen(ctx, info):
-			return fmt.Errorf("%s: user %s may not open %s: add it to the socket's group (usermod -aG docker %s): %w", c.name, c.wire.User(), path, c.wire.User(), fs.ErrPermission)
+			return fmt.Errorf("user %s may not open %s: add it to the socket's group (usermod -aG docker %s): %w", c.wire.User(), path, c.wire.User(), fs.ErrPermission)
 		}
 	}
-	return fmt.Errorf("%s: sshd forwards no unix sockets (AllowStreamLocalForwarding, AllowTcpForwarding, DisableForwarding, or the key's restrict or no-port-forwarding): %w: %w", c.name, state.ErrDenied, refused)
+	return fmt.Errorf("sshd forwards no unix sockets (AllowStreamLocalForwarding, AllowTcpForwarding, DisableForwarding, or the key's restrict or no-port-forwarding): %w: %w", state.ErrDenied, refused)
 }
 
 // mayOpen compares the socket's mode with the user's ids; when they cannot be read it assumes the best.
 func (c *Client) mayOpen(ctx context.Context, info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*sftp.FileStat)
-	if !ok {
+	if !ok || c.wire.User() == "root" {
 		return true
 	}
 	ids := func(flag string) []string {

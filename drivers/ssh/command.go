@@ -29,7 +29,7 @@ func startCommand(t target) (net.Conn, error) {
 	for i := range argv {
 		argv[i] = fill.Replace(argv[i])
 	}
-	c := &commandConn{cmd: exec.Command(argv[0], argv[1:]...)}
+	c := &commandConn{cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan struct{})}
 	c.cmd.Stderr = &c.stderr
 	c.cmd.WaitDelay = time.Second
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
@@ -50,13 +50,20 @@ type commandConn struct {
 	stdin  io.WriteCloser
 	stdout io.ReadCloser
 	stderr tail
-	once   sync.Once
+	close  sync.Once
+	wait   sync.Once
+	ended  chan struct{}
 }
 
 // Read implements net.Conn. At the end it says what the command complained about.
 func (c *commandConn) Read(b []byte) (int, error) {
 	n, err := c.stdout.Read(b)
 	if err != nil && n == 0 {
+		c.reap()
+		select {
+		case <-c.ended: // then all that it said is here
+		case <-time.After(c.cmd.WaitDelay): // it closed its output and lives on
+		}
 		if said := c.stderr.String(); said != "" {
 			err = fmt.Errorf("proxy_command ended: %s: %w", said, err)
 		}
@@ -69,12 +76,22 @@ func (c *commandConn) Write(b []byte) (int, error) { return c.stdin.Write(b) }
 
 // Close ends the process.
 func (c *commandConn) Close() error {
-	c.once.Do(func() {
+	c.close.Do(func() {
 		c.stdin.Close()
 		_ = c.cmd.Process.Kill()
-		go func() { _ = c.cmd.Wait() }()
+		c.reap()
 	})
 	return nil
+}
+
+// reap waits for the process in the background; its outcome is in what it said.
+func (c *commandConn) reap() {
+	c.wait.Do(func() {
+		go func() {
+			_ = c.cmd.Wait()
+			close(c.ended)
+		}()
+	})
 }
 
 // LocalAddr implements net.Conn.

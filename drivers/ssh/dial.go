@@ -51,7 +51,7 @@ func (d *dialer) connect(ctx context.Context, t target, open opener) (*wire, err
 		case failed.Stage == StageResolve && names > 0:
 			names--
 			return nil, failed
-		case failed.Stage == StageShake && dropped(failed) && resets > 0:
+		case (failed.Stage == StageShake || failed.Stage == StageDial) && dropped(failed) && resets > 0:
 			resets--
 			return nil, failed
 		}
@@ -101,7 +101,7 @@ func (d *dialer) once(ctx context.Context, t target, open opener, keys *hostKeys
 	if err != nil {
 		return nil, openFailure(ctx, t, err)
 	}
-	ring := loadKeys(d.options, d.ssh, t)
+	ring := loadKeys(ctx, d.options, d.ssh, t)
 	defer ring.Close()
 	keys.refused = nil
 	config := &ssh.ClientConfig{
@@ -133,7 +133,7 @@ func openFailure(ctx context.Context, t target, err error) *Error {
 	stage := StageDial
 	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns) && ctx.Err() == nil:
+	case errors.As(err, &dns):
 		stage = StageResolve
 		err = fmt.Errorf("%s: %w", t.host, err)
 	case ctx.Err() != nil:

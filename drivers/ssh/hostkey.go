@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,24 +57,25 @@ func newHostKeys(o Options, t target, files []string, acceptNew bool) (*hostKeys
 	return k, nil
 }
 
-// pinnedAlgorithms are tried one after the other: a pin says nothing of the key's type, and sshd shows one key at a time.
-var pinnedAlgorithms = [][]string{
+// keyTypes are the algorithms in the order of preference, by type of key. For a pinned key they are tried one type after the
+// other: a pin says nothing of the type, and sshd shows one key at a time.
+var keyTypes = [][]string{
 	{ssh.KeyAlgoED25519},
 	{ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521},
 	{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
 }
 
-// rounds are the lists of host key algorithms to try in turn; nil lets the library choose.
+// rounds are the lists of host key algorithms to try in turn.
 func (k *hostKeys) rounds() [][]string {
 	if k.t.pin != "" {
-		return pinnedAlgorithms
+		return keyTypes
 	}
 	if k.db != nil {
 		if known := k.db.HostKeyAlgorithms(k.t.address()); len(known) > 0 {
 			return [][]string{known}
 		}
 	}
-	return [][]string{nil}
+	return [][]string{slices.Concat(keyTypes...)}
 }
 
 // check is the callback of the handshake.
@@ -110,14 +112,15 @@ func (k *hostKeys) decide(key ssh.PublicKey) error {
 }
 
 func (k *hostKeys) notPinned() error {
-	return fmt.Errorf("%w: %s shows %s, and the host block of deploy.hcl pins %s. If the host was set up anew, compare the fingerprint on its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) and correct host_key there",
+	return fmt.Errorf("%w: %s shows %s, and the host block of deploy.hcl pins %s. If the host was set up anew, compare the fingerprint on its console (ssh-keygen -lf /etc/ssh/ssh_host_<type>_key.pub) and correct host_key there",
 		ErrHostKey, k.t.address(), strings.Join(k.seen, ", "), k.t.pin)
 }
 
 func (k *hostKeys) unknown(shown string) error {
-	_, print, _ := strings.Cut(shown, " ")
-	return fmt.Errorf("%w: the key of %s is unknown: it shows %s, and %s has no line for it. Compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, or that of another type); if it is the same, accept it with:\n  %s\nor write into its host block:\n  host_key = %q",
-		ErrHostKey, k.t.address(), shown, k.fileNames(), k.scan(), print)
+	algorithm, print, _ := strings.Cut(shown, " ")
+	keyType, _, _ := strings.Cut(strings.TrimPrefix(algorithm, "ssh-"), "-")
+	return fmt.Errorf("%w: the key of %s is unknown: it shows %s, and %s has no line for it. Compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub); if it is the same, accept it with:\n  %s\nor write into its host block:\n  host_key = %q",
+		ErrHostKey, k.t.address(), shown, k.fileNames(), keyType, k.scan(), print)
 }
 
 func (k *hostKeys) changed(shown string, want []xknownhosts.KnownKey) error {

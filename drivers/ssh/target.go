@@ -79,7 +79,14 @@ func resolveHost(o Options, c configs, h release.Host) (target, error) {
 	if alias == "" {
 		alias = h.Name
 	}
-	t, err := resolve(o, c, target{label: h.Name, alias: alias, user: h.SSH.User, port: h.SSH.Port})
+	t := target{label: h.Name, alias: alias}
+	if !h.SSH.UserDefault {
+		t.user = h.SSH.User
+	}
+	if !h.SSH.PortDefault {
+		t.port = h.SSH.Port
+	}
+	t, err := resolve(o, c, t)
 	if err != nil {
 		return target{}, err
 	}

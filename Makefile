@@ -1,0 +1,75 @@
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+MODULE      := github.com/kamald/kamald
+
+PROXIES     := drivers/proxy/binaries/kamald-proxy-linux-
+ARCHES      := amd64 arm64
+
+# Packages whose tests use the lab share its hosts, so they come last and one at a time.
+LAB_TESTS    = $(shell $(GO) list -f '{{$$lab := eq .ImportPath "$(MODULE)/lab"}}{{range .TestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{if $$lab}}{{.ImportPath}}{{end}}' ./...)
+OTHER_TESTS  = $(filter-out $(LAB_TESTS),$(shell $(GO) list ./...))
+
+TESTFLAGS   ?= -race
+TIMEOUT     ?= 10m
+LAB_TIMEOUT ?= 30m
+
+.PHONY: help build proxies demo test long lint fmt lab-up lab-down bench clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+build: proxies ## bin/kamald, with the proxy for linux amd64 and arm64 inside
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kamald ./cmd/kamald
+
+# No commit is stamped into the proxies: the same source gives the same image. A file that did not change is left alone,
+# so that nothing that embeds it is built again.
+proxies:
+	@for arch in $(ARCHES); do \
+		file=$(PROXIES)$$arch; \
+		echo "CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build ./cmd/kamald-proxy > $$file.gz"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o "$$file.new" ./cmd/kamald-proxy; \
+		gzip -9nf "$$file.new"; \
+		if cmp -s "$$file.new.gz" "$$file.gz"; then rm "$$file.new.gz"; else mv "$$file.new.gz" "$$file.gz"; fi; \
+	done
+
+demo: build ## the whole loop on this machine's Docker engine, in under a minute; cleans up after itself
+	@$(GO) run ./lab/demo
+
+test: build ## every test, with the race detector; lists at the end what was not run
+	@( \
+		status=0; \
+		$(GO) test $(TESTFLAGS) -timeout $(TIMEOUT) -json $(OTHER_TESTS) || status=$$?; \
+		$(GO) test $(TESTFLAGS) -timeout $(LAB_TIMEOUT) -p 1 -json $(LAB_TESTS) || status=$$?; \
+		exit $$status \
+	) | $(GO) run ./lab/cmd/testreport
+
+long: export KAMALD_LONG = 1
+long: ## the tests again, with longer fuzzing, soaks and counts
+	$(MAKE) test TIMEOUT=60m LAB_TIMEOUT=120m
+
+lint: ## gofmt, go vet, staticcheck
+	@echo gofmt -l .
+	@wrong=$$(gofmt -l .); if [ -n "$$wrong" ]; then printf 'not formatted, run `make fmt`:\n%s\n' "$$wrong" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fmt: ## format every Go file
+	gofmt -w .
+
+lab-up: ## three test hosts and a registry on this machine
+	@$(GO) run ./lab/cmd/labctl up
+
+lab-down: ## remove them
+	@$(GO) run ./lab/cmd/labctl down
+
+bench: build ## a release by kamald beside the bare engine calls for it, on the lab
+	@$(GO) run ./bench
+
+clean: ## what the build has made
+	rm -rf bin $(PROXIES)*

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/kamald/kamald/drivers/git"
+	"github.com/kamald/kamald/release"
+)
+
+// need is what a command needs of the file.
+type need int
+
+const (
+	needsHosts   need = iota // where the app's servers are: a version and what is not built yet do not matter
+	needsRelease             // all of it
+)
+
+// load reads the release that the flags name. What is wrong with the file is the error, with its source lines.
+func (p *program) load(ctx context.Context, n need) (release.Release, error) {
+	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version}
+	dirty := false
+	opts.Git = func() (found release.Git, err error) {
+		found.SHA, found.ShortSHA, found.Branch, dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
+		return found, err
+	}
+	desired, diags := release.Load(p.flags.file, opts)
+	if n == needsHosts && diags.HasErrors() {
+		opts.Git = nil // a machine without the repository can still ask what runs
+		desired, diags = release.Load(p.flags.file, opts)
+	}
+	if diags.HasErrors() {
+		return desired, diags
+	}
+	if diags.Len() > 0 && !p.flags.json && !p.flags.quiet {
+		_ = diags.Print(p.err, p.err.width(), p.err.color)
+	}
+	if n == needsRelease && dirty {
+		p.note("%s there are changes here that are not in the commit: the release is of what was committed", p.err.in(yellow, "warning:"))
+	}
+	if n == needsRelease {
+		return desired, refuseUnbuilt(desired)
+	}
+	return desired, nil
+}
+
+// refuseUnbuilt names what the file uses and this build does not do: leaving it out silently would release something else.
+func refuseUnbuilt(desired release.Release) error {
+	var uses []string
+	for _, use := range desired.Unbuilt {
+		if use.When == "plan" {
+			uses = append(uses, fmt.Sprintf("  %s: %s", use.Where, use.What))
+		}
+	}
+	if len(uses) == 0 {
+		return nil
+	}
+	return errors.New("the file uses what this build of kamald does not do yet, and does not leave out silently:\n" +
+		strings.Join(uses, "\n") + "\n  next: take it out, or use a build that does it")
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kamald/kamald/release"
+)
+
+// schema is the version of every JSON that kamald writes.
+const schema = 1
+
+// program is one run of the command line.
+type program struct {
+	out, err terminal
+	flags    flags
+
+	interrupt *interrupt
+}
+
+// flags are those that every command has.
+type flags struct {
+	file        string
+	destination string
+	version     string
+	store       string
+	quiet       bool
+	verbose     bool
+	json        bool
+	noColor     bool
+}
+
+func newProgram(out, err io.Writer) *program {
+	return &program{out: terminal{Writer: out}, err: terminal{Writer: err}}
+}
+
+// run carries a command line out and gives its exit code.
+func (p *program) run(args []string) int {
+	ctx, interrupt := watchInterrupts(context.Background(), p.err)
+	defer interrupt.stop()
+	p.interrupt = interrupt
+	if slices.Contains(args, "--json") {
+		p.flags.json = true // also for what is wrong with the flags themselves
+	}
+	root := p.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if message := messageOf(err); message != nil {
+		p.fail(message)
+	}
+	return exitCode(err, interrupt.happened())
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kamald",
+		Short:         "A declarative controller for container deployments on plain servers",
+		Long:          "You write the release that you want in deploy.hcl. kamald looks at the servers over SSH, shows the difference as a plan, and carries it out.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRun: func(*cobra.Command, []string) { p.out.detect(p.flags.noColor); p.err.detect(p.flags.noColor) },
+	}
+	root.SetOut(p.out.Writer)
+	root.SetErr(p.err.Writer)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVarP(&p.flags.file, "config", "c", "deploy.hcl", "the `file` that says what should run")
+	f.StringVarP(&p.flags.destination, "destination", "d", "", "the destination in it, such as staging")
+	f.StringVar(&p.flags.version, "version", "", "the version of the release (default: the file's, else the commit)")
+	f.StringVar(&p.flags.store, "store", "", "the `file` that keeps what was seen and done")
+	f.BoolVarP(&p.flags.quiet, "quiet", "q", false, "say nothing but results and errors")
+	f.BoolVarP(&p.flags.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
+	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
+	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
+	root.AddCommand(p.validateCommand(), p.fmtCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(), p.statusCommand(),
+		p.historyCommand(), p.rollbackCommand(), p.envCommand(), p.versionCommand())
+	return root
+}
+
+// fail says what went wrong, on standard error; diagnostics with their source lines.
+func (p *program) fail(err error) {
+	var diags release.Diagnostics
+	switch isDiags := errors.As(err, &diags); {
+	case p.flags.json && isDiags:
+		_ = p.writeJSON(map[string]any{"schema": schema, "error": "the file has problems", "problems": diags})
+	case p.flags.json:
+		_ = p.writeJSON(map[string]any{"schema": schema, "error": err.Error()})
+	case isDiags:
+		_ = diags.Print(p.err, p.err.width(), p.err.color)
+	default:
+		_, _ = fmt.Fprintf(p.err, "%s %v\n", p.err.in(red, "kamald:"), err)
+	}
+}
+
+// writeJSON writes a result, which has the schema in it.
+func (p *program) writeJSON(v any) error {
+	encoder := json.NewEncoder(p.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+func (p *program) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, format, args...) // a reader that has gone away is no failure of what was done
+}
+
+// note says something on standard error that is no result; -q keeps it back.
+func (p *program) note(format string, args ...any) {
+	if !p.flags.quiet {
+		_, _ = fmt.Fprintf(p.err, format+"\n", args...)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/state"
+)
+
+// applied is a report as JSON.
+type applied struct {
+	Schema int `json:"schema"`
+	reconcile.Report
+	Error string `json:"error,omitempty"`
+}
+
+// showReport says how an apply ended. The error is the apply's own, with what was shown taken out of it.
+func (p *program) showReport(app state.App, report reconcile.Report, err error) error {
+	if report.Outcome == "" { // nothing was begun
+		return err
+	}
+	if p.flags.json {
+		result := applied{Schema: schema, Report: report}
+		if err != nil {
+			result.Error = err.Error()
+		}
+		if failed := p.writeJSON(result); failed != nil {
+			return failed
+		}
+	} else {
+		p.rows(report)
+		p.ending(app, report, err)
+	}
+	switch {
+	case err != nil:
+		return &exit{code: exitError, cause: err}
+	case len(report.Skipped) > 0:
+		return &exit{code: exitSkipped}
+	}
+	return nil
+}
+
+func (p *program) rows(report reconcile.Report) {
+	if report.Kind == plan.KindNone || p.flags.quiet && report.Outcome == state.OutcomeSucceeded {
+		return
+	}
+	t := newTable("HOST", "ROLE", "BEFORE", "WANTED", "NOW", "")
+	for _, row := range report.Rows {
+		t.row(row.Host, row.Role, orNone(row.Before), row.Wanted, orNone(row.Now), strings.TrimPrefix(row.Why, row.Host+": "))
+	}
+	p.printf("\n%s\n", t)
+}
+
+// ending is what happened in a line, then what is left and what to do.
+func (p *program) ending(app state.App, report reconcile.Report, err error) {
+	if err != nil {
+		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
+	}
+	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report)))
+	for _, left := range report.Left {
+		p.printf("  left: %s\n", left)
+	}
+	for _, host := range report.Skipped {
+		p.printf("  skipped: %s: %s\n", host.Host, host.Reason)
+	}
+	if len(report.Skipped) > 0 {
+		p.printf("next: they converge with the next `kamald apply` after they return\n")
+	}
+	if err != nil {
+		p.printf("next: mend what is said above and run `kamald apply` again; `kamald plan` shows where the servers stand\n")
+	}
+}
+
+func endingColor(outcome state.Outcome) string {
+	switch outcome {
+	case state.OutcomeSucceeded:
+		return green
+	case state.OutcomePartial:
+		return yellow
+	}
+	return red
+}
+
+func sentence(app state.App, report reconcile.Report) string {
+	what := fmt.Sprintf("%s %s", app, report.Version)
+	number := ""
+	if report.Release > 0 && report.Kind != plan.KindHeal {
+		number = fmt.Sprintf(" (release %d)", report.Release)
+	}
+	switch report.Outcome {
+	case state.OutcomeSucceeded, state.OutcomePartial:
+		if report.Kind == plan.KindNone {
+			return fmt.Sprintf("Nothing to do: %s runs as written.", what)
+		}
+		done := map[plan.Kind]string{plan.KindRollback: "Rolled back to ", plan.KindHeal: "Healed ", plan.KindConfig: "Reconfigured "}[report.Kind]
+		if done == "" {
+			done = "Released "
+		}
+		text := fmt.Sprintf("%s%s%s in %s", done, what, number, short(report.Took))
+		if report.Outcome == state.OutcomePartial {
+			return text + ", but not on every host."
+		}
+		return text + "."
+	}
+	verb := "failed"
+	if report.Outcome == state.OutcomeCancelled {
+		verb = "was interrupted"
+	}
+	return fmt.Sprintf("%s of %s%s %s after %s; %s.", nameOf(report.Kind), what, number, verb, short(report.Took), aftermath(report))
+}
+
+func nameOf(kind plan.Kind) string {
+	switch kind {
+	case plan.KindRollback:
+		return "The rollback"
+	case plan.KindHeal:
+		return "The healing"
+	case plan.KindConfig:
+		return "The change of configuration"
+	}
+	return "The release"
+}
+
+// aftermath says what a failure has left, by what was read back from the servers.
+func aftermath(report reconcile.Report) string {
+	moved := slices.ContainsFunc(report.Rows, func(r reconcile.Row) bool { return r.Before != r.Now })
+	switch {
+	case report.Undone && len(report.Left) > 0:
+		return "it was undone as far as it could be, see below"
+	case report.Undone && !moved:
+		return "it was undone: every role runs what it ran before"
+	case report.Undone:
+		return "it was undone, and not every role runs what it ran before"
+	}
+	return "nothing was undone"
+}
+
+func orNone(version string) string {
+	if version == "" {
+		return "none"
+	}
+	return strings.TrimSpace(version)
+}

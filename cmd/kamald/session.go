@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kamald/kamald/drivers/secrets"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+// session is what a command works with that looks at servers.
+type session struct {
+	*reconcile.Controller
+	desired  release.Release
+	progress *progress
+
+	log       zerolog.Logger
+	connector *connector
+	counter   *reconcile.Counter
+}
+
+// open reads the file and wires everything; nothing is reached yet.
+func (p *program) open(ctx context.Context, n need) (*session, error) {
+	desired, err := p.load(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	store, err := p.openStore()
+	if err != nil {
+		return nil, err
+	}
+	values, err := secrets.Load(filepath.Dir(p.flags.file), desired.SecretFiles, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{desired: desired, log: p.newLogger(), counter: &reconcile.Counter{}}
+	s.connector = newConnector(desired, values)
+	fleet := reconcile.NewFleet(s.connector, s.counter.Intercept, trace(s.log))
+	s.Controller = reconcile.NewController(fleet, store, values)
+	s.progress = newProgress(p.err, desired, p.flags.quiet, p.flags.verbose)
+	s.Report = s.progress.report
+	return s, nil
+}
+
+// close ends every connection, and says what the run has cost.
+func (s *session) close() error {
+	s.progress.end()
+	opened := s.connector.stats()
+	err := errors.Join(s.Controller.Close(), s.Store.Close())
+	logCounters(s.log, s.counter.Calls(), opened)
+	return err
+}
+
+// with opens a session, does the work, and closes it whatever happened.
+func (p *program) with(ctx context.Context, n need, work func(*session) error) error {
+	s, err := p.open(ctx, n)
+	if err != nil {
+		return err
+	}
+	err = work(s)
+	if closed := s.close(); err == nil && closed != nil {
+		p.note("a connection did not end well: %v", closed) // what was to be done is done
+	}
+	return err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// status is what runs, as data.
+type status struct {
+	Schema  int          `json:"schema"`
+	App     state.App    `json:"app"`
+	TakenAt time.Time    `json:"taken_at"`
+	Hosts   []hostStatus `json:"hosts"`
+}
+
+type hostStatus struct {
+	Host        string            `json:"host"`
+	Unreachable string            `json:"unreachable,omitempty"`
+	Latest      string            `json:"latest,omitempty"` // the version that latest[-destination] is at
+	Release     int               `json:"release,omitempty"`
+	Lock        *state.Lock       `json:"lock,omitempty"`
+	Proxy       string            `json:"proxy,omitempty"` // its container, when it runs
+	Containers  []containerStatus `json:"containers"`
+}
+
+type containerStatus struct {
+	Role    string       `json:"role"`
+	Name    string       `json:"name,omitempty"` // "": the role should be here and has no container
+	Version string       `json:"version,omitempty"`
+	State   state.Status `json:"state,omitempty"`
+	Health  string       `json:"health,omitempty"`
+	Class   plan.Class   `json:"class,omitempty"`
+	Latest  bool         `json:"latest"` // made from the image that latest is at
+	Routed  bool         `json:"routed"` // the proxy sends traffic to it
+}
+
+func (p *program) statusCommand() *cobra.Command {
+	var stored bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what runs on each host",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), needsHosts, func(s *session) error {
+				s.Secrets = nothing{} // what runs is no matter of secrets, nor of where the image is
+				planned, err := s.Plan(cmd.Context(), s.desired, reconcile.Options{Stored: stored, Pin: &plan.Pin{}, SkipUnreachable: true})
+				if err != nil {
+					return err
+				}
+				return p.showStatus(statusOf(s.desired, planned.Snapshot))
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&stored, "no-refresh", false, "look at no server: show what was seen last")
+	return cmd
+}
+
+// nothing is no secrets.
+type nothing struct{}
+
+func (nothing) Secret(string) (release.Secret, bool, error) { return release.Secret{}, false, nil }
+func (nothing) Sources() []string                           { return nil }
+
+func statusOf(desired release.Release, seen state.Snapshot) status {
+	s := status{Schema: schema, App: desired.App(), TakenAt: seen.TakenAt, Hosts: []hostStatus{}}
+	for _, on := range desired.Hosts {
+		host, ok := seen.Host(on.Name)
+		if !ok {
+			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
+		}
+		s.Hosts = append(s.Hosts, hostStatusOf(desired, host))
+	}
+	return s
+}
+
+func hostStatusOf(desired release.Release, host state.Host) hostStatus {
+	h := hostStatus{Host: host.Name, Unreachable: host.Unreachable, Lock: host.Lock, Containers: []containerStatus{}}
+	if host.Unreachable != "" {
+		return h
+	}
+	if host.Record != nil {
+		h.Release = host.Record.Number
+	}
+	if host.Proxy.Running {
+		h.Proxy = host.Proxy.Name
+	}
+	app, there := desired.App(), map[string]bool{}
+	for _, c := range host.Containers {
+		if c.Service != app.Service || c.Destination != app.Destination || c.Role == "" {
+			continue
+		}
+		there[c.Role] = true
+		route, _ := host.Proxy.Route(app.RouteName(c.Role))
+		item := containerStatus{Role: c.Role, Name: c.Name, Version: c.Version(), State: c.Status, Health: c.Health, Class: plan.Classify(desired, host, c),
+			Latest: host.Latest != "" && c.ImageID == host.Latest, Routed: route.TargetID() == c.ShortID()}
+		if item.Latest {
+			h.Latest = item.Version
+		}
+		h.Containers = append(h.Containers, item)
+	}
+	order := map[string]int{}
+	for i, role := range desired.Roles {
+		order[role.Name] = i - len(desired.Roles) // roles that left the file come last
+		if !there[role.Name] && slices.Contains(role.Hosts, host.Name) {
+			h.Containers = append(h.Containers, containerStatus{Role: role.Name})
+		}
+	}
+	slices.SortStableFunc(h.Containers, func(a, b containerStatus) int { return order[a.Role] - order[b.Role] })
+	return h
+}
+
+func (p *program) showStatus(s status) error {
+	skipped := false
+	for _, host := range s.Hosts {
+		skipped = skipped || host.Unreachable != ""
+	}
+	if p.flags.json {
+		if err := p.writeJSON(s); err != nil {
+			return err
+		}
+	} else {
+		p.statusText(s)
+	}
+	if skipped {
+		return &exit{code: exitSkipped}
+	}
+	return nil
+}
+
+func (p *program) statusText(s status) {
+	t := newTable("HOST", "ROLE", "VERSION", "STATE", "HEALTH", "CLASS", "LATEST", "PROXY")
+	kept := 0
+	for _, host := range s.Hosts {
+		for _, c := range host.Containers {
+			switch {
+			case c.Class == plan.Superseded && !p.flags.verbose:
+				kept++
+			case c.Name == "":
+				t.row(host.Host, c.Role, "none")
+			default:
+				t.row(host.Host, c.Role, c.Version, string(c.State), orDash(c.Health), string(c.Class), yes(c.Latest), yes(c.Routed))
+			}
+		}
+		if host.Unreachable != "" {
+			t.row(host.Host, "-", "unknown", "unreachable")
+		}
+	}
+	p.printf("%s\n", t)
+	for _, host := range s.Hosts {
+		if host.Unreachable != "" {
+			p.printf("%s: unreachable: %s\n", host.Host, host.Unreachable)
+		}
+		if host.Lock != nil {
+			p.printf("%s: locked by %s\n", host.Host, lockText(*host.Lock))
+		}
+	}
+	if kept > 0 {
+		p.note("%d older containers are kept for rollback; -v lists them.", kept)
+	}
+}
+
+func lockText(l state.Lock) string {
+	text := l.Owner
+	if text == "" {
+		text = "somebody unknown"
+	}
+	if !l.Taken.IsZero() {
+		text += " since " + l.Taken.Local().Format("2006-01-02 15:04:05")
+	}
+	if l.Message != "" {
+		text += fmt.Sprintf(" (%s)", l.Message)
+	}
+	return text
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "-"
+}

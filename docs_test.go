@@ -1,0 +1,180 @@
+package house
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/kamald/kamald/release"
+)
+
+// block is a fenced block of a page.
+type block struct {
+	page string
+	line int // of the opening fence
+	lang string
+	text string
+}
+
+func TestTheDocumentedCommandsExist(t *testing.T) {
+	cli := buildProgram(t)
+	found := 0
+	for _, b := range blocks(t) {
+		for i, line := range strings.Split(b.text, "\n") {
+			command, ok := documented(line)
+			if !ok {
+				continue
+			}
+			found++
+			if why := cli.refuses(command); why != "" {
+				t.Errorf("%s:%d: %q: %s", b.page, b.line+1+i, line, why)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page shows a command")
+	}
+}
+
+func TestTheDocumentedCommandsThatDoNotExistAreSeen(t *testing.T) {
+	cli := buildProgram(t)
+	for _, wrong := range []string{"teleport", "plan --sideways", "env teleport", "plan -Z"} {
+		if cli.refuses(strings.Fields(wrong)) == "" {
+			t.Errorf("kamald %s passes", wrong)
+		}
+	}
+}
+
+func TestTheDocumentedFilesAreValid(t *testing.T) {
+	found := 0
+	for _, b := range blocks(t) {
+		if b.lang != "hcl" || !strings.HasPrefix(b.text, "# deploy.hcl\n") {
+			continue
+		}
+		found++
+		path := filepath.Join(t.TempDir(), "deploy.hcl")
+		if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if problems := release.Validate(path, release.Options{}); problems.HasErrors() {
+			t.Errorf("%s:%d: %s", b.page, b.line, problems.Error())
+		}
+	}
+	if found == 0 {
+		t.Error("no page shows a whole deploy.hcl")
+	}
+}
+
+func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, match[1], err)
+			}
+		}
+	}
+}
+
+func pages(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("docs/*.md")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("docs/ has no pages: %v", err)
+	}
+	return append(found, "README.md", "CHANGELOG.md")
+}
+
+// blocks gives every fenced block of every page.
+func blocks(t *testing.T) []block {
+	t.Helper()
+	var all []block
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var open *block
+		for i, line := range strings.Split(string(text), "\n") {
+			lang, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
+			switch {
+			case fence && open == nil:
+				open = &block{page: page, line: i + 1, lang: lang}
+			case fence:
+				all = append(all, *open)
+				open = nil
+			case open != nil:
+				open.text += line + "\n"
+			}
+		}
+		if open != nil {
+			t.Errorf("%s:%d: the block is not closed", page, open.line)
+		}
+	}
+	return all
+}
+
+// documented gives the words after `kamald` of a line that shows a command.
+func documented(line string) ([]string, bool) {
+	line, _, _ = strings.Cut(line, " #")
+	line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+	line = strings.TrimPrefix(line, "bin/")
+	rest, ok := strings.CutPrefix(line, "kamald ")
+	return strings.Fields(rest), ok
+}
+
+// program asks the built command line what it knows.
+type program struct {
+	path string
+	help map[string]string
+}
+
+func buildProgram(t *testing.T) *program {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kamald")
+	if output, err := exec.Command("go", "build", "-o", path, "./cmd/kamald").CombinedOutput(); err != nil {
+		t.Fatalf("go build ./cmd/kamald: %v\n%s", err, output)
+	}
+	return &program{path: path, help: map[string]string{}}
+}
+
+// refuses says what the program does not know of a command, "" when it knows all of it.
+func (p *program) refuses(words []string) string {
+	var path []string
+	for len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		help := p.helpOf(path)
+		if !strings.Contains(help, "Available Commands:") {
+			break // what follows are arguments
+		}
+		next := append(path[:len(path):len(path)], words[0])
+		if !strings.Contains(p.helpOf(next), "\n  kamald "+strings.Join(next, " ")) {
+			return "there is no such command"
+		}
+		path, words = next, words[1:]
+	}
+	help := p.helpOf(path)
+	for _, word := range words {
+		name, _, _ := strings.Cut(word, "=")
+		if strings.HasPrefix(name, "-") && !regexp.MustCompile(`(?m)(^|[ ,])`+regexp.QuoteMeta(name)+`([ ,\n]|$)`).MatchString(help) {
+			return "the command has no flag " + name
+		}
+	}
+	return ""
+}
+
+func (p *program) helpOf(path []string) string {
+	key := strings.Join(path, " ")
+	if _, ok := p.help[key]; !ok {
+		// A command that does not exist answers with an error, and its text has no usage of that name.
+		output, _ := exec.Command(p.path, append(path[:len(path):len(path)], "--help")...).CombinedOutput()
+		p.help[key] = string(output)
+	}
+	return p.help[key]
+}

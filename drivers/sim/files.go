@@ -1,0 +1,227 @@
+package sim
+
+import (
+	"context"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// mostRead is the largest file that is read whole, in bytes.
+const mostRead = 4 << 20
+
+// node is a file or a directory.
+type node struct {
+	dir  bool
+	data []byte
+	mode fs.FileMode
+	mod  time.Time // by the host's clock
+}
+
+// Files is the file system of one host as the SSH user sees it.
+type Files struct{ *session }
+
+// Home is where relative paths begin.
+func (f *Files) Home(ctx context.Context) (home string, err error) {
+	err = f.read(ctx, "Files.Home", "", func(h *host) error {
+		home = h.home
+		return nil
+	})
+	return home, err
+}
+
+// Read reads a whole file.
+func (f *Files) Read(ctx context.Context, name string) (data []byte, err error) {
+	err = f.read(ctx, "Files.Read", name, func(h *host) error {
+		n, err := h.file("read", name)
+		if err != nil {
+			return err
+		}
+		if len(n.data) > mostRead {
+			return wrong("read", name, syscall.EFBIG)
+		}
+		data = slices.Clone(n.data)
+		return nil
+	})
+	return data, err
+}
+
+// Write puts a file there in one go.
+func (f *Files) Write(ctx context.Context, name string, data []byte, mode fs.FileMode) error {
+	data = slices.Clone(data)
+	return f.mutate(ctx, "Files.Write", name, func(h *host) error { return h.write(name, data, mode) })
+}
+
+// Mkdir makes a directory exclusively.
+func (f *Files) Mkdir(ctx context.Context, name string) error {
+	return f.mutate(ctx, "Files.Mkdir", name, func(h *host) error {
+		full := h.path(name)
+		if _, ok := h.files[full]; ok {
+			return wrong("mkdir", name, fs.ErrExist)
+		}
+		if err := h.parents(full); err != nil {
+			return err
+		}
+		h.files[full] = &node{dir: true, mode: 0o700, mod: h.clock()}
+		return nil
+	})
+}
+
+// Rename moves a file or a directory; a file in its way is replaced, a directory is not.
+func (f *Files) Rename(ctx context.Context, from, to string) error {
+	return f.mutate(ctx, "Files.Rename", from+" "+to, func(h *host) error {
+		source, target := h.path(from), h.path(to)
+		n, ok := h.files[source]
+		if !ok {
+			return wrong("rename", from, fs.ErrNotExist)
+		}
+		if there, ok := h.files[target]; ok && (there.dir || n.dir) {
+			return wrong("rename", to, fs.ErrExist)
+		}
+		if err := h.parents(target); err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(h.files)) {
+			if rest, ok := strings.CutPrefix(name, source); ok && (rest == "" || rest[0] == '/') {
+				h.files[target+rest] = h.files[name]
+				delete(h.files, name)
+			}
+		}
+		return nil
+	})
+}
+
+// Append adds to a file's end.
+func (f *Files) Append(ctx context.Context, name string, data []byte) error {
+	data = slices.Clone(data)
+	return f.mutate(ctx, "Files.Append", name, func(h *host) error {
+		mode, have := fs.FileMode(0o600), []byte(nil)
+		if n, ok := h.files[h.path(name)]; ok {
+			mode, have = n.mode, n.data
+		}
+		return h.write(name, append(slices.Clone(have), data...), mode)
+	})
+}
+
+// Remove takes a file, or a directory with all that is in it.
+func (f *Files) Remove(ctx context.Context, name string) error {
+	return f.mutate(ctx, "Files.Remove", name, func(h *host) error {
+		h.remove(name)
+		return nil
+	})
+}
+
+// List gives the names in a directory, sorted.
+func (f *Files) List(ctx context.Context, name string) (names []string, err error) {
+	err = f.read(ctx, "Files.List", name, func(h *host) error {
+		names = h.list(h.path(name))
+		return nil
+	})
+	return names, err
+}
+
+// Modified is a file's time by the host's clock.
+func (f *Files) Modified(ctx context.Context, name string) (mod time.Time, err error) {
+	err = f.read(ctx, "Files.Modified", name, func(h *host) error {
+		n, ok := h.files[h.path(name)]
+		if !ok {
+			return wrong("stat", name, fs.ErrNotExist)
+		}
+		mod = n.mod
+		return nil
+	})
+	return mod, err
+}
+
+// Touch sets a file's time to the host's now.
+func (f *Files) Touch(ctx context.Context, name string) error {
+	return f.mutate(ctx, "Files.Touch", name, func(h *host) error {
+		n, err := h.file("touch", name)
+		if err == nil {
+			n.mod = h.clock()
+		}
+		return err
+	})
+}
+
+// Free is the number of free bytes.
+func (f *Files) Free(ctx context.Context, name string) (free int64, err error) {
+	err = f.read(ctx, "Files.Free", name, func(h *host) error {
+		free = h.free
+		return nil
+	})
+	return free, err
+}
+
+func (h *host) path(name string) string {
+	if !path.IsAbs(name) {
+		name = path.Join(h.home, name)
+	}
+	return path.Clean(name)
+}
+
+func (h *host) file(op, name string) (*node, error) {
+	n, ok := h.files[h.path(name)]
+	switch {
+	case !ok:
+		return nil, wrong(op, name, fs.ErrNotExist)
+	case n.dir:
+		return nil, wrong(op, name, syscall.EISDIR)
+	}
+	return n, nil
+}
+
+func (h *host) write(name string, data []byte, mode fs.FileMode) error {
+	full := h.path(name)
+	old, ok := h.files[full]
+	if ok && old.dir {
+		return wrong("write", name, syscall.EISDIR)
+	}
+	if h.free < int64(len(data)) {
+		return wrong("write", name, syscall.ENOSPC)
+	}
+	if err := h.parents(full); err != nil {
+		return err
+	}
+	h.files[full] = &node{data: data, mode: mode, mod: h.clock()}
+	return nil
+}
+
+// parents makes the directories above a path.
+func (h *host) parents(full string) error {
+	for dir := path.Dir(full); ; dir = path.Dir(dir) {
+		n, ok := h.files[dir]
+		if ok && !n.dir {
+			return wrong("mkdir", dir, syscall.ENOTDIR)
+		}
+		if ok {
+			return nil
+		}
+		h.files[dir] = &node{dir: true, mode: 0o700, mod: h.clock()}
+	}
+}
+
+func (h *host) remove(name string) {
+	full := h.path(name)
+	for other := range h.files {
+		if rest, ok := strings.CutPrefix(other, full); ok && (rest == "" || rest[0] == '/') {
+			delete(h.files, other)
+		}
+	}
+}
+
+func (h *host) list(dir string) (names []string) {
+	for name := range h.files {
+		if name != "/" && path.Dir(name) == dir {
+			names = append(names, path.Base(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func wrong(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }

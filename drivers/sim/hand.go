@@ -1,0 +1,236 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// What somebody at the server does, or what happens to it: no remote call, no fault, nothing in the history. Names that are not
+// there panic: that is a mistake of the test.
+
+// RunContainer makes and starts a container.
+func (w *World) RunContainer(hostName, name string, spec state.Spec, labels map[string]string, secrets map[string]release.Secret) (id string) {
+	w.at(hostName, func(h *host) {
+		c, err := w.create(h, name, spec, labels, secrets)
+		if err == nil {
+			err = h.start(c)
+		}
+		if err != nil {
+			panic("sim: " + err.Error())
+		}
+		id = c.id
+	})
+	return id
+}
+
+// RemoveContainer is `docker rm -f`.
+func (w *World) RemoveContainer(hostName, name string) {
+	w.container(hostName, name, func(h *host, c *container) { delete(h.containers, c.id) })
+}
+
+// StopContainer is `docker kill`: it has ended when this returns, and the engine does not restart it.
+func (w *World) StopContainer(hostName, name string) {
+	w.container(hostName, name, func(_ *host, c *container) {
+		if c.running() {
+			c.end(time.Now(), 137)
+		}
+		c.status, c.byHand = state.StatusExited, true
+	})
+}
+
+// StartContainer is `docker start`.
+func (w *World) StartContainer(hostName, name string) {
+	w.container(hostName, name, func(h *host, c *container) {
+		if err := h.start(c); err != nil {
+			panic("sim: " + err.Error())
+		}
+	})
+}
+
+// Misbehave changes what a container's program does from now on; others of the same image are as they were.
+func (w *World) Misbehave(hostName, name string, b Behaviour) {
+	w.container(hostName, name, func(_ *host, c *container) {
+		own := *c.image
+		own.Behaviour = b
+		c.image = &own
+	})
+}
+
+// RenameContainer is `docker rename`.
+func (w *World) RenameContainer(hostName, name, to string) {
+	w.container(hostName, name, func(_ *host, c *container) { c.name = to })
+}
+
+// UpdateContainer is `docker update` with canonical options.
+func (w *World) UpdateContainer(hostName, name string, options map[string][]string) {
+	w.container(hostName, name, func(_ *host, c *container) {
+		if err := c.update(options); err != nil {
+			panic("sim: " + err.Error())
+		}
+	})
+}
+
+// UpdateMemory is `docker update --memory`, in bytes.
+func (w *World) UpdateMemory(hostName, name, bytes string) {
+	w.UpdateContainer(hostName, name, map[string][]string{"memory": {bytes}})
+}
+
+// DetachNetwork is `docker network disconnect`.
+func (w *World) DetachNetwork(hostName, name, network string) {
+	w.container(hostName, name, func(_ *host, c *container) { delete(c.networks, network) })
+}
+
+// Retag is `docker tag`: ref becomes the image that image means.
+func (w *World) Retag(hostName, image, ref string) {
+	w.at(hostName, func(h *host) {
+		m, err := h.image(image)
+		if err != nil {
+			panic("sim: " + err.Error())
+		}
+		h.keep(m.Image, ref)
+	})
+}
+
+// Untag takes a reference away, as `docker rmi` does.
+func (w *World) Untag(hostName, ref string) { w.at(hostName, func(h *host) { h.untag(ref) }) }
+
+// RemoveRoute is the proxy's own `remove`.
+func (w *World) RemoveRoute(hostName, name string) {
+	w.at(hostName, func(h *host) { delete(h.routes, name) })
+}
+
+// SetRoute puts a route into the proxy, or replaces one.
+func (w *World) SetRoute(hostName string, route state.Route) {
+	w.at(hostName, func(h *host) {
+		route.Options = canonical(route.Options)
+		h.routes[route.Name] = route
+	})
+}
+
+// Cut takes the network from a host: its connections are lost and none can be made. What runs on it goes on.
+func (w *World) Cut(hostName string) {
+	w.at(hostName, func(h *host) {
+		h.cut = true
+		h.lives++
+	})
+}
+
+// Restore gives the network back; connections must be made anew.
+func (w *World) Restore(hostName string) { w.at(hostName, func(h *host) { h.cut = false }) }
+
+// RestartEngine ends every container; those whose policy says so run again when the engine answers again, after a time.
+func (w *World) RestartEngine(hostName string, after time.Duration) {
+	w.at(hostName, func(h *host) {
+		now := time.Now()
+		h.downUntil = now.Add(after)
+		for _, c := range h.containers {
+			if !c.running() && c.status != state.StatusRestarting {
+				continue
+			}
+			if c.running() {
+				c.end(now, 137)
+			}
+			if c.spec.Restart == "always" || c.spec.Restart == "unless-stopped" && !c.byHand {
+				c.status, c.again = state.StatusRestarting, h.downUntil
+				c.restarts-- // an engine's own restart is not counted
+			}
+		}
+	})
+}
+
+// SetFree sets the free bytes of a host.
+func (w *World) SetFree(hostName string, bytes int64) {
+	w.at(hostName, func(h *host) { h.free = bytes })
+}
+
+// SetSkew sets how far a host's clock is ahead.
+func (w *World) SetSkew(hostName string, skew time.Duration) {
+	w.at(hostName, func(h *host) { h.skew = skew })
+}
+
+// WriteFile puts a file on a host.
+func (w *World) WriteFile(hostName, name string, data []byte) {
+	w.at(hostName, func(h *host) {
+		if err := h.write(name, slices.Clone(data), 0o600); err != nil {
+			panic("sim: " + err.Error())
+		}
+	})
+}
+
+// MakeDir puts a directory on a host.
+func (w *World) MakeDir(hostName, name string) {
+	w.at(hostName, func(h *host) {
+		full := h.path(name)
+		if err := h.parents(full); err != nil {
+			panic("sim: " + err.Error())
+		}
+		h.files[full] = &node{dir: true, mode: 0o700, mod: h.clock()}
+	})
+}
+
+// RemoveFile takes a file or a directory from a host.
+func (w *World) RemoveFile(hostName, name string) { w.at(hostName, func(h *host) { h.remove(name) }) }
+
+// File gives a file of a host; false when it is not there.
+func (w *World) File(hostName, name string) (data []byte, ok bool) {
+	w.at(hostName, func(h *host) {
+		if n, err := h.file("read", name); err == nil {
+			data, ok = slices.Clone(n.data), true
+		}
+	})
+	return data, ok
+}
+
+// FileNames lists every path on a host, sorted.
+func (w *World) FileNames(hostName string) (names []string) {
+	w.at(hostName, func(h *host) { names = slices.Sorted(maps.Keys(h.files)) })
+	return names
+}
+
+// Containers gives every container of a host as an inspection with a view does, newest first.
+func (w *World) Containers(hostName string, v state.View) (list []state.Container) {
+	w.at(hostName, func(h *host) {
+		for _, c := range h.newestFirst() {
+			list = append(list, c.observe(h, true, v))
+		}
+	})
+	return list
+}
+
+// Routes gives what a host's proxy routes, sorted by name.
+func (w *World) Routes(hostName string) (list []state.Route) {
+	w.at(hostName, func(h *host) { list = h.routeList() })
+	return list
+}
+
+// ImageID gives the ID of the image that a reference means on a host, "" when there is none.
+func (w *World) ImageID(hostName, ref string) (id string) {
+	w.at(hostName, func(h *host) {
+		if m, err := h.image(ref); err == nil {
+			id = m.id
+		}
+	})
+	return id
+}
+
+func (w *World) at(hostName string, do func(*host)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.host(hostName)
+	h.settle(time.Now())
+	do(h)
+}
+
+func (w *World) container(hostName, name string, do func(*host, *container)) {
+	w.at(hostName, func(h *host) {
+		c, err := h.container(name)
+		if err != nil {
+			panic("sim: " + hostName + ": " + err.Error())
+		}
+		do(h, c)
+	})
+}

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// serves is how long an answer takes when the image does not say.
+const serves = 5 * time.Millisecond
+
+// Request sends one request to a host's proxy and gives the status of the answer, 0 when there is none. It takes as long as
+// the target takes; it is no call of kamald's and meets no fault.
+func (w *World) Request(hostName, routeHost, path string) int {
+	c, proxy, status := w.arrive(hostName, routeHost, path)
+	if c == nil {
+		return status
+	}
+	w.mu.Lock()
+	c.inFlight++
+	started, cuts, up := c.started, c.cuts, proxy.started
+	takes := cmp.Or(c.image.Behaviour.Serves, serves)
+	w.mu.Unlock()
+
+	time.Sleep(takes)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.host(hostName)
+	h.settle(time.Now())
+	c.inFlight--
+	switch {
+	case !proxy.running() || !proxy.started.Equal(up) || h.containers[proxy.id] != proxy:
+		return 0
+	case c.cuts != cuts:
+		return 504
+	case !c.running() || !c.started.Equal(started) || h.containers[c.id] != c:
+		return 502
+	}
+	return status
+}
+
+// arrive finds the target of a request; without one the status is the proxy's own.
+func (w *World) arrive(hostName, routeHost, path string) (target, proxy *container, status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.host(hostName)
+	h.settle(time.Now())
+	for _, c := range h.newestFirst() {
+		if c.isProxy() && c.running() {
+			proxy = c
+		}
+	}
+	if proxy == nil {
+		return nil, nil, 0
+	}
+	route, ok := h.match(routeHost, path)
+	switch {
+	case !ok:
+		return nil, proxy, 404
+	case route.Stopped || route.Paused:
+		return nil, proxy, 503
+	}
+	for _, name := range route.Targets {
+		if c, status := h.reach(proxy, name, 0); status > 0 {
+			return c, proxy, status
+		}
+	}
+	return nil, proxy, 502
+}
+
+// match finds the route of a request: an exact host before a wildcard before any host, then the longest path prefix.
+func (h *host) match(routeHost, path string) (best state.Route, found bool) {
+	most := -1
+	for _, route := range h.routeList() {
+		for _, host := range hostsOf(route) {
+			for _, prefix := range route.Options.PathPrefixes {
+				if score := score(host, prefix, routeHost, path); score > most {
+					best, most, found = route, score, true
+				}
+			}
+		}
+	}
+	return best, found
+}
+
+// score is how well a pair of host and prefix fits, -1 for not at all.
+func score(host, prefix, routeHost, path string) int {
+	prefix = strings.TrimSuffix(prefix, "/")
+	if path != prefix && !strings.HasPrefix(path, prefix+"/") {
+		return -1
+	}
+	_, domain, _ := strings.Cut(routeHost, ".")
+	const perHost = 1 << 16
+	switch host {
+	case routeHost:
+		return 2*perHost + len(prefix)
+	case "*." + domain:
+		return perHost + len(prefix)
+	case "":
+		return len(prefix)
+	}
+	return -1
+}

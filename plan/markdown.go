@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Markdown writes the plan as a comment for a pull request: the same as Text, in GitHub's Markdown.
+func (p Plan) Markdown(w io.Writer) error {
+	var b strings.Builder
+	o := p.outline()
+	fmt.Fprintf(&b, "### %s\n", escape(o.title))
+	for _, host := range o.hosts {
+		fmt.Fprintf(&b, "\n#### %s\n\n", escape(host.name))
+		for _, item := range host.items {
+			markdownItem(&b, item, "")
+		}
+	}
+	if len(o.deferred) > 0 {
+		b.WriteString("\n#### Deferred\n\n")
+		for _, item := range o.deferred {
+			markdownItem(&b, item, escape(item.Host)+": ")
+			fmt.Fprintf(&b, "  - waits: %s\n", escape(item.Deferred))
+		}
+	}
+	if len(p.Unreachable) > 0 {
+		b.WriteString("\n#### Unreachable\n\n")
+		for _, host := range p.Unreachable {
+			fmt.Fprintf(&b, "- **%s**: %s\n", escape(host.Host), escape(host.Reason))
+		}
+	}
+	if len(p.Problems) > 0 {
+		b.WriteString("\n#### This cannot be carried out\n\n")
+		for _, problem := range p.Problems {
+			fmt.Fprintf(&b, "- **%s**: %s\n  - next: %s\n", escape(problem.where()), escape(problem.Summary), escape(problem.Next))
+		}
+	}
+	for _, last := range []string{o.rollout, o.summary} {
+		if last != "" {
+			fmt.Fprintf(&b, "\n%s\n", escape(last))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdownItem(b *strings.Builder, item Item, prefix string) {
+	fmt.Fprintf(b, "- %s`%s` %s: %s\n", prefix, item.Action, code(item.what()), escape(item.why()))
+	for _, f := range item.Fields {
+		before, after := f.values()
+		fmt.Fprintf(b, "  - %s: %s → %s\n", escape(f.Path), code(before), code(after))
+	}
+}
+
+// escape keeps a text from meaning anything in Markdown or HTML, on one line.
+func escape(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return markup.Replace(text)
+}
+
+var markup = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "&", "&amp;",
+	"|", "\\|", "#", "\\#", "@", "&#64;", "~", "\\~")
+
+// code is a code span that holds the text, whatever is in it.
+func code(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	fence := "`"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
+		text = " " + text + " "
+	}
+	return fence + text + fence
+}

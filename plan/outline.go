@@ -1,0 +1,179 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// outline is what the text and the Markdown of a plan say, in their order.
+type outline struct {
+	title    string
+	hosts    []outlineHost // in the file's order
+	deferred []Item
+	rollout  string // how it goes over the hosts; "" when there is nothing to say
+	summary  string
+}
+
+type outlineHost struct {
+	name  string
+	items []Item // changes first, then drift, then what is left over
+}
+
+func (p Plan) outline() outline {
+	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout()}
+	for _, item := range p.Items { // they come in the order of the file's hosts
+		if item.Deferred != "" {
+			o.deferred = append(o.deferred, item)
+			continue
+		}
+		if len(o.hosts) == 0 || o.hosts[len(o.hosts)-1].name != item.Host {
+			o.hosts = append(o.hosts, outlineHost{name: item.Host})
+		}
+		last := &o.hosts[len(o.hosts)-1]
+		last.items = append(last.items, item)
+	}
+	for _, host := range o.hosts {
+		slices.SortStableFunc(host.items, func(a, b Item) int { return causeOrder(a.Cause) - causeOrder(b.Cause) })
+	}
+	return o
+}
+
+func causeOrder(c Cause) int {
+	return slices.Index([]Cause{Change, Drift, Leftover, Orphan, Retention}, c)
+}
+
+// title says what carrying the plan out would do.
+func (p Plan) title() string {
+	what := p.App.String()
+	now := p.Before
+	if now == "" {
+		now = "nothing"
+	}
+	switch p.Kind {
+	case KindRelease:
+		return fmt.Sprintf("kamald will release %s %s (now %s)", what, p.Version, now)
+	case KindRollback:
+		return fmt.Sprintf("kamald will roll %s back to %s (now %s)", what, p.Version, now)
+	case KindConfig:
+		return fmt.Sprintf("kamald will change the configuration of %s %s", what, p.Version)
+	case KindHeal:
+		return fmt.Sprintf("kamald will heal drift of %s %s", what, p.Version)
+	}
+	if len(p.Unreachable) > 0 {
+		return fmt.Sprintf("Nothing to do on the hosts that were reached: %s %s runs there as written.", what, p.Version)
+	}
+	return fmt.Sprintf("Nothing to do: %s %s runs as written.", what, p.Version)
+}
+
+// summary counts items and steps; "" when there is nothing to do.
+func (p Plan) summary() string {
+	if p.Empty() {
+		return ""
+	}
+	counts := map[Action]int{}
+	for _, item := range p.Items {
+		if item.Deferred == "" {
+			counts[item.Action]++
+		}
+	}
+	steps := 0
+	for _, s := range p.Steps {
+		if s.Kind != StepGate && s.Kind != StepBarrier {
+			steps++
+		}
+	}
+	return fmt.Sprintf("Plan: %d to create, %d to change, %d to replace, %d to remove. %s.",
+		counts[Create], counts[Update], counts[Replace], counts[Remove], number(steps, "step"))
+}
+
+// rollout says which hosts go first, and which roles wait for whom.
+func (p Plan) rollout() string {
+	var parts []string
+	if len(p.Groups) > 1 {
+		var groups []string
+		for _, group := range p.Groups {
+			groups = append(groups, strings.Join(group, ", "))
+		}
+		parts = append(parts, strings.Join(groups, " → then "))
+	}
+	if i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Kind == StepBarrier }); i >= 0 {
+		var waiting []string
+		for _, s := range p.Steps {
+			if s.Phase == PhaseOthers && s.Role != "" && !slices.Contains(waiting, s.Role) {
+				waiting = append(waiting, s.Role)
+			}
+		}
+		if len(waiting) > 0 {
+			parts = append(parts, fmt.Sprintf("%s only after the first %s is healthy", strings.Join(waiting, ", "), orPrimary(p.Steps[i].Role)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Rollout: " + strings.Join(parts, "; ")
+}
+
+func orPrimary(role string) string {
+	if role == "" {
+		return "container of the primary role"
+	}
+	return role
+}
+
+// what names the thing an item is about.
+func (i Item) what() string {
+	text := string(i.Resource) + " " + i.Name
+	if i.Role != "" && i.Resource == ResourceContainer {
+		text += " (" + i.Role + ")"
+	}
+	return text
+}
+
+// why is the reason, with the cause where it is not what the person asked for, and the risk where there is one.
+func (i Item) why() string {
+	text := i.Reason
+	if i.Cause != Change {
+		text = string(i.Cause) + ": " + text
+	}
+	if i.Risk == Downtime || i.Risk == Destructive {
+		text += " [" + string(i.Risk) + "]"
+	}
+	return text
+}
+
+// values are before and after as they are shown: what is not there is "(none)", and what could not be seen is quoted.
+func (f Field) values() (before, after string) { return shown(f.Before), shown(f.After) }
+
+func shown(value string) string {
+	if value == "" {
+		return "(none)"
+	}
+	return printable(value)
+}
+
+// printable quotes what would disturb a line or a terminal. Texts come from servers, too.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }) {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
+}
+
+// where names the place of a problem.
+func (p Problem) where() string {
+	switch {
+	case p.Host == "":
+		return p.Role
+	case p.Role == "":
+		return p.Host
+	}
+	return p.Host + " (" + p.Role + ")"
+}
+
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// TextOptions are how a plan is shown.
+type TextOptions struct {
+	Color bool // with ANSI colours, for terminals
+}
+
+// The colours of actions and words.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	blue   = "34"
+	bold   = "1"
+	faint  = "2"
+)
+
+var actionColors = map[Action]string{Create: green, Update: yellow, Replace: blue, Remove: red}
+
+// Text writes the plan for a person: what it would do, then each host's things with their reasons and differences, what waits,
+// what is wrong, and a summary. Values of secrets are not in a plan, so none is shown.
+func (p Plan) Text(w io.Writer, opts TextOptions) error {
+	t := &texter{color: opts.Color}
+	o := p.outline()
+	t.line("%s", t.in(bold, printable(o.title)))
+	t.hosts(o)
+	if len(o.deferred) > 0 {
+		t.line("")
+		t.line("%s", t.in(bold, "Deferred"))
+		for _, item := range o.deferred {
+			t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, printable(item.what()), printable(item.why()))
+			t.fields(item)
+			t.line("      waits: %s", printable(item.Deferred))
+		}
+	}
+	if len(p.Unreachable) > 0 {
+		t.line("")
+		t.line("%s", t.in(bold, "Unreachable"))
+		for _, host := range p.Unreachable {
+			t.line("  %s: %s", host.Host, indent(host.Reason))
+		}
+	}
+	if len(p.Problems) > 0 {
+		t.line("")
+		t.line("%s", t.in(red, "This cannot be carried out"))
+		for _, problem := range p.Problems {
+			t.line("  %s: %s", problem.where(), indent(problem.Summary))
+			t.line("    next: %s", indent(problem.Next))
+		}
+	}
+	if o.rollout != "" {
+		t.line("")
+		t.line("%s", o.rollout)
+	}
+	if o.summary != "" {
+		t.line("")
+		t.line("%s", o.summary)
+	}
+	_, err := io.WriteString(w, t.text.String())
+	return err
+}
+
+// ItemsText writes only each host's things, as Text does.
+func (p Plan) ItemsText(w io.Writer, opts TextOptions) error {
+	t := &texter{color: opts.Color}
+	t.hosts(p.outline())
+	_, err := io.WriteString(w, t.text.String())
+	return err
+}
+
+type texter struct {
+	text  strings.Builder
+	color bool
+}
+
+func (t *texter) line(format string, args ...any) {
+	fmt.Fprintf(&t.text, format, args...)
+	t.text.WriteByte('\n')
+}
+
+func (t *texter) hosts(o outline) {
+	for _, host := range o.hosts {
+		t.line("")
+		t.line("%s", t.in(bold, host.name))
+		for _, item := range host.items {
+			t.item(item)
+		}
+	}
+}
+
+func (t *texter) item(item Item) {
+	t.line("  %s %s  %s", t.symbol(item.Action), printable(item.what()), t.in(faint, printable(item.why())))
+	t.fields(item)
+}
+
+func (t *texter) fields(item Item) {
+	for _, f := range item.Fields {
+		before, after := f.values()
+		t.line("      %s: %s → %s", printable(f.Path), before, after)
+	}
+}
+
+func (t *texter) symbol(a Action) string { return t.in(actionColors[a], string(a)) }
+
+func (t *texter) in(code, text string) string {
+	if !t.color || code == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// indent keeps the lines of a text that has several, and nothing that would disturb a terminal.
+func indent(text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = printable(strings.TrimRight(line, "\r"))
+	}
+	return strings.Join(lines, "\n      ")
+}
