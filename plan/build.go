@@ -3,8 +3,10 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -49,6 +51,7 @@ func (b *builder) look() {
 			seen[host.Name] = host
 		}
 	}
+	var observed []string
 	for _, on := range b.in.Desired.Hosts {
 		host, ok := seen[on.Name]
 		if !ok {
@@ -59,7 +62,12 @@ func (b *builder) look() {
 			continue
 		}
 		b.hosts[on.Name] = host
-		b.plan.Observed[on.Name] = Projection(host)
+		observed = append(observed, on.Name)
+	}
+	digests := make([]string, len(observed))
+	each(len(observed), func(i int) { digests[i] = Projection(b.hosts[observed[i]]) })
+	for i, name := range observed {
+		b.plan.Observed[name] = digests[i]
 	}
 }
 
@@ -68,22 +76,44 @@ func (b *builder) decide() {
 	for _, on := range b.in.Desired.Hosts {
 		desired[on.Name] = on
 	}
-	versions := map[string]bool{}
+	type place struct {
+		role release.Role
+		host string
+	}
+	var places []place
 	for _, role := range b.in.Desired.Roles {
 		for _, name := range role.Hosts {
-			host, ok := b.hosts[name]
-			if !ok {
-				continue
-			}
-			s := decide(b.in, role, desired[name], host)
-			b.slots = append(b.slots, s)
-			b.on[name] = append(b.on[name], s)
-			if s.current != nil && s.current.Version() != "" {
-				versions[s.current.Version()] = true
+			if _, ok := b.hosts[name]; ok {
+				places = append(places, place{role, name})
 			}
 		}
 	}
+	b.slots = make([]*slot, len(places))
+	each(len(places), func(i int) {
+		b.slots[i] = decide(b.in, places[i].role, desired[places[i].host], b.hosts[places[i].host])
+	})
+	versions := map[string]bool{}
+	for _, s := range b.slots {
+		b.on[s.host.Name] = append(b.on[s.host.Name], s)
+		if s.current != nil && s.current.Version() != "" {
+			versions[s.current.Version()] = true
+		}
+	}
 	b.plan.Before = strings.Join(sorted(versions), ", ")
+}
+
+// each calls do for 0…n-1 on every processor: what is done for one host depends on no other, and a fleet has many.
+func each(n int, do func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n/64+1)
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // problem notes why the plan cannot be carried out.
@@ -126,7 +156,7 @@ func (b *builder) checkSlot(s *slot) {
 	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && image.Arch != s.host.Engine.Arch {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image is for %s and the host is %s", image.Arch, s.host.Engine.Arch), "build it for the host's architecture too")
 	}
-	for _, c := range ofRole(b.app, s.host, s.role.Name) {
+	for _, c := range s.own {
 		if c.RunDir != "" && s.host.RunDir != "" && c.RunDir != s.host.RunDir {
 			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("container %s was made with the run directory %s, and this SSH user's is %s: its lock and secrets would be others", c.Name, c.RunDir, s.host.RunDir),
 				"use the SSH user it was deployed with, or set run_directory to that absolute path")
@@ -188,9 +218,6 @@ func (b *builder) finish() {
 	})
 	b.plan.Problems = slices.Compact(b.plan.Problems)
 	b.plan.Steps = b.steps
-	if b.plan.Steps == nil {
-		b.plan.Steps = []Step{}
-	}
 	b.plan.Kind = KindNone
 	if len(b.steps) > 0 || len(b.plan.Problems) > 0 {
 		b.plan.Kind = b.plan.kindOf(b.in, b.slots)

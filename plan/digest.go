@@ -38,12 +38,11 @@ func Projection(host state.Host) string {
 		host.Images[i].Tags, host.Images[i].Digests = slices.Sorted(slices.Values(image.Tags)), slices.Sorted(slices.Values(image.Digests))
 	}
 	host.Networks = slices.SortedFunc(slices.Values(host.Networks), func(a, b state.Network) int { return cmp.Compare(a.ID, b.ID) })
-	data, err := json.Marshal(host)
-	if err != nil {
+	sum := sha256.New()
+	if err := json.NewEncoder(sum).Encode(&host); err != nil { // straight into the hash: no copy of the text is made
 		panic(fmt.Sprintf("plan: a host always encodes: %v", err))
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:16])
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // presence keeps which networks are attached, and not the addresses there: those change with every start.

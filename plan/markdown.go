@@ -24,9 +24,9 @@ func (p Plan) Markdown(w io.Writer) error {
 			fmt.Fprintf(&b, "  - waits: %s\n", escape(item.Deferred))
 		}
 	}
-	if len(p.Unreachable) > 0 {
+	if len(o.skipped) > 0 {
 		b.WriteString("\n#### Unreachable\n\n")
-		for _, host := range p.Unreachable {
+		for _, host := range o.skipped {
 			fmt.Fprintf(&b, "- **%s**: %s\n", escape(host.Host), escape(host.Reason))
 		}
 	}
@@ -55,8 +55,7 @@ func markdownItem(b *strings.Builder, item Item, prefix string) {
 
 // escape keeps a text from meaning anything in Markdown or HTML, on one line.
 func escape(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return markup.Replace(text)
+	return markup.Replace(printable(strings.Join(strings.Fields(text), " ")))
 }
 
 var markup = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "&", "&amp;",
@@ -64,7 +63,7 @@ var markup = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_
 
 // code is a code span that holds the text, whatever is in it.
 func code(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = printable(strings.Join(strings.Fields(text), " "))
 	fence := "`"
 	for strings.Contains(text, fence) {
 		fence += "`"

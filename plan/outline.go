@@ -11,7 +11,8 @@ type outline struct {
 	title    string
 	hosts    []outlineHost // in the file's order
 	deferred []Item
-	rollout  string // how it goes over the hosts; "" when there is nothing to say
+	skipped  []Skipped // unreachable hosts that no problem names
+	rollout  string    // how it goes over the hosts; "" when there is nothing to say
 	summary  string
 }
 
@@ -33,6 +34,11 @@ func (p Plan) outline() outline {
 		last := &o.hosts[len(o.hosts)-1]
 		last.items = append(last.items, item)
 	}
+	for _, host := range p.Unreachable {
+		if !slices.ContainsFunc(p.Problems, func(q Problem) bool { return q.Host == host.Host && strings.Contains(q.Summary, host.Reason) }) {
+			o.skipped = append(o.skipped, host)
+		}
+	}
 	for _, host := range o.hosts {
 		slices.SortStableFunc(host.items, func(a, b Item) int { return causeOrder(a.Cause) - causeOrder(b.Cause) })
 	}
@@ -50,15 +56,19 @@ func (p Plan) title() string {
 	if now == "" {
 		now = "nothing"
 	}
+	will := "will"
+	if len(p.Problems) > 0 {
+		will = "would"
+	}
 	switch p.Kind {
 	case KindRelease:
-		return fmt.Sprintf("kamald will release %s %s (now %s)", what, p.Version, now)
+		return fmt.Sprintf("kamald %s release %s %s (now %s)", will, what, p.Version, now)
 	case KindRollback:
-		return fmt.Sprintf("kamald will roll %s back to %s (now %s)", what, p.Version, now)
+		return fmt.Sprintf("kamald %s roll %s back to %s (now %s)", will, what, p.Version, now)
 	case KindConfig:
-		return fmt.Sprintf("kamald will change the configuration of %s %s", what, p.Version)
+		return fmt.Sprintf("kamald %s change the configuration of %s %s", will, what, p.Version)
 	case KindHeal:
-		return fmt.Sprintf("kamald will heal drift of %s %s", what, p.Version)
+		return fmt.Sprintf("kamald %s heal drift of %s %s", will, what, p.Version)
 	}
 	if len(p.Unreachable) > 0 {
 		return fmt.Sprintf("Nothing to do on the hosts that were reached: %s %s runs there as written.", what, p.Version)
@@ -66,9 +76,9 @@ func (p Plan) title() string {
 	return fmt.Sprintf("Nothing to do: %s %s runs as written.", what, p.Version)
 }
 
-// summary counts items and steps; "" when there is nothing to do.
+// summary counts items and steps; "" when there is nothing to do, or nothing that could be done.
 func (p Plan) summary() string {
-	if p.Empty() {
+	if len(p.Steps) == 0 {
 		return ""
 	}
 	counts := map[Action]int{}
@@ -95,7 +105,7 @@ func (p Plan) rollout() string {
 		for _, group := range p.Groups {
 			groups = append(groups, strings.Join(group, ", "))
 		}
-		parts = append(parts, strings.Join(groups, " → then "))
+		parts = append(parts, strings.Join(groups, " → "))
 	}
 	if i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Kind == StepBarrier }); i >= 0 {
 		var waiting []string

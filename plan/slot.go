@@ -17,7 +17,8 @@ type slot struct {
 	host state.Host
 	name string // the container's
 	spec state.Spec
-	olds []state.Container // the role's other containers, newest first
+	own  []state.Container // the role's containers, newest first
+	olds []state.Container // those that are not the wanted one
 
 	released bool // the host's latest and the held record say that the wanted version was released there
 
@@ -49,11 +50,11 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
 	s.released = s.latestIsWanted() && (in.Held == nil || in.Held.Version == in.Desired.Version)
-	own := ofRole(app, host, role.Name)
-	if c, ok := currentAmong(app, host, role.Name, own); ok {
+	s.own = ofRole(app, host, role.Name)
+	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
 		s.current = &c
 	}
-	for _, c := range own {
+	for _, c := range s.own {
 		if c.Name == s.name {
 			s.wanted = &c
 			continue

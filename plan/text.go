@@ -39,10 +39,10 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 			t.line("      waits: %s", printable(item.Deferred))
 		}
 	}
-	if len(p.Unreachable) > 0 {
+	if len(o.skipped) > 0 {
 		t.line("")
 		t.line("%s", t.in(bold, "Unreachable"))
-		for _, host := range p.Unreachable {
+		for _, host := range o.skipped {
 			t.line("  %s: %s", host.Host, indent(host.Reason))
 		}
 	}

@@ -94,6 +94,7 @@ type Locks struct {
 
 	held  []heldLock
 	paths layout
+	reach func(ctx context.Context, host string) (*Connection, error)
 	stop  func()
 	done  sync.WaitGroup
 }
@@ -110,7 +111,9 @@ var ErrLeaseLost = errors.New("the lease of the deploy lock has passed")
 // lock takes the locks, writes the fence, and keeps renewing. The context it gives ends when the lease is lost: no call may
 // begin then.
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, observed state.Snapshot, reason string) (*Locks, context.Context, error) {
+	byName := hostsOf(desired)
 	locks := &Locks{paths: layoutOf(desired)}
+	locks.reach = func(ctx context.Context, host string) (*Connection, error) { return c.fleet.Connection(ctx, byName[host]) }
 	for _, host := range observed.Hosts {
 		locks.Fence = max(locks.Fence, host.Fence)
 		if host.Record != nil {
@@ -267,21 +270,50 @@ func (l *Locks) renew(ctx context.Context, lost context.CancelCauseFunc) {
 	}
 }
 
-// release gives the locks back, in reverse. Every one is tried; what stays is in the error.
+// release gives the locks back. Every one is tried; what stays is in the error.
 func (l *Locks) release(ctx context.Context) error {
 	if l.stop != nil {
 		l.stop()
 		l.done.Wait()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	var errs []error
-	for _, h := range slices.Backward(l.held) {
-		if err := h.conn.Files.Remove(ctx, l.paths.lock()); err != nil {
-			errs = append(errs, fmt.Errorf("%s: the deploy lock %s stays: %w; it expires %s after now", h.host, l.paths.lock(), err, lease))
-		}
+	ctx = context.WithoutCancel(ctx)
+	var all sync.WaitGroup
+	errs := make([]error, len(l.held))
+	for i, h := range l.held {
+		all.Go(func() {
+			if err := l.remove(ctx, h); err != nil {
+				errs[i] = fmt.Errorf("%s: the deploy lock %s stays: %w; it expires by itself %s from now", h.host, l.paths.lock(), err, lease)
+			}
+		})
 	}
+	all.Wait()
 	return errors.Join(errs...)
+}
+
+// remove takes one lock away, and tries again: a lock that stays keeps everybody out for a lease.
+func (l *Locks) remove(ctx context.Context, h heldLock) error {
+	var err error
+	for range 3 {
+		if err = l.tryRemove(ctx, h, err != nil); err == nil {
+			return nil
+		}
+		_ = sleep(ctx, probeEvery) // nobody cancels this
+	}
+	return err
+}
+
+func (l *Locks) tryRemove(ctx context.Context, h heldLock, again bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn := h.conn
+	if again { // the connection may be the cause
+		other, err := l.reach(ctx, h.host)
+		if err != nil {
+			return err
+		}
+		conn = other
+	}
+	return conn.Files.Remove(ctx, l.paths.lock())
 }
 
 // sleep waits, or ends early with the context's error.

@@ -12,7 +12,7 @@ import (
 )
 
 // errInterrupted is why a context ended.
-var errInterrupted = errors.New("interrupted by a signal")
+var errInterrupted = errors.New("a signal asked to stop")
 
 // interrupt turns the first Ctrl-C or SIGTERM into the end of a context, and the second into the end of the program.
 type interrupt struct {
@@ -24,7 +24,7 @@ type interrupt struct {
 	left func() []string // what would be left behind; nil: nothing has begun
 }
 
-func watchInterrupts(ctx context.Context, out terminal) (context.Context, *interrupt) {
+func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *interrupt) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	i := &interrupt{signals: make(chan os.Signal, 2), ended: make(chan struct{})}
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
@@ -40,7 +40,7 @@ func watchInterrupts(ctx context.Context, out terminal) (context.Context, *inter
 					os.Exit(exitInterrupted)
 				}
 				if i.underWay() {
-					_, _ = fmt.Fprintln(out, "interrupted: what has begun is finished or undone, then the lock is given back; interrupt again to leave at once")
+					_, _ = fmt.Fprintln(out, out.freshLine()+"interrupted: what has begun is finished or undone, then the lock is given back; interrupt again to leave at once")
 				}
 				cancel(errInterrupted)
 			}
@@ -69,13 +69,13 @@ func (i *interrupt) underWay() bool {
 	return i.left != nil
 }
 
-func (i *interrupt) sayLeft(out terminal) {
+func (i *interrupt) sayLeft(out *terminal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.left == nil {
 		return
 	}
-	_, _ = fmt.Fprintln(out, "left behind as it is:")
+	_, _ = fmt.Fprintln(out, out.freshLine()+"left behind as it is:")
 	for _, line := range i.left() {
 		_, _ = fmt.Fprintln(out, "  "+line)
 	}

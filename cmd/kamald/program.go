@@ -42,7 +42,7 @@ func newProgram(out, err io.Writer) *program {
 
 // run carries a command line out and gives its exit code.
 func (p *program) run(args []string) int {
-	ctx, interrupt := watchInterrupts(context.Background(), p.err)
+	ctx, interrupt := watchInterrupts(context.Background(), &p.err)
 	defer interrupt.stop()
 	p.interrupt = interrupt
 	if slices.Contains(args, "--json") {
@@ -67,7 +67,6 @@ func (p *program) command() *cobra.Command {
 		Long:          "You write the release that you want in deploy.hcl. kamald looks at the servers over SSH, shows the difference as a plan, and carries it out.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},

@@ -127,7 +127,7 @@ func (p *progress) draw() {
 
 func (p *progress) clear() {
 	if p.drawn {
-		_, _ = fmt.Fprint(p.out, "\r\x1b[2K")
+		_, _ = fmt.Fprint(p.out, p.out.freshLine())
 		p.drawn = false
 	}
 }

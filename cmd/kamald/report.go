@@ -69,7 +69,10 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 	if len(report.Skipped) > 0 {
 		p.printf("next: they converge with the next `kamald apply` after they return\n")
 	}
-	if err != nil {
+	switch {
+	case report.Outcome == state.OutcomeCancelled:
+		p.printf("next: `kamald apply` goes on from where the servers stand\n")
+	case err != nil:
 		p.printf("next: mend what is said above and run `kamald apply` again; `kamald plan` shows where the servers stand\n")
 	}
 }

@@ -48,3 +48,11 @@ func (t terminal) in(code, text string) string {
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
+
+// freshLine takes away what stands on a terminal's last line.
+func (t terminal) freshLine() string {
+	if !t.live {
+		return ""
+	}
+	return "\r\x1b[2K"
+}

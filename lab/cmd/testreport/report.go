@@ -66,8 +66,9 @@ func (r *report) close() bool {
 		fmt.Fprintf(r.out, "\nFAILED:\n  %s\n", strings.Join(r.failed, "\n  "))
 	}
 	if len(r.lines) > 0 {
-		fmt.Fprintf(r.out, "\n%s\n%d tests were NOT RUN, so nothing is known about what they check:\n  %s\n%s\n",
-			strings.Repeat("!", 80), len(r.lines), strings.Join(r.lines, "\n  "), strings.Repeat("!", 80))
+		rule := strings.Repeat("!", 80)
+		fmt.Fprintf(r.out, "\n%s\nNOT RUN, so nothing is known about what they check: %d of the tests\n  %s\n%s\n",
+			rule, len(r.lines), strings.Join(r.lines, "\n  "), rule)
 	} else {
 		fmt.Fprintf(r.out, "\nno test was left out\n")
 	}
