@@ -39,7 +39,7 @@ proxies:
 		if cmp -s "$$file.new.gz" "$$file.gz"; then rm "$$file.new.gz"; else mv "$$file.new.gz" "$$file.gz"; fi; \
 	done
 
-demo: build ## the whole loop on this machine's Docker engine, in under a minute; cleans up after itself
+demo: build ## the whole loop on this machine's Docker engine, in about a minute; cleans up after itself
 	@$(GO) run ./lab/demo
 
 test: build ## every test, with the race detector; lists at the end what was not run

@@ -49,23 +49,40 @@ func TestTheDocumentedCommandsThatDoNotExistAreSeen(t *testing.T) {
 }
 
 func TestTheDocumentedFilesAreValid(t *testing.T) {
-	found := 0
+	whole := 0
 	for _, b := range blocks(t) {
-		if b.lang != "hcl" || !strings.HasPrefix(b.text, "# deploy.hcl\n") {
+		if b.lang != "hcl" {
 			continue
 		}
-		found++
+		text := b.text
+		if strings.HasPrefix(text, "# deploy.hcl\n") {
+			whole++
+		} else {
+			text = around(text)
+		}
 		path := filepath.Join(t.TempDir(), "deploy.hcl")
-		if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if problems := release.Validate(path, release.Options{}); problems.HasErrors() {
+		if problems := release.Validate(path, release.Options{}); problems.Len() > 0 {
 			t.Errorf("%s:%d: %s", b.page, b.line, problems.Error())
 		}
 	}
-	if found == 0 {
+	if whole == 0 {
 		t.Error("no page shows a whole deploy.hcl")
 	}
+	if problems := release.Validate("deploy.hcl.example", release.Options{}); problems.Len() > 0 {
+		t.Errorf("deploy.hcl.example: %s", problems.Error())
+	}
+}
+
+// around makes a part of a file whole.
+func around(part string) string {
+	frame := "service = \"shop\"\nimage = \"acme/shop\"\n"
+	if !strings.Contains(part, "role \"web\"") {
+		frame += "role \"web\" {\n  hosts = [\"10.0.0.1\"]\n}\n"
+	}
+	return frame + part
 }
 
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {

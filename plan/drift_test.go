@@ -40,77 +40,83 @@ func webOn(t *testing.T, w *world, host, role string) *state.Container {
 	return w.container(host, c.ID)
 }
 
+type hand func(t *testing.T, w *world)
+
+// onWeb changes the container of web on web-1.
+func onWeb(change func(w *world, c *state.Container)) hand {
+	return func(t *testing.T, w *world) { change(w, webOn(t, w, "web-1", "web")) }
+}
+
+// drifts are what people do to servers by hand, and what heals it.
+var drifts = map[string]struct {
+	hand hand
+	want expectation
+	step string // that heals it
+}{
+	"a container removed": {func(t *testing.T, w *world) {
+		gone := webOn(t, w, "web-1", "web").ID
+		h := w.host("web-1")
+		h.Containers = slices.DeleteFunc(h.Containers, func(c state.Container) bool { return c.ID == gone })
+	}, expectation{plan.Create, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
+	"a container stopped": {onWeb(func(_ *world, c *state.Container) { c.Status, c.ExitCode = state.StatusExited, 137 }),
+		expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "start/web-1/web"},
+	"a container paused": {onWeb(func(_ *world, c *state.Container) { c.Status = state.StatusPaused }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
+	"a container that keeps ending": {onWeb(func(_ *world, c *state.Container) { c.Status = state.StatusRestarting }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
+	"recreated with another variable and kamald's labels": {onWeb(func(_ *world, c *state.Container) { c.Live.Env["COLOUR"] = "green" }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env COLOUR"}, "create/web-1/web"},
+	"recreated with another variable and without kamald's labels": {onWeb(func(_ *world, c *state.Container) {
+		c.Asked, c.Release, c.RunDir = nil, 0, ""
+		c.Live.Env["COLOUR"] = "green"
+	}), expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env COLOUR"}, "create/web-1/web"},
+	"recreated with a variable more": {onWeb(func(_ *world, c *state.Container) { c.Live.Secrets["DEBUG"] = "digest-of-yes" }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env DEBUG"}, "create/web-1/web"},
+	"recreated with another secret": {onWeb(func(_ *world, c *state.Container) { c.Live.Secrets["TOKEN"] = "digest-of-other" }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "secret TOKEN"}, "create/web-1/web"},
+	"memory changed by docker update": {onWeb(func(_ *world, c *state.Container) { c.Live.Options["memory"] = []string{"268435456"} }),
+		expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option memory"}, "update/web-1/web"},
+	"memory changed by docker update, and swap with it": {onWeb(func(_ *world, c *state.Container) {
+		c.Live.Options["memory"], c.Live.Options["memory-swap"] = []string{"268435456"}, []string{"268435456"}
+	}), expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option memory-swap"}, "update/web-1/web"},
+	"a limit that nobody asked for, and that the engine cannot take away": {onWeb(func(_ *world, c *state.Container) { c.Live.Options["cpus"] = []string{"500000000"} }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "option cpus"}, "create/web-1/web"},
+	"a limit that nobody asked for, and that the engine can take away": {onWeb(func(_ *world, c *state.Container) { c.Live.Options["pids-limit"] = []string{"100"} }),
+		expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option pids-limit"}, "update/web-1/web"},
+	"an old version's container running too": {onWeb(func(w *world, c *state.Container) {
+		old := w.make("web-1", "shop-web-v0", *c.Asked, state.StatusRunning, "sha256:"+id("image", "v0"))
+		old.Created = epoch.AddDate(-1, 0, 0)
+	}), expectation{plan.Remove, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, ""},
+	"a network detached": {onWeb(func(_ *world, c *state.Container) { c.IPs = map[string]string{"bridge": "172.17.0.2"} }),
+		expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "network"}, "connect/web-1/web"},
+	"a route removed": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes = nil },
+		expectation{plan.Create, plan.Drift, plan.ResourceRoute, "web-1/web", ""}, "switch/web-1/web"},
+	"a route moved": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes[0].Targets = []string{"0123456789ab:80"} },
+		expectation{plan.Update, plan.Drift, plan.ResourceRoute, "web-1/web", "target"}, "switch/web-1/web"},
+	"a route with other options": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes[0].Options.HealthPath = "/other" },
+		expectation{plan.Update, plan.Drift, plan.ResourceRoute, "web-1/web", "health_path"}, "switch/web-1/web"},
+	"the proxy stopped": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Running = false },
+		expectation{plan.Update, plan.Drift, plan.ResourceProxy, "web-1/", ""}, "proxy/web-1"},
+	"latest moved": {func(_ *testing.T, w *world) {
+		h := w.host("web-1")
+		untag(h, "registry.test/acme/shop:latest")
+		m := image(w.desired, "v0")
+		m.Tags = append(m.Tags, "registry.test/acme/shop:latest")
+		h.Images, h.Latest = append(h.Images, m), m.ID
+	}, expectation{plan.Update, plan.Drift, plan.ResourceTag, "web-1/", "version"}, "tag/web-1"},
+	"latest taken away": {func(_ *testing.T, w *world) {
+		untag(w.host("web-1"), "registry.test/acme/shop:latest")
+		w.host("web-1").Latest = ""
+	}, expectation{plan.Update, plan.Drift, plan.ResourceTag, "web-1/", "version"}, "tag/web-1"},
+	"the version's tag moved to another image": {func(_ *testing.T, w *world) {
+		h := w.host("web-1")
+		untag(h, w.desired.Image())
+		h.Images = append(h.Images, state.Image{ID: "sha256:" + id("image", "other"), Tags: []string{w.desired.Image()}})
+	}, expectation{plan.Update, plan.Change, plan.ResourceImage, "web-1/", ""}, "image/web-1"},
+}
+
 func TestDriftByHandIsSeenAndHealedWithoutARelease(t *testing.T) {
-	type hand func(t *testing.T, w *world)
-	on := func(change func(w *world, c *state.Container)) hand {
-		return func(t *testing.T, w *world) { change(w, webOn(t, w, "web-1", "web")) }
-	}
-	for name, test := range map[string]struct {
-		hand hand
-		want expectation
-		step string // that heals it
-	}{
-		"a container removed": {func(t *testing.T, w *world) {
-			gone := webOn(t, w, "web-1", "web").ID
-			h := w.host("web-1")
-			h.Containers = slices.DeleteFunc(h.Containers, func(c state.Container) bool { return c.ID == gone })
-		}, expectation{plan.Create, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
-		"a container stopped": {on(func(_ *world, c *state.Container) { c.Status, c.ExitCode = state.StatusExited, 137 }),
-			expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "start/web-1/web"},
-		"a container paused": {on(func(_ *world, c *state.Container) { c.Status = state.StatusPaused }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
-		"a container that keeps ending": {on(func(_ *world, c *state.Container) { c.Status = state.StatusRestarting }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, "create/web-1/web"},
-		"recreated with another variable and kamald's labels": {on(func(_ *world, c *state.Container) { c.Live.Env["COLOUR"] = "green" }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env COLOUR"}, "create/web-1/web"},
-		"recreated with another variable and without kamald's labels": {on(func(_ *world, c *state.Container) {
-			c.Asked, c.Release, c.RunDir = nil, 0, ""
-			c.Live.Env["COLOUR"] = "green"
-		}), expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env COLOUR"}, "create/web-1/web"},
-		"recreated with a variable more": {on(func(_ *world, c *state.Container) { c.Live.Secrets["DEBUG"] = "digest-of-yes" }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env DEBUG"}, "create/web-1/web"},
-		"recreated with another secret": {on(func(_ *world, c *state.Container) { c.Live.Secrets["TOKEN"] = "digest-of-other" }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "secret TOKEN"}, "create/web-1/web"},
-		"memory changed by docker update": {on(func(_ *world, c *state.Container) { c.Live.Options["memory"] = []string{"268435456"} }),
-			expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option memory"}, "update/web-1/web"},
-		"memory changed by docker update, and swap with it": {on(func(_ *world, c *state.Container) {
-			c.Live.Options["memory"], c.Live.Options["memory-swap"] = []string{"268435456"}, []string{"268435456"}
-		}), expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option memory-swap"}, "update/web-1/web"},
-		"a limit that nobody asked for, and that the engine cannot take away": {on(func(_ *world, c *state.Container) { c.Live.Options["cpus"] = []string{"500000000"} }),
-			expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "option cpus"}, "create/web-1/web"},
-		"a limit that nobody asked for, and that the engine can take away": {on(func(_ *world, c *state.Container) { c.Live.Options["pids-limit"] = []string{"100"} }),
-			expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "option pids-limit"}, "update/web-1/web"},
-		"an old version's container running too": {on(func(w *world, c *state.Container) {
-			old := w.make("web-1", "shop-web-v0", *c.Asked, state.StatusRunning, "sha256:"+id("image", "v0"))
-			old.Created = epoch.AddDate(-1, 0, 0)
-		}), expectation{plan.Remove, plan.Drift, plan.ResourceContainer, "web-1/web", ""}, ""},
-		"a network detached": {on(func(_ *world, c *state.Container) { c.IPs = map[string]string{"bridge": "172.17.0.2"} }),
-			expectation{plan.Update, plan.Drift, plan.ResourceContainer, "web-1/web", "network"}, "connect/web-1/web"},
-		"a route removed": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes = nil },
-			expectation{plan.Create, plan.Drift, plan.ResourceRoute, "web-1/web", ""}, "switch/web-1/web"},
-		"a route moved": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes[0].Targets = []string{"0123456789ab:80"} },
-			expectation{plan.Update, plan.Drift, plan.ResourceRoute, "web-1/web", "target"}, "switch/web-1/web"},
-		"a route with other options": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Routes[0].Options.HealthPath = "/other" },
-			expectation{plan.Update, plan.Drift, plan.ResourceRoute, "web-1/web", "health_path"}, "switch/web-1/web"},
-		"the proxy stopped": {func(_ *testing.T, w *world) { w.host("web-1").Proxy.Running = false },
-			expectation{plan.Update, plan.Drift, plan.ResourceProxy, "web-1/", ""}, "proxy/web-1"},
-		"latest moved": {func(_ *testing.T, w *world) {
-			h := w.host("web-1")
-			untag(h, "registry.test/acme/shop:latest")
-			m := image(w.desired, "v0")
-			m.Tags = append(m.Tags, "registry.test/acme/shop:latest")
-			h.Images, h.Latest = append(h.Images, m), m.ID
-		}, expectation{plan.Update, plan.Drift, plan.ResourceTag, "web-1/", "version"}, "tag/web-1"},
-		"latest taken away": {func(_ *testing.T, w *world) {
-			untag(w.host("web-1"), "registry.test/acme/shop:latest")
-			w.host("web-1").Latest = ""
-		}, expectation{plan.Update, plan.Drift, plan.ResourceTag, "web-1/", "version"}, "tag/web-1"},
-		"the version's tag moved to another image": {func(_ *testing.T, w *world) {
-			h := w.host("web-1")
-			untag(h, w.desired.Image())
-			h.Images = append(h.Images, state.Image{ID: "sha256:" + id("image", "other"), Tags: []string{w.desired.Image()}})
-		}, expectation{plan.Update, plan.Change, plan.ResourceImage, "web-1/", ""}, "image/web-1"},
-	} {
+	for name, test := range drifts {
 		t.Run(name, func(t *testing.T) {
 			w := released(t, shop()).clone()
 			test.hand(t, w)

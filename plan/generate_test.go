@@ -38,8 +38,12 @@ func anyWorld(t *rapid.T) *world {
 	}
 	all := w.clone()
 	all.atHand = map[string]string{"TOKEN": pick(t, "token there", "s3cret-1", "s3cret-1", "s3cret-old"), "DB": "s3cret-2"}
+	specs := map[string]map[string]state.Spec{}
+	for _, version := range versions {
+		specs[version] = all.specs(version)
+	}
 	for i := range w.hosts {
-		w.fill(t, &w.hosts[i], all)
+		w.fill(t, &w.hosts[i], all, specs)
 	}
 	if rapid.Bool().Draw(t, "held") {
 		w.held = &state.Record{Number: 1, Version: pick(t, "held version", versions...), Outcome: state.OutcomeSucceeded}
@@ -110,7 +114,7 @@ func anyRole(t *rapid.T, name string, hosts []string) release.Role {
 }
 
 // fill puts onto a host what releases, people and others have left there.
-func (w *world) fill(t *rapid.T, h *state.Host, all *world) {
+func (w *world) fill(t *rapid.T, h *state.Host, all *world, specs map[string]map[string]state.Spec) {
 	if rarely(t, "unreachable") {
 		*h = state.Host{Name: h.Name, Unreachable: "no route to host"}
 		return
@@ -128,9 +132,8 @@ func (w *world) fill(t *rapid.T, h *state.Host, all *world) {
 		h.Images = append(h.Images, state.Image{ID: "sha256:" + id("image", "moved"), Tags: []string{w.desired.Image()}, Inspected: true})
 	}
 	for _, version := range versions {
-		specs := all.specs(version)
 		for _, role := range []string{"web", "workers", "cron"} {
-			if spec, ok := specs[h.Name+"/"+role]; ok {
+			if spec, ok := specs[version][h.Name+"/"+role]; ok {
 				w.anyContainer(t, h, role, version, spec)
 			}
 		}

@@ -72,6 +72,23 @@ func keepsForRollback(t *rapid.T, before, after *world) {
 			}
 		}
 	}
+	keepsImages(t, before, after)
+}
+
+// keepsImages holds that an image that some container has, of whoever it is, keeps its versions' tags.
+func keepsImages(t *rapid.T, before, after *world) {
+	for _, h := range before.hosts {
+		for _, m := range h.Images {
+			if !slices.ContainsFunc(after.host(h.Name).Containers, func(c state.Container) bool { return c.ImageID == m.ID }) {
+				continue
+			}
+			for _, tag := range m.Tags {
+				if _, there := after.host(h.Name).Image(tag); !there {
+					t.Fatalf("%s: %s was taken away, and a container has it", h.Name, tag)
+				}
+			}
+		}
+	}
 }
 
 // TestAPlanIsAGraphThatEnds: unique steps, needs that are there, no circle, and no barrier that waits for itself.

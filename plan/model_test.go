@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kamald/kamald/plan"
@@ -137,8 +138,17 @@ func (w *world) act(h *state.Host, s plan.Step) error {
 	return nil
 }
 
-// update is the engine's: limits are set, and few can be taken away; swap without a word of it is twice the memory.
+// update is the engine's: limits are set, and few can be taken away. Memory and swap together are twice the memory unless
+// something else is said, and stay what they are when only the memory is set: then they show.
 func update(c *state.Container, options map[string][]string) error {
+	before, had := c.Live.Options["memory"]
+	if _, both := options["memory-swap"]; had && !both && len(options["memory"]) > 0 && len(c.Live.Options["memory-swap"]) == 0 {
+		bytes, err := strconv.ParseInt(before[0], 10, 64)
+		if err != nil {
+			return err
+		}
+		c.Live.Options["memory-swap"] = []string{strconv.FormatInt(2*bytes, 10)}
+	}
 	for name, values := range options {
 		switch {
 		case len(values) > 0:

@@ -52,7 +52,9 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if err != nil {
 		return Report{}, err
 	}
-	c.report(Progress{Kind: "planned", Message: fmt.Sprintf("%d steps planned", countSteps(first.Plan))})
+	if n := countSteps(first.Plan); n > 0 {
+		c.report(Progress{Kind: "planned", Message: fmt.Sprintf("steps planned: %d", n)})
+	}
 	if err := problems(first.Plan); err != nil {
 		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
 	}
@@ -109,6 +111,11 @@ func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks 
 	if err := c.Store.SavePlan(planned.Desired.App(), planRecord(planned.Plan, r.record)); err != nil {
 		return Report{}, err // no mutation without an audit record before it
 	}
+	if planned.Plan.Kind != plan.KindHeal {
+		if err := c.Store.SaveRelease(r.record); err != nil {
+			return Report{}, err
+		}
+	}
 	outcomes := walk(held, planned.Plan.Steps, r.do)
 	failure := failureOf(outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
@@ -147,7 +154,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		seen: planned.Snapshot, ids: map[string]string{}, images: map[string]string{}}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
-		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now()}
+		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning}
 	if options.RollbackOf != nil {
 		r.record.From, r.record.Hold = options.RollbackOf.Number, true
 	}
@@ -241,13 +248,16 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 	for i, row := range report.Rows {
 		for _, s := range r.plan.Steps {
 			o := outcomes[s.ID]
-			if row.Why == "" && s.Host == row.Host && s.Role == row.Role && o.err != nil && !o.skipped {
+			if report.Rows[i].Why == "" && s.Host == row.Host && s.Role == row.Role && o.err != nil && !o.skipped && !errors.Is(o.err, errAbandoned) {
 				line, _, _ := strings.Cut(o.err.Error(), "\n")
-				report.Rows[i].Why = line
+				report.Rows[i].Why = strings.TrimPrefix(line, row.Host+": ")
 			}
 		}
 		if failure != nil && report.Rows[i].Why == "" && row.Now != row.Wanted {
 			report.Rows[i].Why = "the release failed elsewhere"
+			if report.Outcome == state.OutcomeCancelled {
+				report.Rows[i].Why = "the release was interrupted"
+			}
 		}
 	}
 }

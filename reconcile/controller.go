@@ -18,7 +18,7 @@ type Controller struct {
 	Now      func() time.Time
 
 	fleet  *Fleet
-	making sync.Map // host → *sync.Mutex: its digest key is being made
+	making sync.Map // host → chan struct{}: its digest key is being made
 }
 
 // NewController makes a controller over a fleet.

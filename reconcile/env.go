@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -124,8 +123,12 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 // makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests.
 func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) error {
 	one := c.keyMaking(host)
-	one.Lock() // two roles of a host are pushed at once
-	defer one.Unlock()
+	select { // two roles of a host are pushed at once
+	case one <- struct{}{}:
+		defer func() { <-one }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	key, err := conn.Files.Read(ctx, paths.key())
 	if err == nil && len(key) > 0 {
 		return nil
@@ -140,10 +143,10 @@ func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout
 	return conn.Files.Write(ctx, paths.key(), key, 0o600)
 }
 
-// keyMaking is the lock under which a host's key is made.
-func (c *Controller) keyMaking(host string) *sync.Mutex {
-	lock, _ := c.making.LoadOrStore(host, &sync.Mutex{})
-	return lock.(*sync.Mutex)
+// keyMaking has room for one: whoever makes the host's key.
+func (c *Controller) keyMaking(host string) chan struct{} {
+	one, _ := c.making.LoadOrStore(host, make(chan struct{}, 1))
+	return one.(chan struct{})
 }
 
 // digests gives, for every host and role, the keyed digest of each variable whose secret is at hand here: what a push would

@@ -37,7 +37,7 @@ func (e *LockedError) Error() string {
 		text += fmt.Sprintf(" (%s)", e.Lock.Message)
 	}
 	if e.Lock.Lease == 0 {
-		return text + fmt.Sprintf("; it does not expire by itself: when nobody is deploying, remove %s on %s, or run `kamal lock release`", e.Path, e.Host)
+		return text + fmt.Sprintf("; it does not expire by itself: when nobody is deploying, run `kamald lock release` (it removes %s)", e.Path)
 	}
 	return text + fmt.Sprintf("; it is renewed while its owner lives, and can be taken over %s after it stops", e.Lock.Lease)
 }

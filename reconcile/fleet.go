@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +21,7 @@ type Fleet struct {
 
 // member is one host's connection, made under its own lock so that hosts do not wait for each other.
 type member struct {
-	mu   sync.Mutex
+	one  chan struct{} // holds a token while somebody connects; a waiter can be cancelled
 	conn *Connection
 	lost *atomic.Bool // of conn; set by calls under way
 }
@@ -35,8 +34,12 @@ func NewFleet(connector Connector, chain ...Interceptor) *Fleet {
 // Connection reaches a host, or gives the connection that is there.
 func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection, error) {
 	m := f.member(host.Name)
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	select {
+	case m.one <- struct{}{}:
+		defer func() { <-m.one }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if m.conn != nil && !m.lost.Load() {
 		return m.conn, nil
 	}
@@ -46,7 +49,7 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	}
 	raw, err := f.connector.Connect(ctx, host)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", host.Name, err)
+		return nil, named(host.Name, "connect", err)
 	}
 	lost := &atomic.Bool{}
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
@@ -66,7 +69,7 @@ func (f *Fleet) member(name string) *member {
 	defer f.mu.Unlock()
 	m := f.hosts[name]
 	if m == nil {
-		m = &member{}
+		m = &member{one: make(chan struct{}, 1)}
 		f.hosts[name] = m
 	}
 	return m
@@ -78,12 +81,12 @@ func (f *Fleet) Close() error {
 	defer f.mu.Unlock()
 	var errs []error
 	for _, m := range f.hosts {
-		m.mu.Lock()
+		m.one <- struct{}{}
 		if m.conn != nil {
 			errs = append(errs, m.conn.Close())
 			m.conn = nil
 		}
-		m.mu.Unlock()
+		<-m.one
 	}
 	return errors.Join(errs...)
 }

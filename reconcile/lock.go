@@ -113,7 +113,9 @@ var ErrLeaseLost = errors.New("the lease of the deploy lock has passed")
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, observed state.Snapshot, reason string) (*Locks, context.Context, error) {
 	byName := hostsOf(desired)
 	locks := &Locks{paths: layoutOf(desired)}
-	locks.reach = func(ctx context.Context, host string) (*Connection, error) { return c.fleet.Connection(ctx, byName[host]) }
+	locks.reach = func(ctx context.Context, host string) (*Connection, error) {
+		return c.fleet.Connection(ctx, byName[host])
+	}
 	for _, host := range observed.Hosts {
 		locks.Fence = max(locks.Fence, host.Fence)
 		if host.Record != nil {
@@ -314,6 +316,36 @@ func (l *Locks) tryRemove(ctx context.Context, h heldLock, again bool) error {
 		conn = other
 	}
 	return conn.Files.Remove(ctx, l.paths.lock())
+}
+
+// Unlock takes away the deploy lock on every host of the release, whoever holds it, and gives whose they were. It is for a
+// person who knows that nobody is deploying.
+func (c *Controller) Unlock(ctx context.Context, desired release.Release) (map[string]state.Lock, error) {
+	paths := layoutOf(desired)
+	taken := map[string]state.Lock{}
+	var errs []error
+	for _, on := range desired.Hosts {
+		conn, err := c.fleet.Connection(ctx, on)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found, err := readLock(ctx, conn.Files, paths)
+		if err == nil {
+			err = conn.Files.Remove(ctx, paths.lock())
+		}
+		if err != nil {
+			errs = append(errs, named(on.Name, "release the deploy lock", err))
+			continue
+		}
+		if found != nil {
+			taken[on.Name] = *found
+		}
+	}
+	if len(taken) > 0 {
+		errs = append(errs, c.Store.Append(desired.App(), state.Event{At: c.now(), Kind: "unlocked", Message: fmt.Sprintf("the deploy lock was released by %s on %s", c.Owner.Who, strings.Join(sortedKeys(taken), ", "))}))
+	}
+	return taken, errors.Join(errs...)
 }
 
 // sleep waits, or ends early with the context's error.

@@ -31,7 +31,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 			old, _ := known.Host(on.Name)
 			host, key, err := observeHost(ctx, fleet, desired, on, old)
 			if err != nil {
-				host = state.Host{Name: on.Name, Unreachable: strings.TrimPrefix(err.Error(), on.Name+": ")}
+				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name)}
 			}
 			snapshot.Hosts[i], found[i] = host, key
 			return nil
@@ -43,6 +43,12 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 		read[on.Name] = found[i]
 	}
 	return snapshot, read, ctx.Err()
+}
+
+// why is an error's text for a place that names the host already.
+func why(err error, host string) string {
+	text := strings.TrimPrefix(err.Error(), host+": ")
+	return strings.TrimPrefix(strings.TrimPrefix(text, "connect: "), host+": ")
 }
 
 // look is one observation of one host under way.
@@ -178,6 +184,7 @@ func (l *look) readEnvFiles(ctx context.Context, group *errgroup.Group) {
 func (l *look) second(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	l.host.RunDir = absolute(l.host.Home, l.desired.RunDirectory)
+	images := l.imagesThatMatter() // before the containers are written over
 	for i, c := range l.host.Containers {
 		if l.matters(c) {
 			group.Go(func() error {
@@ -191,7 +198,7 @@ func (l *look) second(ctx context.Context) error {
 		}
 	}
 	for i, image := range l.host.Images {
-		if l.imageMatters(image) {
+		if images[image.ID] {
 			group.Go(func() error {
 				inspected, err := l.conn.Engine.Image(ctx, image.ID)
 				if errors.Is(err, state.ErrNotFound) {
@@ -223,11 +230,20 @@ func (l *look) matters(c state.Container) bool {
 	return c.Status != state.StatusExited || c.Name == app.ContainerName(c.Role, l.desired.Version)
 }
 
-func (l *look) imageMatters(image state.Image) bool {
-	if slices.Contains(image.Tags, l.desired.Image()) {
-		return true
+// imagesThatMatter are the wanted one, and those of containers that matter.
+func (l *look) imagesThatMatter() map[string]bool {
+	ids := map[string]bool{}
+	for _, image := range l.host.Images {
+		if slices.Contains(image.Tags, l.desired.Image()) {
+			ids[image.ID] = true
+		}
 	}
-	return slices.ContainsFunc(l.host.Containers, func(c state.Container) bool { return c.ImageID == image.ID && l.matters(c) })
+	for _, c := range l.host.Containers {
+		if l.matters(c) {
+			ids[c.ImageID] = true
+		}
+	}
+	return ids
 }
 
 // view says which variables of a container may keep their values: those that the desired release has in clear.

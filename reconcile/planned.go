@@ -29,20 +29,59 @@ type Planned struct {
 
 // Plan observes the servers, keeps the snapshot, and diffs.
 func (c *Controller) Plan(ctx context.Context, desired release.Release, options Options) (Planned, error) {
-	known, _, err := c.Store.Snapshot(desired.App())
+	snapshot, keys, err := c.look(ctx, desired, options.Stored)
 	if err != nil {
 		return Planned{}, err
 	}
-	snapshot, keys := known, keys(nil)
-	if !options.Stored {
-		if snapshot, keys, err = observe(ctx, c.fleet, desired, known, c.now()); err != nil {
-			return Planned{}, fmt.Errorf("the observation was interrupted: %w", err)
-		}
-		if err := c.Store.SaveSnapshot(snapshot); err != nil {
+	return c.planFrom(ctx, desired, snapshot, keys, options)
+}
+
+// look gives a fresh snapshot and keeps it, or the stored one.
+func (c *Controller) look(ctx context.Context, desired release.Release, stored bool) (state.Snapshot, keys, error) {
+	known, _, err := c.Store.Snapshot(desired.App())
+	if err != nil || stored {
+		return known, nil, err
+	}
+	snapshot, keys, err := observe(ctx, c.fleet, desired, known, c.now())
+	if err != nil {
+		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
+	}
+	return snapshot, keys, c.Store.SaveSnapshot(snapshot)
+}
+
+// Drift compares the servers with the held release: what the newest succeeded record says, not what a file proposes. Where
+// nothing was recorded yet, the file's release is what there is. Hosts that cannot be reached are skipped, and named.
+func (c *Controller) Drift(ctx context.Context, file release.Release, options Options) (Planned, error) {
+	snapshot, keys, err := c.look(ctx, file, options.Stored)
+	if err != nil {
+		return Planned{}, err
+	}
+	options.SkipUnreachable, options.Pin = true, &plan.Pin{}
+	held := newestRecord(snapshot)
+	if held == nil {
+		return c.planFrom(ctx, file, snapshot, keys, options)
+	}
+	desired, err := decodeRelease(*held, file)
+	if err != nil {
+		return Planned{}, err
+	}
+	options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
+	if file.Version != held.Version || !observed(desired, snapshot) { // the look was for another version's containers
+		if snapshot, keys, err = c.look(ctx, desired, options.Stored); err != nil {
 			return Planned{}, err
 		}
 	}
 	return c.planFrom(ctx, desired, snapshot, keys, options)
+}
+
+// observed tells whether every host of the release is in the snapshot.
+func observed(desired release.Release, seen state.Snapshot) bool {
+	for _, on := range desired.Hosts {
+		if _, ok := seen.Host(on.Name); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Controller) planFrom(ctx context.Context, desired release.Release, snapshot state.Snapshot, keys keys, options Options) (Planned, error) {

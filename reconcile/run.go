@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +43,12 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)})
 	began := time.Now()
 	err := r.act(ctx, s)
+	if errors.Is(err, errAbandoned) {
+		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
+		return err
+	}
 	if err != nil {
-		err = fmt.Errorf("%s: %s: %w", s.Host, describe(s), err)
+		err = named(s.Host, describe(s), err)
 		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Message: err.Error(), Took: time.Since(began)})
 		return err
 	}
@@ -147,8 +152,11 @@ func (r *run) switchTo(ctx context.Context, conn *Connection, s plan.Step) error
 }
 
 func (r *run) deploy(ctx context.Context, conn *Connection, host string, route state.Route) error {
-	err := conn.Proxy.Deploy(ctx, r.proxyOn(host), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
-	if err == nil || !errors.Is(err, state.ErrUnreachable) {
+	limit := r.desired.DeployTimeout + r.desired.DrainTimeout + 15*time.Second
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := conn.Proxy.Deploy(bounded, r.proxyOn(host), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
+	if err == nil || !errors.Is(err, state.ErrUnreachable) && bounded.Err() == nil {
 		return err
 	}
 	again, reached := r.connection(ctx, host)
@@ -163,6 +171,14 @@ func (r *run) deploy(ctx context.Context, conn *Connection, host string, route s
 		return nil
 	}
 	return err
+}
+
+// named says where and what once: drivers name the host themselves.
+func named(host, what string, err error) error {
+	if host == "" || strings.HasPrefix(err.Error(), host+": ") {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%s: %s: %w", host, what, err)
 }
 
 // describe names a step to a person.

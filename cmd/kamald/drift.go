@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
-	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -41,55 +39,20 @@ func (p *program) driftCommand() *cobra.Command {
 	}
 }
 
-// drift looks once, and plans the held release on what was seen.
+// drift asks for the difference to the held release.
 func (s *session) drift(ctx context.Context) (drifted, error) {
-	options := reconcile.Options{Pin: &plan.Pin{}, SkipUnreachable: true}
-	planned, err := s.Plan(ctx, s.desired, options)
+	planned, err := s.Drift(ctx, s.desired, reconcile.Options{})
 	if err != nil {
 		return drifted{}, err
 	}
-	number := 0
-	if held := planned.Held; held != nil {
-		desired, err := heldRelease(*held, s.desired)
-		if err != nil {
-			return drifted{}, err
-		}
-		options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
-		options.Stored = allSeen(desired, planned.Snapshot) // what was seen a moment ago is in the store
-		if planned, err = s.Plan(ctx, desired, options); err != nil {
-			return drifted{}, err
-		}
-		number = held.Number
+	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable}
+	if planned.Held != nil {
+		found.Release = planned.Held.Number
 	}
-	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Release: number, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable}
 	if found.Drift == nil {
 		found.Drift = []plan.Item{}
 	}
 	return found, nil
-}
-
-// heldRelease is the release of a record, with its hosts reached as the file says today.
-func heldRelease(held state.Record, current release.Release) (release.Release, error) {
-	var desired release.Release
-	if err := json.Unmarshal(held.Release, &desired); err != nil {
-		return release.Release{}, fmt.Errorf("release %d cannot be read back: %w", held.Number, err)
-	}
-	desired.SSH, desired.SecretFiles = current.SSH, current.SecretFiles
-	for i, on := range desired.Hosts {
-		if now, ok := current.Host(on.Name); ok {
-			desired.Hosts[i].Address, desired.Hosts[i].SSH, desired.Hosts[i].HostKey = now.Address, now.SSH, now.HostKey
-		}
-	}
-	return desired, nil
-}
-
-func allSeen(desired release.Release, seen state.Snapshot) bool {
-	for _, on := range desired.Hosts {
-		if _, ok := seen.Host(on.Name); !ok {
-			return false
-		}
-	}
-	return true
 }
 
 func (p *program) showDrift(found drifted) error {

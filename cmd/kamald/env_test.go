@@ -11,10 +11,10 @@ import (
 func TestHostsAreChosenByNamesAndGlobs(t *testing.T) {
 	desired := release.Release{Hosts: []release.Host{{Name: "web-1"}, {Name: "web-2"}, {Name: "jobs-1"}}}
 	for patterns, want := range map[string][]string{
-		"":             nil,
-		"jobs-1":       {"jobs-1"},
-		"web-*":        {"web-1", "web-2"},
-		"*-1,web-*":    {"web-1", "jobs-1", "web-2"},
+		"":          nil,
+		"jobs-1":    {"jobs-1"},
+		"web-*":     {"web-1", "web-2"},
+		"*-1,web-*": {"web-1", "jobs-1", "web-2"},
 	} {
 		var list []string
 		if patterns != "" {

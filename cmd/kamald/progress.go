@@ -115,7 +115,7 @@ func (p *progress) draw() {
 	}
 	var parts []string
 	for _, event := range p.running {
-		parts = append(parts, event.Host+" "+event.Message)
+		parts = append(parts, strings.TrimSpace(event.Host+" "+event.Message))
 	}
 	line := []rune("… " + strings.Join(parts, " · "))
 	if limit := p.out.width() - 1; len(line) > limit {

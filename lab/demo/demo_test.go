@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -25,13 +26,15 @@ func simulatedStory(t *testing.T) (*story, *simStage, *strings.Builder) {
 }
 
 func TestTheStoryComesTrueOnSimulatedHosts(t *testing.T) {
-	s, _, out := simulatedStory(t)
-	if err := s.tell(t.Context()); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if got := strings.Count(out.String(), "failed: 0"); got == 0 || s.checks == 0 {
-		t.Errorf("nothing was checked:\n%s", out)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, _, out := simulatedStory(t)
+		if err := s.tell(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if got := strings.Count(out.String(), "failed: 0"); got == 0 || s.checks == 0 {
+			t.Errorf("nothing was checked:\n%s", out)
+		}
+	})
 }
 
 // healthyV3 plays with a third version that is not broken at all.
@@ -42,11 +45,13 @@ func (h healthyV3) Build(ctx context.Context, version string, _ bool) error {
 }
 
 func TestTheStoryFailsWhenAnExpectationIsNotMet(t *testing.T) {
-	s, place, out := simulatedStory(t)
-	s.stage = healthyV3{place}
-	if err := s.tell(t.Context()); err == nil || !strings.Contains(out.String(), "✗") {
-		t.Fatalf("the broken version was deployed, and the story says %v\n%s", err, out)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, place, out := simulatedStory(t)
+		s.stage = healthyV3{place}
+		if err := s.tell(t.Context()); err == nil || !strings.Contains(out.String(), "✗") {
+			t.Fatalf("a version that should be broken was deployed, and the story says %v\n%s", err, out)
+		}
+	})
 }
 
 func TestTheClientCountsEveryRequestAndFailure(t *testing.T) {
