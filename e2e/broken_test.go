@@ -53,13 +53,13 @@ func TestBrokenReleases(t *testing.T) {
 	for _, c := range []struct {
 		version string
 		says    []string
-		within  time.Duration // 0: not asked
 	}{
-		{"exits", []string{"exit code 7", "crashing at boot"}, 3 * time.Second},
-		{"sick", []string{"503"}, 0},
-		{"redirects", []string{"redirects to https"}, 0},
-		{"elsewhere", []string{"port 8080 listens"}, 0},
-		{"nowhere", []string{"acme/shop:nowhere"}, 0},
+		// It is given up because it ended, and not because time did: waiting would say "not within".
+		{"exits", []string{"it ended", "exit code 7", "crashing at boot"}},
+		{"sick", []string{"not within", "503"}},
+		{"redirects", []string{"redirects to https"}},
+		{"elsewhere", []string{"port 8080 listens"}},
+		{"nowhere", []string{"acme/shop:nowhere"}},
 	} {
 		t.Run(c.version, func(t *testing.T) {
 			load := startLoad(t, 50, time.Minute, f.host(1), f.host(2))
@@ -72,9 +72,6 @@ func TestBrokenReleases(t *testing.T) {
 				if !strings.Contains(r.all(), text) {
 					t.Errorf("the message does not say %q", text)
 				}
-			}
-			if c.within > 0 && r.took > c.within+2*time.Second { // the whole command: connecting, pulling and undoing too
-				t.Errorf("it took %s to give up a container that exits", r.took)
 			}
 			f.stillV1()
 		})

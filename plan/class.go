@@ -17,7 +17,7 @@ const (
 	Candidate  Class = "candidate"  // of the desired version, not serving yet
 	Superseded Class = "superseded" // an older one that ended, kept for rollback
 	Draining   Class = "draining"   // an older one that still runs beside the current
-	Failed     Class = "failed"     // never served: created only, or ended beside a current one it is newer than
+	Failed     Class = "failed"     // never served: it was made and not started, or the engine could not
 	Orphaned   Class = "orphan"     // ours, and its role or host left the file
 	Foreign    Class = "foreign"    // another service's or destination's, or nobody's
 	Unknown    Class = "unknown"    // its host could not be observed
@@ -44,7 +44,7 @@ func Classify(desired release.Release, host state.Host, c state.Container) Class
 		return Candidate
 	case c.Running() || c.Status == state.StatusRestarting:
 		return Draining
-	case c.Status == state.StatusCreated || found && c.Created.After(current.Created):
+	case c.Status == state.StatusCreated || c.Status == state.StatusDead:
 		return Failed
 	}
 	return Superseded

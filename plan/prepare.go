@@ -60,7 +60,7 @@ func (b *builder) prepareEnv(host state.Host, slots []*slot) {
 		for _, name := range names(local) {
 			digest, has := file.Digests[name]
 			if !there || !has || digest != local[name] || digest == "" {
-				fields = append(fields, Field{Path: "secret " + name, Before: hiddenIf(has), After: hiddenIf(true)})
+				fields = append(fields, secretField(name, has))
 			}
 		}
 		if len(fields) == 0 || lacking(s.spec.Secrets, local, file.Digests) {
@@ -84,11 +84,12 @@ func lacking(wanted, local, there map[string]string) bool {
 	return false
 }
 
-func hiddenIf(there bool) string {
-	if there {
-		return "(secret)"
+// secretField shows that a value comes or changes, and not the value.
+func secretField(name string, has bool) Field {
+	if has {
+		return Field{Path: "secret " + name, Before: "(secret)", After: "(another secret)"}
 	}
-	return ""
+	return Field{Path: "secret " + name, After: "(secret)"}
 }
 
 func (b *builder) prepareProxy(host state.Host, slots []*slot) {

@@ -122,7 +122,7 @@ func (s *slot) decideContainer() {
 	fields = drift(asked, w, image)
 	switch {
 	case len(fields) > 0 && !inPlace(asked, fields):
-		s.replace(w, Drift, "it is not as it was asked for", fields)
+		s.replace(w, Drift, "it is not as it was asked for", towards(fields))
 	case w.Status == state.StatusPaused: // the engine starts no paused container
 		s.replace(w, Drift, "it is paused", nil)
 	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
@@ -138,7 +138,7 @@ func (s *slot) decideContainer() {
 func (s *slot) mend(w state.Container, fields []Field) {
 	if len(fields) > 0 {
 		s.update, s.connect = corrections(s.spec, fields)
-		s.item(Update, Drift, Safe, "it was changed on the host", fields)
+		s.item(Update, Drift, Safe, "it was changed on the host", towards(fields))
 	}
 	if w.Running() {
 		return
@@ -149,7 +149,7 @@ func (s *slot) mend(w state.Container, fields []Field) {
 	case s.current != nil && s.released:
 		s.item(Replace, Drift, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
 	case s.current != nil:
-		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), nil)
+		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), s.differs(*s.current))
 	case w.Status == state.StatusCreated:
 		s.item(Update, Leftover, Safe, "it was made and never started", nil)
 	default:
@@ -169,12 +169,6 @@ func (s *slot) bootNew() {
 		return
 	}
 	current := *s.current
-	before := current.Live
-	if current.Asked != nil {
-		before = *current.Asked
-	} else {
-		before = comparable(before, s.spec)
-	}
 	cause, reason := Change, fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"])
 	switch {
 	case current.Replaced() && strings.HasPrefix(current.Name, s.name+"_"):
@@ -182,7 +176,24 @@ func (s *slot) bootNew() {
 	case s.released:
 		cause, reason = Drift, fmt.Sprintf("it was removed, and %s runs instead", current.Name)
 	}
-	s.item(Replace, cause, s.risk(), reason, diff(before, s.spec))
+	s.item(Replace, cause, s.risk(), reason, s.differs(current))
+}
+
+// differs is what changes from another container to the wanted one.
+func (s *slot) differs(from state.Container) []Field {
+	if from.Asked != nil {
+		return diff(*from.Asked, s.spec)
+	}
+	return diff(comparable(from.Live, s.spec), s.spec)
+}
+
+// towards turns drift, which is told from what was asked for, into what an item shows: from what is to what will be.
+func towards(fields []Field) []Field {
+	turned := slices.Clone(fields)
+	for i, f := range turned {
+		turned[i].Before, turned[i].After = f.After, f.Before
+	}
+	return turned
 }
 
 // latestIsWanted tells whether the host's latest tag says that the wanted version was released there.
@@ -230,6 +241,8 @@ func (s *slot) decideRoute(app state.App) {
 	switch {
 	case !there:
 		s.routeItem(Create, s.lostRoute(), "the proxy does not know it", nil)
+	case len(fields) > 0 && s.boots() && fields[0].Path == "target" && len(fields) == 1:
+		// it follows from the container's own item
 	case len(fields) > 0:
 		s.routeItem(Update, s.movedRoute(fields), "the proxy has it otherwise", fields)
 	default:
