@@ -18,7 +18,7 @@ func (p *program) applyCommand() *cobra.Command {
 		Short: "Make what the file says true on the servers",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.carryOut(cmd.Context(), wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
+			return p.carryOut(cmd.Context(), needsRelease, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				return s.Apply(ctx, s.desired, options)
 			})
 		},
@@ -36,8 +36,8 @@ func (p *program) applyFlags(cmd *cobra.Command, options *reconcile.Options, wai
 }
 
 // carryOut lets a session change the servers, and reports.
-func (p *program) carryOut(ctx context.Context, wait bool, act func(context.Context, *session) (reconcile.Report, error)) error {
-	return p.with(ctx, needsRelease, func(s *session) error {
+func (p *program) carryOut(ctx context.Context, n need, wait bool, act func(context.Context, *session) (reconcile.Report, error)) error {
+	return p.with(ctx, n, func(s *session) error {
 		s.LockWait = wait
 		p.interrupt.mutating(s.progress.left)
 		report, err := act(ctx, s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func (p *program) driftCommand() *cobra.Command {
 		Long:  "Compares the servers with the release that is held, the newest that succeeded; with the file when none is known. Exits with 3 when there is drift.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd.Context(), needsRelease, func(s *session) error {
+			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				found, err := s.drift(cmd.Context())
 				if err != nil {
 					return err
@@ -44,6 +45,9 @@ func (s *session) drift(ctx context.Context) (drifted, error) {
 	planned, err := s.Drift(ctx, s.desired, reconcile.Options{})
 	if err != nil {
 		return drifted{}, err
+	}
+	if planned.Held == nil && s.desired.Version == "" {
+		return drifted{}, errors.New("no release is recorded on the servers yet, and the file's version is not known here: give --version")
 	}
 	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable}
 	if planned.Held != nil {

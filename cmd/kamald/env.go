@@ -24,7 +24,7 @@ func (p *program) envPushCommand() *cobra.Command {
 		Short: "Put the secrets on the servers; nothing is restarted",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd.Context(), needsRelease, func(s *session) error {
+			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				hosts, err := chooseHosts(s.desired, patterns)
 				if err != nil {
 					return err

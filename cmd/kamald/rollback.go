@@ -33,7 +33,7 @@ func (p *program) rollbackCommand() *cobra.Command {
 				}
 				back.Number = number
 			}
-			return p.carryOut(cmd.Context(), wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
+			return p.carryOut(cmd.Context(), needsHosts, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				return s.Rollback(ctx, s.desired, back, options)
 			})
 		},
