@@ -18,7 +18,7 @@ func (f *fixture) checked(name, cmd, body string) string {
 // Every kind of health check proves a role: exec, http, tcp, log, and the engine's own.
 func TestHealthChecks(t *testing.T) {
 	f := newFixture(t)
-	f.deploy(settings{more: f.checked("by-exec", "web", "  health { exec = [\"app\", \"healthy\"] }") +
+	f.deploy(settings{workers: "  env {\n    clear = { APP_MODE = \"worker\" }\n  }", more: f.checked("by-exec", "web", "  health { exec = [\"app\", \"healthy\"] }") +
 		f.checked("by-http", "web", "  health { http = \":3000/up\" }") +
 		f.checked("by-tcp", "web", "  health {\n    tcp = 3000\n    min_healthy_time = \"300ms\"\n  }") +
 		f.checked("by-log", "worker", "  health { log = \"^booting version\" }")})
@@ -61,12 +61,14 @@ func TestForwardingRefused(t *testing.T) {
 	for i := range f.lab.Hosts {
 		h := &f.lab.Hosts[i]
 		f.exec(h, "sh", "-c", "cp /etc/ssh/sshd_config /etc/ssh/sshd_config.lab && (echo 'AllowTcpForwarding no'; cat /etc/ssh/sshd_config.lab) > /etc/ssh/sshd_config && pkill -HUP -x -o sshd")
+		f.until(func() bool { return f.answers(t.Context(), h) })
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
 			defer cancel()
 			if _, err := h.Exec(ctx, "sh", "-c", "mv /etc/ssh/sshd_config.lab /etc/ssh/sshd_config && pkill -HUP -x -o sshd"); err != nil {
 				t.Errorf("%s: sshd is left as the test made it: %v", h.Name, err)
 			}
+			f.until(func() bool { return f.answers(ctx, h) })
 		})
 	}
 	f.must(0, "apply", "--version", "v1")
@@ -75,4 +77,13 @@ func TestForwardingRefused(t *testing.T) {
 	f.must(1, "apply", "--version", "sick")
 	f.wantRunning(f.host(1), "shop-web-v2")
 	f.wantLatest("v2")
+}
+
+// answers tells whether a host's sshd takes connections: for a moment after it reads its settings again it does not.
+func (f *fixture) answers(ctx context.Context, h *lab.Host) bool {
+	client, err := h.Dial(ctx, "root")
+	if err != nil {
+		return false
+	}
+	return client.Close() == nil
 }

@@ -127,7 +127,7 @@ func (s *slot) decideContainer() {
 		s.replace(w, Drift, "it is paused", nil)
 	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
 		s.replace(w, Drift, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
-	case w.Health == "unhealthy" && w.Running():
+	case w.Health == "unhealthy" && w.Running() && s.role.Proxy == nil && s.role.Health == nil: // Docker's check is the role's
 		s.replace(w, Drift, "its health check says unhealthy", nil)
 	default:
 		s.mend(w, fields)

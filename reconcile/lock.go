@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -92,6 +94,7 @@ func encodeLock(l state.Lock, who string) []byte {
 type Locks struct {
 	Fence int
 
+	mu    sync.Mutex // while they are being taken
 	held  []heldLock
 	paths layout
 	reach func(ctx context.Context, host string) (*Connection, error)
@@ -123,14 +126,15 @@ func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []
 		}
 	}
 	locks.Fence++
-	for _, host := range lockOrder(desired, hosts) {
+	take := func(ctx context.Context, host release.Host) error {
 		conn, err := c.fleet.Connection(ctx, host)
-		if err == nil {
-			err = c.lockHost(ctx, locks, desired, host, conn, observed, reason)
-		}
 		if err != nil {
-			return nil, nil, errors.Join(err, locks.release(context.WithoutCancel(ctx)))
+			return err
 		}
+		return c.lockHost(ctx, locks, desired, host, conn, reason)
+	}
+	if err := takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), take); err != nil {
+		return nil, nil, errors.Join(err, locks.release(context.WithoutCancel(ctx)))
 	}
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -138,6 +142,25 @@ func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []
 	locks.stop = func() { stop(); lose(nil) }
 	locks.done.Go(func() { locks.renew(renewing, lose) })
 	return locks, held, nil
+}
+
+// takeAll takes the first host's lock and then the others'. Whoever has the primary host's is alone, so the others come at
+// once; without it they come one after another in the file's order, or two runs could wait for each other.
+func takeAll(ctx context.Context, order []release.Host, primary string, take func(context.Context, release.Host) error) error {
+	if len(order) == 0 {
+		return nil
+	}
+	if err := take(ctx, order[0]); err != nil {
+		return err
+	}
+	var group errgroup.Group
+	if order[0].Name != primary {
+		group.SetLimit(1)
+	}
+	for _, host := range order[1:] {
+		group.Go(func() error { return take(ctx, host) })
+	}
+	return group.Wait()
 }
 
 // lockOrder puts the primary host first: whoever excludes another meets it there.
@@ -157,7 +180,7 @@ func rankIf(yes bool) int {
 	return 0
 }
 
-func (c *Controller) lockHost(ctx context.Context, locks *Locks, desired release.Release, host release.Host, conn *Connection, observed state.Snapshot, reason string) error {
+func (c *Controller) lockHost(ctx context.Context, locks *Locks, desired release.Release, host release.Host, conn *Connection, reason string) error {
 	details := state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Fence: locks.Fence, Lease: lease, Taken: c.now()}
 	data := encodeLock(details, c.Owner.Who)
 	for {
@@ -172,14 +195,28 @@ func (c *Controller) lockHost(ctx context.Context, locks *Locks, desired release
 			return err
 		}
 	}
-	locks.held = append(locks.held, heldLock{host: host.Name, conn: conn, data: data})
-	if err := conn.Files.Write(ctx, locks.paths.lockDetails(), data, 0o600); err != nil {
-		return fmt.Errorf("%s: the deploy lock's details cannot be written: %w", host.Name, err)
-	}
-	if err := conn.Files.Write(ctx, locks.paths.fence(), []byte(strconv.Itoa(locks.Fence)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("%s: the fence cannot be written: %w", host.Name, err)
-	}
-	return nil
+	locks.hold(heldLock{host: host.Name, conn: conn, data: data})
+	var group errgroup.Group
+	group.Go(func() error {
+		if err := conn.Files.Write(ctx, locks.paths.lockDetails(), data, 0o600); err != nil {
+			return fmt.Errorf("%s: the deploy lock's details cannot be written: %w", host.Name, err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := conn.Files.Write(ctx, locks.paths.fence(), []byte(strconv.Itoa(locks.Fence)+"\n"), 0o600); err != nil {
+			return fmt.Errorf("%s: the fence cannot be written: %w", host.Name, err)
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// hold notes a lock that is ours from now on.
+func (l *Locks) hold(h heldLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = append(l.held, h)
 }
 
 // takeOver moves a dead kamald's lock out of the way, or waits until its lease has passed, or says who holds it. A lock of

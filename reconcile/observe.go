@@ -66,7 +66,8 @@ type look struct {
 	lockAt  time.Time
 }
 
-// observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name.
+// observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
+// nothing runs beside both.
 func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host) (state.Host, []byte, error) {
 	conn, err := fleet.Connection(ctx, on)
 	if err != nil {
@@ -74,41 +75,52 @@ func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on 
 	}
 	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, envs: map[string]map[string]release.Secret{}}
 	l.host = state.Host{Name: on.Name, FreeBytes: -1}
-	if err := l.first(ctx); err != nil {
-		return state.Host{}, nil, err
-	}
-	if err := l.second(ctx); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	l.beside(ctx, group)
+	group.Go(func() error {
+		if err := l.first(ctx); err != nil {
+			return err
+		}
+		return l.second(ctx)
+	})
+	if err := group.Wait(); err != nil {
 		return state.Host{}, nil, err
 	}
 	l.digestEnvFiles()
 	return l.host, l.key, nil
 }
 
-// first asks all that depends on nothing.
+// first asks all that depends on nothing and that the second round needs.
 func (l *look) first(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	engine, files := l.conn.Engine, l.conn.Files
-	server := l.desired.ProxyServer
-	group.Go(func() (err error) { l.host.Engine, err = engine.Info(ctx); return })
 	group.Go(func() (err error) {
 		l.host.Containers, err = engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: l.desired.Service}})
 		return
 	})
 	group.Go(func() (err error) { l.host.Images, err = engine.Images(ctx, l.desired.ImageName()); return })
+	group.Go(func() (err error) { l.host.Home, err = files.Home(ctx); return })
+	group.Go(func() (err error) {
+		l.key, err = files.Read(ctx, l.paths.key())
+		return unless(err, fs.ErrNotExist)
+	})
+	group.Go(func() error { return l.listRecords(ctx) })
+	return group.Wait()
+}
+
+// beside asks what nothing else waits for.
+func (l *look) beside(ctx context.Context, group *errgroup.Group) {
+	engine, files := l.conn.Engine, l.conn.Files
+	server := l.desired.ProxyServer
+	group.Go(func() (err error) { l.host.Engine, err = engine.Info(ctx); return })
 	group.Go(func() (err error) { l.host.Networks, err = engine.Networks(ctx); return })
 	group.Go(func() error { return l.proxy(ctx, server.Name) })
 	group.Go(func() (err error) {
 		l.host.Proxy.Routes, err = l.conn.Proxy.Routes(ctx, server.Name)
 		return unless(err, state.ErrNotFound, fs.ErrNotExist)
 	})
-	group.Go(func() (err error) { l.host.Home, err = files.Home(ctx); return })
-	group.Go(func() (err error) {
-		l.key, err = files.Read(ctx, l.paths.key())
-		return unless(err, fs.ErrNotExist)
-	})
 	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.fence(ctx) })
-	group.Go(func() error { return l.listRecords(ctx) })
 	group.Go(func() error {
 		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
 			l.host.FreeBytes = free
@@ -116,7 +128,6 @@ func (l *look) first(ctx context.Context) error {
 		return nil
 	})
 	l.readEnvFiles(ctx, group)
-	return group.Wait()
 }
 
 // proxy finds the proxy's container.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/kamald/kamald/state"
 )
@@ -21,6 +22,9 @@ type dialer struct {
 	options Options
 	stdio   atomic.Bool // the socket is forbidden: go straight to the command
 	slots   chan struct{}
+	// closeIdle ends the connections that are kept for later. A stream (exec, attach) always dials anew, and would wait for
+	// ever behind them when they hold all the sessions.
+	closeIdle func()
 }
 
 func newDialer(open func(ctx context.Context, network, address string) (net.Conn, error), o Options) *dialer {
@@ -45,10 +49,8 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 
 // dialStdio asks the docker command on the host to connect its stdin and stdout to the engine.
 func (d *dialer) dialStdio(ctx context.Context, denied error) (net.Conn, error) {
-	select {
-	case d.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := d.slot(ctx); err != nil {
+		return nil, err
 	}
 	argv := []string{"docker", "system", "dial-stdio"}
 	if d.options.Socket != DefaultSocket {
@@ -67,6 +69,29 @@ func (d *dialer) dialStdio(ctx context.Context, denied error) (net.Conn, error) 
 	}
 	d.stdio.Store(true)
 	return &slotConn{Conn: conn, release: func() { <-d.slots }}, nil
+}
+
+// slot waits for a session to be free. Connections that fall idle meanwhile are closed to make room.
+func (d *dialer) slot(ctx context.Context) error {
+	select {
+	case d.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if d.closeIdle != nil {
+			d.closeIdle()
+		}
+		select {
+		case d.slots <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+	}
 }
 
 // explain says what to do about a socket of this machine; a server's comes with its own explanation.

@@ -66,6 +66,7 @@ func New(dial func(ctx context.Context, network, address string) (net.Conn, erro
 	if err != nil {
 		panic(fmt.Sprintf("docker: a client with fixed settings can always be made: %v", err))
 	}
+	d.closeIdle = func() { _ = c.Close() } // it closes what is idle, of the transport that it has cloned
 	return &Engine{client: c, dialer: d, host: o.Host}
 }
 
