@@ -23,11 +23,12 @@ func (connector) Connect(ctx context.Context, host release.Host) (*reconcile.Con
 		return nil, err
 	}
 	engine := docker.New(client.Dial, docker.Options{Host: host.Name, Session: client.Session})
+	sftp := files.NewSFTP(client.SFTP)
 	return &reconcile.Connection{
 		Engine: engine,
-		Files:  files.NewSFTP(client.SFTP),
+		Files:  sftp,
 		Prober: probe.New(client.Dial),
-		Proxy:  proxy.New(engine),
+		Proxy:  proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
 		Close:  func() error { return errors.Join(engine.Close(), client.Close()) },
 	}, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -70,13 +69,14 @@ type chunk struct {
 }
 
 // pass hands on one direction. The queue is long enough that reading never waits for what is under way.
-func (d *delayed) pass(from io.ReadCloser, to io.WriteCloser) {
+func (d *delayed) pass(from, to net.Conn) {
 	queue := make(chan chunk, 1<<14)
 	go func() {
 		defer close(queue)
 		for {
 			data := make([]byte, 64<<10)
 			n, err := from.Read(data)
+			quickAck(from)
 			if n > 0 {
 				queue <- chunk{data[:n], time.Now().Add(d.delay)}
 			}

@@ -20,7 +20,7 @@ import (
 )
 
 // delays are what the proxies add each way; a round trip takes twice as long.
-var delays = []time.Duration{0, 25 * time.Millisecond, 50 * time.Millisecond}
+var delays = []time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond}
 
 // tally counts remote calls, and those of them that change something.
 type tally struct {
@@ -63,26 +63,30 @@ func measurePlans(ctx context.Context, s *site, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nA plan over the same three hosts behind a delay, from one process; load %s\n\n", load())
+	fmt.Printf("\nPlans and releases over the same three hosts behind a delay, from one process; load %s\n\n", load())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ROUND TRIP\tFIRST PLAN\tROUND TRIPS\tWARM PLAN\tROUND TRIPS")
-	var first0, warm0 time.Duration
+	_, _ = fmt.Fprintln(w, "ROUND TRIP\tFIRST PLAN\tTRIPS\tWARM PLAN\tTRIPS\tRELEASE AFTER IT\tTRIPS")
+	var near timing
 	for _, delay := range delays {
-		first, warm, err := s.plans(ctx, version, delay, rounds)
-		if err != nil {
+		var found timing
+		if found, version, err = s.behind(ctx, version, delay, rounds); err != nil {
 			return err
 		}
 		if delay == 0 {
-			first0, warm0 = first, warm
-			_, _ = fmt.Fprintf(w, "as it is\t%s\t\t%s\t\n", ms(first), ms(warm))
+			near = found
+			_, _ = fmt.Fprintf(w, "as it is\t%s\t\t%s\t\t%s\t\n", ms(found.first), ms(found.warm), ms(found.release))
 			continue
 		}
-		trip := float64(2 * delay)
-		_, _ = fmt.Fprintf(w, "+%s\t%s\t%.1f\t%s\t%.1f\n", ms(2*delay), ms(first), float64(first-first0)/trip, ms(warm), float64(warm-warm0)/trip)
+		trips := func(there, here time.Duration) float64 { return float64(there-here) / float64(2*delay) }
+		_, _ = fmt.Fprintf(w, "+%s\t%s\t%.1f\t%s\t%.1f\t%s\t%.1f\n", ms(2*delay), ms(found.first), trips(found.first, near.first),
+			ms(found.warm), trips(found.warm, near.warm), ms(found.release), trips(found.release, near.release))
 	}
 	_ = w.Flush()
 	return s.countCalls(ctx, version)
 }
+
+// timing is how long three kinds of work take, in the median.
+type timing struct{ first, warm, release time.Duration }
 
 // current is the version that kamald released last.
 func (s *site) current(ctx context.Context) (string, error) {
@@ -128,55 +132,65 @@ func (s *site) controller(version, store string, chain ...reconcile.Interceptor)
 	return inProcess{reconcile.NewController(reconcile.NewFleet(connector{}, chain...), kept, secrets), kept}, desired, nil
 }
 
-// plans gives the median times of the first plan of a process, and of those after it.
-func (s *site) plans(ctx context.Context, version string, delay time.Duration, rounds int) (first, warm time.Duration, err error) {
-	var firsts, warms []time.Duration
+// behind gives the median times behind a delay, and the version that the hosts run afterwards.
+func (s *site) behind(ctx context.Context, version string, delay time.Duration, rounds int) (timing, string, error) {
+	var firsts, warms, releases []time.Duration
 	for i := range rounds {
-		name := "plan-" + strconv.Itoa(int(delay.Milliseconds())) + "-" + strconv.Itoa(i)
-		f, w, err := s.planTwice(ctx, version, name, delay)
-		if err != nil {
-			return 0, 0, err
+		next := "behind-" + strconv.Itoa(int(delay.Milliseconds())) + "-" + strconv.Itoa(i)
+		if err := s.build(ctx, byKamald, next); err != nil {
+			return timing{}, version, err
 		}
-		firsts, warms = append(firsts, f), append(warms, w...)
+		found, err := s.planAndRelease(ctx, version, next, delay)
+		if err != nil {
+			return timing{}, version, err
+		}
+		version = next
+		firsts, releases, warms = append(firsts, found[0]), append(releases, found[1]), append(warms, found[2:]...)
 	}
-	return median(firsts), median(warms), nil
+	return timing{median(firsts), median(warms), median(releases)}, version, nil
 }
 
-// planTwice plans once cold, and a few times warm, through delaying proxies of their own.
-func (s *site) planTwice(ctx context.Context, version, name string, delay time.Duration) (first time.Duration, warm []time.Duration, err error) {
-	c, desired, err := s.controller(version, name+".db")
+// planAndRelease plans the current version once cold and a few times warm, and releases the next, through delaying proxies of
+// its own. It gives the time of the first plan, of the release, and of each warm plan.
+func (s *site) planAndRelease(ctx context.Context, version, next string, delay time.Duration) ([]time.Duration, error) {
+	c, desired, err := s.controller(version, next+".db")
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer c.end()
 	for i := range desired.Hosts {
 		host := &desired.Hosts[i]
 		proxy, err := newDelayed(host.Address+":22", delay)
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		defer proxy.close()
 		host.Address, host.SSH.Port, host.SSH.PortDefault = "127.0.0.1", proxy.port(), false
 		// The key is the host's own, under the proxy's address: the first connection writes it down.
-		host.SSH.KnownHosts, host.SSH.AcceptNew = []string{filepath.Join(s.dir, name+"-"+host.Name)}, true
+		host.SSH.KnownHosts, host.SSH.AcceptNew = []string{filepath.Join(s.dir, next+"-"+host.Name)}, true
 	}
+	found := make([]time.Duration, 2, 5)
 	for i := range 4 {
 		began := time.Now()
 		planned, err := c.Plan(ctx, desired, reconcile.Options{})
 		took := time.Since(began)
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if !planned.Plan.Empty() || len(planned.Plan.Unreachable) > 0 {
-			return 0, nil, fmt.Errorf("the plan of %s is not empty:\n%v", version, planned.Plan)
+			return nil, fmt.Errorf("the plan of %s is not empty:\n%v", version, planned.Plan)
 		}
 		if i == 0 {
-			first = took
+			found[0] = took
 		} else {
-			warm = append(warm, took)
+			found = append(found, took)
 		}
 	}
-	return first, warm, nil
+	desired.Version = next
+	began := time.Now()
+	_, err = c.Apply(ctx, desired, reconcile.Options{})
+	found[1] = time.Since(began)
+	return found, err
 }
 
 // countCalls prints how many remote calls the three kinds of work make.

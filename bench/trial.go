@@ -53,8 +53,7 @@ var stages = []stage{
 		}
 		return t.begins("Engine.Pull")
 	}},
-	{"lock", func(t trial) time.Duration { return t.endsBefore("Files.Write", t.begins("Engine.Pull")) }},
-	{"look again", func(t trial) time.Duration { return t.begins("Engine.Pull") }},
+	{"lock, look again", func(t trial) time.Duration { return t.begins("Engine.Pull") }},
 	{"image", func(t trial) time.Duration { return t.endsBefore("Engine.Tag", t.begins("Proxy.Deploy")) }},
 	{"create", func(t trial) time.Duration { return t.ends("Engine.Create") }},
 	{"start, prove", func(t trial) time.Duration { return t.begins("Proxy.Deploy") }},

@@ -45,4 +45,5 @@ const (
 	ResourceRoute     Resource = "route"
 	ResourceTag       Resource = "tag"
 	ResourceEnvFile   Resource = "env file"
+	ResourceRecord    Resource = "record"
 )

@@ -14,11 +14,13 @@ import (
 
 // New makes the plan that takes the observed world to the desired release.
 func New(in Input) Plan {
+	digest := release.Digest(in.Desired)
+	in.reconfigured = in.HeldDigest != "" && in.HeldDigest != digest
 	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, pruned: map[string][]Step{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
 		Items: []Item{}, Steps: []Step{},
-		Desired: release.Digest(in.Desired), Observed: map[string]string{},
+		Desired: digest, Observed: map[string]string{},
 	}
 	b.look()
 	b.decide()
@@ -231,7 +233,7 @@ func (p Plan) kindOf(in Input, slots []*slot) Kind {
 		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
 	}
 	switch {
-	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed:
+	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
 		return KindHeal
 	case in.Held != nil && in.Held.Version == in.Desired.Version:
 		return KindConfig

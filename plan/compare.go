@@ -49,7 +49,7 @@ func drift(asked state.Spec, c state.Container, image state.Image) []Field {
 	}
 	if asked.Cmd != nil {
 		d.list("cmd", asked.Cmd, live.Cmd)
-	} else if image.Inspected {
+	} else if image.Inspected && len(asked.Options["entrypoint"]) == 0 { // an entrypoint of one's own drops the image's command
 		d.list("cmd", image.Cmd, live.Cmd)
 	}
 	d.liveEnv(asked, live, image)

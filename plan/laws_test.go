@@ -55,20 +55,23 @@ func keepsForRollback(t *rapid.T, before, after *world) {
 				t.Fatalf("%s: %s served before, and is gone", name, current.Name)
 			}
 			var was, removed []state.Container
-			left := 0
+			older, left := map[string]bool{}, map[string]bool{} // versions to go back to
 			for _, c := range h.Containers {
 				if c.Service != app.Service || c.Destination != app.Destination || c.Role != role.Name || c.Status == state.StatusCreated {
 					continue
 				}
 				was = append(was, c)
+				past := c.Version() != before.desired.Version
+				older[c.Version()] = older[c.Version()] || past
 				if after.container(name, c.ID) == nil {
 					removed = append(removed, c)
-				} else {
-					left++
+				} else if past {
+					left[c.Version()] = true
 				}
 			}
-			if len(removed) > 0 && left < min(keep, len(was)) {
-				t.Fatalf("%s/%s: of %d containers %d are left, and %d are to be kept", name, role.Name, len(was), left, keep)
+			delete(older, before.desired.Version)
+			if len(removed) > 0 && len(left) < min(keep, len(older)) {
+				t.Fatalf("%s/%s: of %d containers of %d older versions %d versions are left, and %d are to be kept", name, role.Name, len(was), len(older), len(left), keep)
 			}
 		}
 	}

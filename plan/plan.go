@@ -33,11 +33,15 @@ type Input struct {
 	Observed state.Snapshot
 	Pin      Pin
 	Held     *state.Record // the newest succeeded release record; nil when there is none
+	// HeldDigest is the digest of the release that the held record keeps; "" when there is none, or it cannot be read.
+	HeldDigest string
 	// Secrets has, for each host and role whose secrets are at hand here, the keyed digest of each variable's value. A host
 	// without a key has empty digests.
 	Secrets map[string]map[string]map[string]string
 	Options Options
 	Now     time.Time
+
+	reconfigured bool // the held release says otherwise than the desired one: what differs was asked for
 }
 
 // Options are what the caller may ask for.

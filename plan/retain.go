@@ -22,7 +22,7 @@ func (b *builder) retain() {
 		}
 		gone := map[string]bool{}
 		for _, s := range b.on[on.Name] {
-			for _, c := range beyond(s.latestFirst(), keep) {
+			for _, c := range beyond(s.latestFirst(), keep, b.in.Desired.Version) {
 				gone[c.ID] = true
 				b.removeOld(host, s, c)
 			}
@@ -55,16 +55,23 @@ func (s *slot) rank(c state.Container) int {
 	return 1
 }
 
-// beyond gives the old containers that are not kept: those never started, and the oldest over the count.
-func beyond(olds []state.Container, keep int) []state.Container {
+// beyond gives the old containers that are not kept. Kept is one of each of so many older versions, and beside them the one that
+// made way last for another of the current version: what healing replaces again and again must not push out a version to go back
+// to.
+func beyond(olds []state.Container, keep int, current string) []state.Container {
 	var gone []state.Container
-	kept := 0
+	kept := map[string]bool{}
+	older := 0
 	for _, c := range olds {
-		if c.Status != state.StatusCreated && kept < keep {
-			kept++
+		version := c.Version()
+		if c.Status == state.StatusCreated || kept[version] || version != current && older >= keep {
+			gone = append(gone, c)
 			continue
 		}
-		gone = append(gone, c)
+		kept[version] = true
+		if version != current {
+			older++
+		}
 	}
 	return gone
 }

@@ -20,7 +20,8 @@ type slot struct {
 	own  []state.Container // the role's containers, newest first
 	olds []state.Container // those that are not the wanted one
 
-	released bool // the host's latest and the held record say that the wanted version was released there
+	reconfigured bool // what differs from the held release was asked for
+	released     bool // the host's latest and the held record say that the wanted version was released there
 
 	current *state.Container // what the role serves with now
 	wanted  *state.Container // the one with the wanted name, when it is the one to keep
@@ -49,6 +50,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	app := in.Desired.App()
 	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
+	s.reconfigured = in.reconfigured
 	s.released = s.latestIsWanted() && (in.Held == nil || in.Held.Version == in.Desired.Version)
 	s.own = ofRole(app, host, role.Name)
 	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
@@ -253,6 +255,9 @@ func (s *slot) decideRoute(app state.App) {
 
 // lostRoute: a container that was released and has no route lost it by hand; one that was not was interrupted before.
 func (s *slot) lostRoute() Cause {
+	if s.reconfigured {
+		return Change
+	}
 	if s.released {
 		return Drift
 	}
@@ -260,6 +265,9 @@ func (s *slot) lostRoute() Cause {
 }
 
 func (s *slot) movedRoute(fields []Field) Cause {
+	if s.reconfigured {
+		return Change
+	}
 	if fields[0].Path == "target" && !s.released {
 		return Leftover
 	}

@@ -68,7 +68,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 
 // applyLocked takes the locks and acts on what it sees then.
 func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
-	locks, held, err := c.lock(ctx, first.Desired, reachable(first), first.Snapshot, string(first.Plan.Kind))
+	locks, err := c.lock(ctx, first.Desired, reachable(first), string(first.Plan.Kind))
 	if err != nil {
 		return Report{}, err
 	}
@@ -83,7 +83,10 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 	if planned.Plan.Empty() {
 		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, planned, planned.Snapshot, c.now()), nil
 	}
-	return c.carryOut(ctx, held, planned, locks, options)
+	if err := locks.seal(ctx, planned.Snapshot); err != nil {
+		return Report{}, err
+	}
+	return c.carryOut(ctx, planned, locks, options)
 }
 
 // again looks once more under the lock, and plans again when the world moved between the two looks.
@@ -102,12 +105,11 @@ func (c *Controller) again(ctx context.Context, first Planned, options Options) 
 }
 
 // carryOut walks the plan, undoes it when it fails, and reads the outcome back.
-func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks *Locks, options Options) (Report, error) {
+func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks, options Options) (Report, error) {
 	r, err := c.newRun(planned, locks, options)
 	if err != nil {
 		return Report{}, err
 	}
-	r.held = held
 	if err := c.Store.SavePlan(planned.Desired.App(), planRecord(planned.Plan, r.record)); err != nil {
 		return Report{}, err // no mutation without an audit record before it
 	}
@@ -116,22 +118,16 @@ func (c *Controller) carryOut(ctx, held context.Context, planned Planned, locks 
 			return Report{}, err
 		}
 	}
-	outcomes := walk(held, planned.Plan.Steps, r.do)
-	failure := failureOf(outcomes, planned.Plan.Steps)
+	outcomes := walk(locks.run, planned.Plan.Steps, r.do)
+	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
-	if cause := context.Cause(ctx); cause != nil && failure == nil && !finished(outcomes) {
-		failure = fmt.Errorf("interrupted: %w", cause)
-	}
 	after := context.WithoutCancel(ctx)
 	if failure != nil {
 		report.Outcome = state.OutcomeFailed
 		if ctx.Err() != nil {
 			report.Outcome = state.OutcomeCancelled
 		}
-		switch {
-		case errors.Is(context.Cause(held), ErrLeaseLost):
-			report.Left = []string{"nothing was undone, since another may hold the lock by now: run `kamald plan`"}
-		case !lateOnly(outcomes) && !planned.Desired.Rollout.Halt:
+		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt {
 			report.Undone = true
 			report.Left = r.undo(after, outcomes)
 		}
@@ -150,7 +146,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 	if err != nil {
 		return nil, err
 	}
-	r := &run{c: c, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(planned.Desired), paths: layoutOf(planned.Desired),
+	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(planned.Desired), paths: layoutOf(planned.Desired),
 		seen: planned.Snapshot, ids: map[string]string{}, images: map[string]string{}}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
@@ -174,8 +170,9 @@ func planRecord(p plan.Plan, record state.Record) state.PlanRecord {
 	return state.PlanRecord{Nonce: fmt.Sprintf("%d-%d", record.Number, record.Started.UnixNano()), At: record.Started, Release: record.Number, Plan: data}
 }
 
-// failureOf joins the errors of steps that began and failed, in the plan's order.
-func failureOf(outcomes map[string]outcome, steps []plan.Step) error {
+// failureOf joins the errors of steps that began and failed, in the plan's order. A run that did not carry out every step has
+// failed too, whatever ended it.
+func failureOf(ctx context.Context, locks *Locks, outcomes map[string]outcome, steps []plan.Step) error {
 	var errs []error
 	seen := map[string]bool{}
 	for _, s := range steps {
@@ -186,7 +183,15 @@ func failureOf(outcomes map[string]outcome, steps []plan.Step) error {
 		seen[o.err.Error()] = true
 		errs = append(errs, o.err)
 	}
-	return errors.Join(errs...)
+	switch lost := context.Cause(locks.run); {
+	case len(errs) > 0 || finished(outcomes):
+		return errors.Join(errs...)
+	case errors.Is(lost, ErrLeaseLost):
+		return lost
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	}
+	return errors.New("not every step was carried out")
 }
 
 // finished tells whether every step was carried out.
@@ -270,7 +275,7 @@ func (c *Controller) keep(planned Planned, record state.Record, report Report, s
 		record.Outcome = state.OutcomeSucceeded
 	}
 	if failure != nil {
-		record.Reason = failure.Error()
+		record.Reason = brief(failure)
 	}
 	var errs []error
 	if planned.Plan.Kind != plan.KindHeal {
@@ -284,7 +289,7 @@ func (c *Controller) keep(planned Planned, record state.Record, report Report, s
 		}
 		event := state.Event{At: c.now(), Release: record.Number, Kind: "step", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)}
 		if o.err != nil {
-			event.Kind, event.Message = "failed", o.err.Error()
+			event.Kind, event.Message = "failed", brief(o.err)
 		}
 		events = append(events, event)
 	}

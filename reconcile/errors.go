@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -63,6 +64,33 @@ func (e *UnhealthyError) Error() string {
 		}
 	}
 	return text.String()
+}
+
+// brief is an error's text for what is kept: without the application's own lines, which may have anything in them.
+func brief(err error) string {
+	text := err.Error()
+	var unhealthy *UnhealthyError
+	for _, e := range flat(err) {
+		if errors.As(e, &unhealthy) && len(unhealthy.Logs) > 0 {
+			short := *unhealthy
+			short.Logs = nil
+			text = strings.ReplaceAll(text, unhealthy.Error(), short.Error())
+		}
+	}
+	return text
+}
+
+// flat gives the errors that were joined, at any depth.
+func flat(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flat(e)...)
+	}
+	return all
 }
 
 func orUnknown(s string) string {

@@ -54,7 +54,8 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	lost := &atomic.Bool{}
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
 		err := next(ctx)
-		if errors.Is(err, state.ErrUnreachable) && ctx.Err() == nil {
+		var slow *DeadlineError // one slow call says nothing about the others on the connection
+		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil {
 			lost.Store(true) // the next caller makes another
 		}
 		return err

@@ -2,15 +2,11 @@ package reconcile
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,137 +23,51 @@ const (
 	lease = 30 * time.Second
 )
 
-// readLock reads the deploy lock of a host as Kamal and we write it; nil when there is none.
-func readLock(ctx context.Context, f Files, paths layout) (*state.Lock, error) {
-	data, err := f.Read(ctx, paths.lockDetails())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	lock := parseLock(data)
-	if lock.Lease > 0 {
-		if lock.Renewed, err = f.Modified(ctx, paths.lockDetails()); err != nil {
-			return nil, unless(err, fs.ErrNotExist)
-		}
-	}
-	return &lock, nil
-}
-
-// parseLock reads the base64 text; what is not of the form is a lock all the same, by somebody unknown.
-func parseLock(data []byte) state.Lock {
-	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
-	if err != nil {
-		return state.Lock{Message: "its details cannot be read"}
-	}
-	var lock state.Lock
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch name {
-		case "Locked by":
-			who, at, _ := cutLast(value, " at ")
-			lock.Owner = who
-			lock.Taken, _ = time.Parse(time.RFC3339, at)
-		case "Version":
-			lock.Version = value
-		case "Message":
-			lock.Message = value
-		case "Owner":
-			lock.Owner = value
-		case "Reason":
-			lock.Reason = value
-		case "Fence":
-			lock.Fence, _ = strconv.Atoi(value)
-		case "Lease":
-			lock.Lease, _ = time.ParseDuration(value)
-		}
-	}
-	return lock
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
-func encodeLock(l state.Lock, who string) []byte {
-	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nReason: %s\nFence: %d\nLease: %s\n",
-		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, l.Reason, l.Fence, l.Lease)
-	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
-}
-
 // Locks are the deploy locks that a run holds, on the primary host first and then on every host it touches.
 type Locks struct {
-	Fence int
+	Fence int // known once the locks are sealed
 
-	mu    sync.Mutex // while they are being taken
-	held  []heldLock
-	paths layout
-	reach func(ctx context.Context, host string) (*Connection, error)
-	stop  func()
-	done  sync.WaitGroup
+	c       *Controller
+	desired release.Release
+	hosts   map[string]release.Host
+	paths   layout
+	details state.Lock
+
+	mu   sync.Mutex
+	held map[string]*heldLock // by host
+
+	renewing context.Context
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+	run      context.Context // ends when a lease is lost
+	lose     context.CancelCauseFunc
 }
 
-type heldLock struct {
-	host string
-	conn *Connection
-	data []byte
-}
-
-// ErrLeaseLost: the lock could not be renewed in time, so another may hold it.
-var ErrLeaseLost = errors.New("the lease of the deploy lock has passed")
-
-// lock takes the locks, writes the fence, and keeps renewing. The context it gives ends when the lease is lost: no call may
-// begin then.
-func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, observed state.Snapshot, reason string) (*Locks, context.Context, error) {
-	byName := hostsOf(desired)
-	locks := &Locks{paths: layoutOf(desired)}
-	locks.reach = func(ctx context.Context, host string) (*Connection, error) {
-		return c.fleet.Connection(ctx, byName[host])
-	}
-	for _, host := range observed.Hosts {
-		locks.Fence = max(locks.Fence, host.Fence)
-		if host.Record != nil {
-			locks.Fence = max(locks.Fence, host.Record.Number, host.Record.Fence)
-		}
-	}
-	locks.Fence++
-	take := func(ctx context.Context, host release.Host) error {
-		conn, err := c.fleet.Connection(ctx, host)
-		if err != nil {
-			return err
-		}
-		return c.lockHost(ctx, locks, desired, host, conn, reason)
-	}
-	if err := takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), take); err != nil {
-		return nil, nil, errors.Join(err, locks.release(context.WithoutCancel(ctx)))
-	}
+// lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
+// host may begin then. Before anything is changed the locks must be sealed.
+func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, reason string) (*Locks, error) {
+	l := &Locks{c: c, desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
+	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now()}
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
-	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	held, lose := context.WithCancelCause(ctx)
-	locks.stop = func() { stop(); lose(nil) }
-	locks.done.Go(func() { locks.renew(renewing, lose) })
-	return locks, held, nil
+	l.renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	l.run, l.lose = context.WithCancelCause(ctx)
+	if err := takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), l.take); err != nil {
+		return nil, errors.Join(err, l.release(ctx))
+	}
+	return l, nil
 }
 
 // takeAll takes the first host's lock and then the others'. Whoever has the primary host's is alone, so the others come at
 // once; without it they come one after another in the file's order, or two runs could wait for each other.
 func takeAll(ctx context.Context, order []release.Host, primary string, take func(context.Context, release.Host) error) error {
-	if len(order) == 0 {
-		return nil
-	}
-	if err := take(ctx, order[0]); err != nil {
-		return err
-	}
 	var group errgroup.Group
-	if order[0].Name != primary {
-		group.SetLimit(1)
-	}
-	for _, host := range order[1:] {
+	for i, host := range order {
+		if i == 0 || order[0].Name != primary {
+			if err := take(ctx, host); err != nil {
+				return err
+			}
+			continue
+		}
 		group.Go(func() error { return take(ctx, host) })
 	}
 	return group.Wait()
@@ -180,145 +90,98 @@ func rankIf(yes bool) int {
 	return 0
 }
 
-func (c *Controller) lockHost(ctx context.Context, locks *Locks, desired release.Release, host release.Host, conn *Connection, reason string) error {
-	details := state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Fence: locks.Fence, Lease: lease, Taken: c.now()}
-	data := encodeLock(details, c.Owner.Who)
+// take takes one host's lock, and starts renewing it.
+func (l *Locks) take(ctx context.Context, host release.Host) error {
+	conn, err := l.c.fleet.Connection(ctx, host)
+	if err != nil {
+		return err
+	}
 	for {
-		err := conn.Files.Mkdir(ctx, locks.paths.lock())
+		err := conn.Files.Mkdir(ctx, l.paths.lock())
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: the deploy lock cannot be taken: %w", host.Name, err)
+			return named(host.Name, "take the deploy lock", err)
 		}
-		if err := c.takeOver(ctx, locks, host, conn); err != nil {
+		if err := l.c.takeOver(ctx, l.paths, host, conn); err != nil {
 			return err
 		}
 	}
-	locks.hold(heldLock{host: host.Name, conn: conn, data: data})
-	var group errgroup.Group
-	group.Go(func() error {
-		if err := conn.Files.Write(ctx, locks.paths.lockDetails(), data, 0o600); err != nil {
-			return fmt.Errorf("%s: the deploy lock's details cannot be written: %w", host.Name, err)
+	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who), verified: l.c.now()}
+	l.mu.Lock()
+	l.held[host.Name] = h
+	l.mu.Unlock()
+	if err := conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600); err != nil {
+		return named(host.Name, "write the deploy lock's details", err)
+	}
+	l.done.Go(func() { l.renew(h) })
+	return nil
+}
+
+// seal decides the fence, which is the release's number too: one more than the highest that any locked host knows, as seen
+// under the lock. It is written before anything else is.
+func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
+	for _, host := range seen.Hosts {
+		l.Fence = max(l.Fence, host.Fence)
+		if host.Record != nil {
+			l.Fence = max(l.Fence, host.Record.Number, host.Record.Fence)
 		}
-		return nil
-	})
-	group.Go(func() error {
-		if err := conn.Files.Write(ctx, locks.paths.fence(), []byte(strconv.Itoa(locks.Fence)+"\n"), 0o600); err != nil {
-			return fmt.Errorf("%s: the fence cannot be written: %w", host.Name, err)
-		}
-		return nil
-	})
+	}
+	l.Fence++
+	l.details.Fence = l.Fence
+	group, ctx := errgroup.WithContext(ctx)
+	for _, h := range l.all() {
+		group.Go(func() error { return l.sealHost(ctx, h) })
+	}
 	return group.Wait()
 }
 
-// hold notes a lock that is ours from now on.
-func (l *Locks) hold(h heldLock) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = append(l.held, h)
-}
-
-// takeOver moves a dead kamald's lock out of the way, or waits until its lease has passed, or says who holds it. A lock of
-// Kamal's, and one that a person took, never expires by itself.
-func (c *Controller) takeOver(ctx context.Context, locks *Locks, host release.Host, conn *Connection) error {
-	found, err := readLock(ctx, conn.Files, locks.paths)
-	if err != nil {
-		return fmt.Errorf("%s: the deploy lock cannot be read: %w", host.Name, err)
-	}
-	if found == nil {
-		// The directory is there and its text is not: somebody is between the two, or died there.
-		found = &state.Lock{Message: "it has no details", Lease: lease}
-		if found.Renewed, err = conn.Files.Modified(ctx, locks.paths.lock()); err != nil {
-			return unless(err, fs.ErrNotExist)
-		}
-	}
-	held := &LockedError{Host: host.Name, Lock: *found, Path: locks.paths.lock()}
-	if found.Lease == 0 {
-		return held
-	}
-	left, err := c.leaseLeft(ctx, conn, *found)
+func (l *Locks) sealHost(ctx context.Context, h *heldLock) error {
+	conn, err := l.reach(ctx, h.host)
 	if err != nil {
 		return err
 	}
-	if left > 0 && !c.ownerIsDead(found.Owner) {
-		if !c.LockWait {
-			return held
-		}
-		c.report(Progress{Kind: "lock", Host: host.Name, Message: fmt.Sprintf("waiting for %s, whose lease lasts %s more unless it is renewed", found.Owner, left.Round(time.Second))})
-		return sleep(ctx, min(left, time.Second))
+	if err := h.enter(ctx); err != nil { // a renewal may be comparing the details
+		return err
 	}
-	aside := fmt.Sprintf("%s.stale-%d-%d", locks.paths.lock(), c.Owner.PID, c.now().UnixNano())
-	if err := conn.Files.Rename(ctx, locks.paths.lock(), aside); err != nil {
-		return unless(err, fs.ErrNotExist) // another was quicker: try again from the start
+	defer h.leave()
+	h.data = encodeLock(l.details, l.c.Owner.Who)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
+	group.Go(func() error {
+		return conn.Files.Write(ctx, l.paths.fence(), []byte(strconv.Itoa(l.Fence)+"\n"), 0o600)
+	})
+	if err := group.Wait(); err != nil {
+		return named(h.host, "write the fence", err)
 	}
-	moved, err := conn.Files.Read(ctx, path.Join(aside, "details"))
-	if err == nil && parseLock(moved).Fence != found.Fence {
-		return errors.Join(held, conn.Files.Rename(ctx, aside, locks.paths.lock())) // not the stale one: put it back
-	}
-	c.report(Progress{Kind: "lock", Host: host.Name, Message: "took over the lock of " + found.Owner + ", which is gone"})
-	return conn.Files.Remove(ctx, aside)
+	return nil
 }
 
-// leaseLeft compares the file's time with that host's own clock.
-func (c *Controller) leaseLeft(ctx context.Context, conn *Connection, found state.Lock) (time.Duration, error) {
-	info, err := conn.Engine.Info(ctx)
-	if err != nil {
-		return 0, err
+func (l *Locks) all() []*heldLock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []*heldLock
+	for _, name := range sortedKeys(l.held) {
+		list = append(list, l.held[name])
 	}
-	return found.Lease - info.Clock.Sub(found.Renewed), nil
+	return list
 }
 
-// ownerIsDead tells whether the owner was a process of this machine that is gone.
-func (c *Controller) ownerIsDead(owner string) bool {
-	machine, pid, ok := cutLast(owner, " pid ")
-	_, machine, _ = cutLast(machine, "@")
-	n, err := strconv.Atoi(pid)
-	if !ok || err != nil || machine != c.Owner.Machine || n == c.Owner.PID {
-		return false
-	}
-	return !processAlive(n)
-}
-
-// processAlive asks the kernel of this machine.
-func processAlive(pid int) bool {
-	_, err := os.Stat("/proc/" + strconv.Itoa(pid))
-	if _, proc := os.Stat("/proc/self"); proc != nil {
-		return true // no /proc here: nobody knows, so the lease decides
-	}
-	return err == nil
-}
-
-// renew touches every lock three times a lease; when one could not be renewed for a lease, the run is told to stop.
-func (l *Locks) renew(ctx context.Context, lost context.CancelCauseFunc) {
-	last := time.Now()
-	for sleep(ctx, lease/3) == nil {
-		var failed error
-		for _, h := range l.held {
-			if err := h.conn.Files.Touch(ctx, l.paths.lockDetails()); err != nil {
-				failed = fmt.Errorf("%s: %w", h.host, err)
-			}
-		}
-		switch {
-		case failed == nil:
-			last = time.Now()
-		case time.Since(last) > lease-lease/6:
-			lost(fmt.Errorf("%w: %w", ErrLeaseLost, failed))
-			return
-		}
-	}
+func (l *Locks) reach(ctx context.Context, host string) (*Connection, error) {
+	return l.c.fleet.Connection(ctx, l.hosts[host])
 }
 
 // release gives the locks back. Every one is tried; what stays is in the error.
 func (l *Locks) release(ctx context.Context) error {
-	if l.stop != nil {
-		l.stop()
-		l.done.Wait()
-	}
+	l.stop()
+	l.done.Wait()
+	l.lose(nil)
 	ctx = context.WithoutCancel(ctx)
 	var all sync.WaitGroup
-	errs := make([]error, len(l.held))
-	for i, h := range l.held {
+	held := l.all()
+	errs := make([]error, len(held))
+	for i, h := range held {
 		all.Go(func() {
 			if err := l.remove(ctx, h); err != nil {
 				errs[i] = fmt.Errorf("%s: the deploy lock %s stays: %w; it expires by itself %s from now", h.host, l.paths.lock(), err, lease)
@@ -330,10 +193,10 @@ func (l *Locks) release(ctx context.Context) error {
 }
 
 // remove takes one lock away, and tries again: a lock that stays keeps everybody out for a lease.
-func (l *Locks) remove(ctx context.Context, h heldLock) error {
+func (l *Locks) remove(ctx context.Context, h *heldLock) error {
 	var err error
 	for range 3 {
-		if err = l.tryRemove(ctx, h, err != nil); err == nil {
+		if err = l.tryRemove(ctx, h); err == nil {
 			return nil
 		}
 		_ = sleep(ctx, probeEvery) // nobody cancels this
@@ -341,48 +204,20 @@ func (l *Locks) remove(ctx context.Context, h heldLock) error {
 	return err
 }
 
-func (l *Locks) tryRemove(ctx context.Context, h heldLock, again bool) error {
+func (l *Locks) tryRemove(ctx context.Context, h *heldLock) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	conn := h.conn
-	if again { // the connection may be the cause
-		other, err := l.reach(ctx, h.host)
-		if err != nil {
+	conn, err := l.reach(ctx, h.host)
+	if err != nil {
+		return err
+	}
+	if l.c.now().Sub(h.verified) > lease/2 { // it may have been taken over: another's is not ours to remove
+		ours, err := h.isOurs(ctx, conn, l.paths)
+		if err != nil || !ours {
 			return err
 		}
-		conn = other
 	}
 	return conn.Files.Remove(ctx, l.paths.lock())
-}
-
-// Unlock takes away the deploy lock on every host of the release, whoever holds it, and gives whose they were. It is for a
-// person who knows that nobody is deploying.
-func (c *Controller) Unlock(ctx context.Context, desired release.Release) (map[string]state.Lock, error) {
-	paths := layoutOf(desired)
-	taken := map[string]state.Lock{}
-	var errs []error
-	for _, on := range desired.Hosts {
-		conn, err := c.fleet.Connection(ctx, on)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		found, err := readLock(ctx, conn.Files, paths)
-		if err == nil {
-			err = conn.Files.Remove(ctx, paths.lock())
-		}
-		if err != nil {
-			errs = append(errs, named(on.Name, "release the deploy lock", err))
-			continue
-		}
-		if found != nil {
-			taken[on.Name] = *found
-		}
-	}
-	if len(taken) > 0 {
-		errs = append(errs, c.Store.Append(desired.App(), state.Event{At: c.now(), Kind: "unlocked", Message: fmt.Sprintf("the deploy lock was released by %s on %s", c.Owner.Who, strings.Join(sortedKeys(taken), ", "))}))
-	}
-	return taken, errors.Join(errs...)
 }
 
 // sleep waits, or ends early with the context's error.

@@ -59,11 +59,9 @@ type look struct {
 	paths   layout
 	old     state.Host
 
-	host    state.Host
-	key     []byte
-	envs    map[string]map[string]release.Secret // role → values; they live as long as the look
-	records []int
-	lockAt  time.Time
+	host state.Host
+	key  []byte
+	envs map[string]map[string]release.Secret // role → values; they live as long as the look
 }
 
 // observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
@@ -104,7 +102,6 @@ func (l *look) first(ctx context.Context) error {
 		l.key, err = files.Read(ctx, l.paths.key())
 		return unless(err, fs.ErrNotExist)
 	})
-	group.Go(func() error { return l.listRecords(ctx) })
 	return group.Wait()
 }
 
@@ -120,7 +117,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 		return unless(err, state.ErrNotFound, fs.ErrNotExist)
 	})
 	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
-	group.Go(func() error { return l.fence(ctx) })
+	group.Go(func() error { return l.newest(ctx) })
 	group.Go(func() error {
 		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
 			l.host.FreeBytes = free
@@ -159,15 +156,17 @@ func (l *look) fence(ctx context.Context) error {
 	return nil
 }
 
-func (l *look) listRecords(ctx context.Context) error {
+// listRecords gives the numbers of the records on the host, sorted.
+func (l *look) listRecords(ctx context.Context) ([]int, error) {
 	names, err := l.conn.Files.List(ctx, l.paths.records())
+	var numbers []int
 	for _, name := range names {
 		if n, err := strconv.Atoi(strings.TrimSuffix(name, ".json")); err == nil && strings.HasSuffix(name, ".json") {
-			l.records = append(l.records, n)
+			numbers = append(numbers, n)
 		}
 	}
-	slices.Sort(l.records)
-	return err
+	slices.Sort(numbers)
+	return numbers, err
 }
 
 // readEnvFiles reads the secrets files of the roles on the host; their values become digests and are dropped.
@@ -191,7 +190,7 @@ func (l *look) readEnvFiles(ctx context.Context, group *errgroup.Group) {
 	}
 }
 
-// second asks what the first answers name: the containers that matter, their images, the newest release record.
+// second asks what the first answers name: the containers that matter, and their images.
 func (l *look) second(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	l.host.RunDir = absolute(l.host.Home, l.desired.RunDirectory)
@@ -224,7 +223,6 @@ func (l *look) second(ctx context.Context) error {
 			l.host.Latest = image.ID
 		}
 	}
-	group.Go(func() error { return l.newestRecord(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -268,26 +266,67 @@ func (l *look) view(c state.Container) state.View {
 	return state.View{Key: l.key, Clear: clear}
 }
 
-// newestRecord reads release records from the newest down to the first that succeeded, of those not known yet.
-func (l *look) newestRecord(ctx context.Context) error {
-	for _, n := range slices.Backward(l.records) {
+// newest reads the fence and finds the newest record of a release that succeeded. A release writes its number as the fence
+// before it writes its record, so no record is newer than the fence: mostly the known one is the newest, or the fence's own.
+func (l *look) newest(ctx context.Context) error {
+	known := l.old.Record
+	if known != nil && known.Outcome != state.OutcomeSucceeded {
+		known = nil
+	}
+	there := false
+	group, grouped := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.fence(grouped) })
+	if known != nil {
+		group.Go(func() error {
+			_, err := l.conn.Files.Modified(grouped, l.paths.record(known.Number))
+			there = err == nil
+			return unless(err, fs.ErrNotExist)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if there && known.Number == l.host.Fence {
+		l.host.Record = known
+		return nil
+	}
+	if l.host.Fence > 0 {
+		if found, err := l.readSucceeded(ctx, l.host.Fence); found || err != nil {
+			return err
+		}
+	}
+	return l.searchRecords(ctx)
+}
+
+// searchRecords reads release records from the newest down to the first that succeeded, of those not known yet.
+func (l *look) searchRecords(ctx context.Context) error {
+	numbers, err := l.listRecords(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Backward(numbers) {
 		if l.old.Record != nil && l.old.Record.Number == n && l.old.Record.Outcome == state.OutcomeSucceeded {
 			l.host.Record = l.old.Record
 			return nil
 		}
-		record, err := readRecord(ctx, l.conn.Files, l.paths, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if n == l.host.Fence {
+			continue // read already
 		}
-		if err != nil {
+		if found, err := l.readSucceeded(ctx, n); found || err != nil {
 			return err
-		}
-		if record.Outcome == state.OutcomeSucceeded {
-			l.host.Record = &record
-			return nil
 		}
 	}
 	return nil
+}
+
+// readSucceeded takes a record when it is there and of a release that succeeded.
+func (l *look) readSucceeded(ctx context.Context, n int) (bool, error) {
+	record, err := readRecord(ctx, l.conn.Files, l.paths, n)
+	if err != nil || record.Outcome != state.OutcomeSucceeded {
+		return false, unless(err, fs.ErrNotExist)
+	}
+	l.host.Record = &record
+	return true, nil
 }
 
 // digestEnvFiles keeps of the secrets files names and digests.

@@ -12,21 +12,54 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// pin finds out which image the release means: from the record of a release of that version, else from hosts that have it,
-// else from the registry (asked by the first reachable host), else from this machine's own engine. The zero Pin means it is
+// pin finds out which image the release means: from the record of a release of that version, else from hosts that serve it, else
+// from the registry (asked by the first reachable host) or this machine's own engine, else from hosts that have it. The zero Pin means it is
 // nowhere; the error is for a registry that refused or could not be asked.
 func (c *Controller) pin(ctx context.Context, desired release.Release, observed state.Snapshot, held *state.Record) (plan.Pin, error) {
-	ref := desired.Image()
-	if held != nil && held.Version == desired.Version && held.Image == ref && (held.Digest != "" || held.ImageID != "") {
-		return plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}, nil
-	}
-	if pin, ok := pinFromHosts(desired, observed); ok {
+	if pin, ok := pinFromRecord(desired, held); ok {
 		return pin, nil
 	}
+	// A version that was never released may have been built anew under its tag since a host got it: its source decides.
+	here, onHosts := pinFromHosts(desired, observed)
+	if onHosts && released(desired, observed) {
+		return here, nil
+	}
+	found, err := c.pinFromSource(ctx, desired, observed)
+	if onHosts && found.Value() == "" {
+		return here, nil // the source does not have it, or does not answer: what the hosts have is what there is
+	}
+	return found, err
+}
+
+// pinWithoutAsking is what can be told from a snapshot alone.
+func pinWithoutAsking(desired release.Release, observed state.Snapshot, held *state.Record) plan.Pin {
+	if pin, ok := pinFromRecord(desired, held); ok {
+		return pin
+	}
+	pin, _ := pinFromHosts(desired, observed)
+	return pin
+}
+
+func pinFromRecord(desired release.Release, held *state.Record) (plan.Pin, bool) {
+	if held == nil || held.Version != desired.Version || held.Image != desired.Image() || held.Digest == "" && held.ImageID == "" {
+		return plan.Pin{}, false
+	}
+	return plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}, true
+}
+
+// released tells whether the wanted version already marks what some host serves, or every host's container bears it.
+func released(desired release.Release, observed state.Snapshot) bool {
+	return slices.ContainsFunc(observed.Hosts, func(host state.Host) bool {
+		image, ok := host.Image(desired.Image())
+		return ok && image.ID == host.Latest
+	})
+}
+
+func (c *Controller) pinFromSource(ctx context.Context, desired release.Release, observed state.Snapshot) (plan.Pin, error) {
 	if desired.Registry != nil {
 		return c.pinFromRegistry(ctx, desired, observed)
 	}
-	return c.pinFromHere(ctx, ref)
+	return c.pinFromHere(ctx, desired.Image())
 }
 
 // pinFromHosts takes what the hosts have under the version's tag, when they agree.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -52,14 +54,14 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 // Drift compares the servers with the held release: what the newest succeeded record says, not what a file proposes. Where
 // nothing was recorded yet, the file's release is what there is. Hosts that cannot be reached are skipped, and named.
 func (c *Controller) Drift(ctx context.Context, file release.Release, options Options) (Planned, error) {
-	snapshot, keys, err := c.look(ctx, file, options.Stored)
+	snapshot, _, err := c.look(ctx, file, options.Stored)
 	if err != nil {
 		return Planned{}, err
 	}
 	options.SkipUnreachable, options.Pin = true, &plan.Pin{}
 	held := newestRecord(snapshot)
 	if held == nil {
-		return c.planFrom(ctx, file, snapshot, keys, options)
+		return c.planFrom(ctx, file, snapshot, nil, options)
 	}
 	desired, err := decodeRelease(*held, file)
 	if err != nil {
@@ -67,11 +69,26 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	}
 	options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
 	if file.Version != held.Version || !observed(desired, snapshot) { // the look was for another version's containers
-		if snapshot, keys, err = c.look(ctx, desired, options.Stored); err != nil {
+		if snapshot, _, err = c.look(ctx, desired, options.Stored); err != nil {
 			return Planned{}, err
 		}
 	}
-	return c.planFrom(ctx, desired, snapshot, keys, options)
+	planned, err := c.planFrom(ctx, desired, snapshot, nil, options)
+	planned.Plan.Items = asDrift(planned.Plan.Items)
+	return planned, err
+}
+
+// asDrift: measured against what is held, whatever is otherwise is drift, and not a change that anybody asked for. Secrets
+// that were pushed since wait for the next release and are not.
+func asDrift(items []plan.Item) []plan.Item {
+	turned := slices.Clone(items)
+	for i, item := range turned {
+		pushed := len(item.Fields) > 0 && !slices.ContainsFunc(item.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "secret ") })
+		if (item.Cause == plan.Change || item.Cause == plan.Leftover) && !pushed {
+			turned[i].Cause = plan.Drift
+		}
+	}
+	return turned
 }
 
 // observed tells whether every host of the release is in the snapshot.
@@ -88,14 +105,26 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	held := newestRecord(snapshot)
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain}}
-	var err error
-	if options.Pin != nil {
-		in.Pin = *options.Pin
-	} else if in.Pin, err = c.pin(ctx, desired, snapshot, held); err != nil {
-		return Planned{}, err
+	if held != nil {
+		if kept, err := decodeRelease(*held, desired); err == nil {
+			in.HeldDigest = release.Digest(kept)
+		}
 	}
-	if in.Secrets, err = c.digests(desired, snapshot, keys); err != nil {
-		return Planned{}, err
+	var err error
+	switch {
+	case options.Pin != nil:
+		in.Pin = *options.Pin
+	case options.Stored: // no server is looked at, and no registry
+		in.Pin = pinWithoutAsking(desired, snapshot, held)
+	default:
+		if in.Pin, err = c.pin(ctx, desired, snapshot, held); err != nil {
+			return Planned{}, err
+		}
+	}
+	if keys != nil { // without them a digest cannot be compared with those on the hosts
+		if in.Secrets, err = c.digests(desired, snapshot, keys); err != nil {
+			return Planned{}, err
+		}
 	}
 	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held}
 	if options.RollbackOf != nil && planned.Plan.Kind != plan.KindNone {

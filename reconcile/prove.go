@@ -19,6 +19,8 @@ import (
 const (
 	// probeEvery is how often a new container is asked: a few times a second, so that a start costs what it takes.
 	probeEvery = 200 * time.Millisecond
+	// probeFirst is the first pause, doubled until it is probeEvery.
+	probeFirst = 25 * time.Millisecond
 	// endsTolerated: an application may lose a race at its first start; one that ends again is broken.
 	endsTolerated = 1
 	// logTail is how many of its last lines a failure shows.
@@ -30,15 +32,17 @@ var errAbandoned = errors.New("gave up waiting for")
 
 // proof watches one container until it is healthy, broken, or out of time.
 type proof struct {
-	conn      *Connection
+	reach     func(context.Context) (*Connection, error)
+	conn      *Connection // as it was reached last
 	desired   release.Release
 	role      release.Role
 	host      string
 	container string // name or ID
 	name      string // for people
 
-	last    string   // the last probe's answer, for the failure
-	hints   []string // what to look at
+	waits   time.Duration // the last pause
+	last    string        // the last probe's answer, for the failure
+	hints   []string      // what to look at
 	current state.Container
 	ended   string // how it ended, when it was seen ended: an engine forgets that with the next start
 }
@@ -71,10 +75,12 @@ func (p *proof) prove(ctx context.Context) error {
 	}
 }
 
-// pause until the next look: no longer than what is left of the time it has to stay healthy.
+// pause until the next look: short at first, since many start at once; no longer than what is left of the time it has to stay
+// healthy.
 func (p *proof) pause(healthySince time.Time) time.Duration {
 	if healthySince.IsZero() {
-		return probeEvery
+		p.waits = min(max(2*p.waits, probeFirst), probeEvery)
+		return p.waits
 	}
 	return max(min(probeEvery, p.holdFor()-time.Since(healthySince)), 10*time.Millisecond)
 }
@@ -92,13 +98,19 @@ func (p *proof) holdFor() time.Duration {
 
 // once looks at the container and asks it. The error is for what no more waiting mends.
 func (p *proof) once(ctx context.Context) (bool, error) {
-	c, err := p.conn.Engine.Inspect(ctx, p.container, state.View{})
+	conn, err := p.reach(ctx)
+	if err != nil {
+		p.last = err.Error()
+		return false, nil // a lost connection may come back before the deadline
+	}
+	p.conn = conn
+	c, err := conn.Engine.Inspect(ctx, p.container, state.View{})
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return false, errors.New("it was removed while it was starting")
 	case err != nil:
 		p.last = err.Error()
-		return false, nil // a lost connection may come back before the deadline
+		return false, nil // as above
 	}
 	p.current = c
 	if c.Status != state.StatusRunning && c.Status != state.StatusCreated {
@@ -168,6 +180,10 @@ func (p *proof) askExec(ctx context.Context, h *release.Health) (bool, error) {
 func (p *proof) askTCP(ctx context.Context, c state.Container, h *release.Health) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
+	if c.IPs[p.desired.Network] == "" {
+		p.last = "the container has no address on the network " + p.desired.Network
+		return false, nil
+	}
 	err := p.conn.Prober.TCP(ctx, p.address(c, h.TCP))
 	p.last = fmt.Sprintf("TCP port %d: %v", h.TCP, err)
 	return err == nil, nil
@@ -196,9 +212,13 @@ func (p *proof) askHTTP(ctx context.Context, c state.Container, port int, path, 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	address := p.address(c, port)
+	if c.IPs[p.desired.Network] == "" { // else this would ask the server itself
+		p.last = "the container has no address on the network " + p.desired.Network
+		return false, nil
+	}
 	result, err := p.conn.Prober.HTTP(ctx, address, path, host)
 	switch {
-	case errors.Is(err, state.ErrDenied):
+	case errors.Is(err, state.ErrDenied) && p.role.Proxy != nil:
 		// sshd forwards no TCP here: the proxy's own check decides at the switch.
 		p.last = "kamald cannot ask it over SSH: " + err.Error()
 		return true, nil
@@ -248,6 +268,9 @@ func (p *proof) failure(ctx context.Context, cause string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Hints: p.hints}
+	if p.conn == nil {
+		return failure // it was never reached
+	}
 	if p.role.Proxy != nil && p.current.Running() && strings.Contains(p.last, "refused") {
 		failure.Hints = append(failure.Hints, p.listening(ctx)...)
 	}

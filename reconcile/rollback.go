@@ -32,7 +32,7 @@ func (c *Controller) History(ctx context.Context, desired release.Release) ([]st
 	}
 	known := map[int]bool{}
 	for _, r := range records {
-		known[r.Number] = true
+		known[r.Number] = r.Outcome == state.OutcomeSucceeded // of others the servers may know better: the run was killed
 	}
 	for _, on := range desired.Hosts {
 		found, err := c.recordsOn(ctx, desired, on, known)
@@ -42,6 +42,7 @@ func (c *Controller) History(ctx context.Context, desired release.Release) ([]st
 		}
 		for _, record := range found {
 			known[record.Number] = true
+			records = slices.DeleteFunc(records, func(r state.Record) bool { return r.Number == record.Number })
 			records = append(records, record)
 			if err := c.Store.SaveRelease(record); err != nil {
 				return nil, err
@@ -141,8 +142,30 @@ func decodeRelease(record state.Record, current release.Release) (release.Releas
 			desired.Hosts[i].Address, desired.Hosts[i].SSH, desired.Hosts[i].HostKey = now.Address, now.SSH, now.HostKey
 		}
 	}
+	joinHosts(&desired, current)
 	if desired.Registry != nil && current.Registry != nil && desired.Registry.Server == current.Registry.Server {
 		desired.Registry = current.Registry
 	}
 	return desired, nil
+}
+
+// joinHosts adds hosts that came after the recorded release to the roles that they have today: going back to an older version
+// must not leave them on the newer one.
+func joinHosts(desired *release.Release, current release.Release) {
+	for _, on := range current.Hosts {
+		if _, known := desired.Host(on.Name); known {
+			continue
+		}
+		joined := false
+		for i, role := range desired.Roles {
+			now, ok := current.Role(role.Name)
+			if ok && slices.Contains(now.Hosts, on.Name) {
+				desired.Roles[i].Hosts = append(slices.Clone(role.Hosts), on.Name)
+				joined = true
+			}
+		}
+		if joined {
+			desired.Hosts = append(desired.Hosts, on)
+		}
+	}
 }

@@ -23,7 +23,7 @@ type run struct {
 	seen    state.Snapshot
 	auth    release.Auth
 	record  state.Record
-	held    context.Context // ends when the lease is lost
+	locks   *Locks
 
 	mu     sync.Mutex
 	ids    map[string]string // host/name → ID of a container that was made or adopted
@@ -32,10 +32,8 @@ type run struct {
 
 // do carries out one step and reports it.
 func (r *run) do(ctx context.Context, s plan.Step) error {
-	if err := r.held.Err(); err != nil && s.Kind != plan.StepGate {
-		if cause := context.Cause(r.held); errors.Is(cause, ErrLeaseLost) {
-			return cause // another may hold the lock: no call begins
-		}
+	if err := r.locks.lostOn(s.Host); err != nil {
+		return err // another may hold the lock: no call begins
 	}
 	if s.Kind == plan.StepGate {
 		return nil
@@ -84,7 +82,7 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 	case plan.StepStart:
 		return conn.Engine.Start(ctx, r.id(s))
 	case plan.StepProve:
-		return r.prove(ctx, conn, s)
+		return r.prove(ctx, s)
 	case plan.StepSwitch:
 		return r.switchTo(ctx, conn, s)
 	case plan.StepUnroute:
@@ -137,10 +135,15 @@ func stop(ctx context.Context, conn *Connection, container string, grace time.Du
 	return unless(conn.Engine.Stop(ctx, container, grace), state.ErrNotFound)
 }
 
-func (r *run) prove(ctx context.Context, conn *Connection, s plan.Step) error {
+func (r *run) prove(ctx context.Context, s plan.Step) error {
 	role, _ := r.desired.Role(s.Role)
-	p := &proof{conn: conn, desired: r.desired, role: role, host: s.Host, container: r.id(s), name: s.Name}
-	return p.prove(ctx)
+	return r.proof(s, role, r.id(s)).prove(ctx)
+}
+
+// proof watches a step's container, by whatever connection there is at the time.
+func (r *run) proof(s plan.Step, role release.Role, container string) *proof {
+	reach := func(ctx context.Context) (*Connection, error) { return r.connection(ctx, s.Host) }
+	return &proof{reach: reach, desired: r.desired, role: role, host: s.Host, container: container, name: s.Name}
 }
 
 // switchTo routes traffic to the container. A reply that was lost is read back: what the proxy keeps is what happened.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
@@ -25,16 +24,44 @@ var undoOrder = [][]plan.StepKind{
 // rename back. It goes on past its own failures, and gives what is left for a person.
 func (r *run) undo(ctx context.Context, outcomes map[string]outcome) []string {
 	u := &undoing{run: r, outcomes: outcomes, stuck: map[string]bool{}}
+	boots := []plan.StepKind{plan.StepStart, plan.StepCreate}
+	u.stage(ctx, boots, r.singleton) // never two at once: the new goes before the old comes back
 	for _, kinds := range undoOrder {
-		var all sync.WaitGroup
-		for _, s := range r.plan.Steps {
-			if o := outcomes[s.ID]; slices.Contains(kinds, s.Kind) && o.begun() {
-				all.Go(func() { u.step(ctx, s, o) })
-			}
-		}
-		all.Wait()
+		u.stage(ctx, kinds, func(s plan.Step) bool { return !slices.Contains(boots, s.Kind) || !r.singleton(s) })
 	}
 	return u.left
+}
+
+// stage undoes the steps of some kinds that were begun, all at once.
+func (u *undoing) stage(ctx context.Context, kinds []plan.StepKind, which func(plan.Step) bool) {
+	var all sync.WaitGroup
+	for _, s := range u.plan.Steps {
+		if o := u.outcomes[s.ID]; slices.Contains(kinds, s.Kind) && o.begun() && which(s) && !u.healed(s) {
+			all.Go(func() { u.step(ctx, s, o) })
+		}
+	}
+	all.Wait()
+}
+
+// singleton tells whether a step's role must never run twice.
+func (r *run) singleton(s plan.Step) bool {
+	role, ok := r.desired.Role(s.Role)
+	return ok && role.Singleton
+}
+
+// healed tells whether a step belongs to a slot that healing has put right: what is healthy there is not taken away again
+// because something else could not be healed.
+func (u *undoing) healed(s plan.Step) bool {
+	if u.plan.Kind != plan.KindHeal || s.Role == "" {
+		return false
+	}
+	if s.Kind == plan.StepUpdate {
+		return true
+	}
+	proof, proven := u.outcomes["prove/"+s.Host+"/"+s.Role]
+	return proven && proof.err == nil && !slices.ContainsFunc(u.plan.Steps, func(other plan.Step) bool {
+		return other.Kind == plan.StepStop && other.Host == s.Host && other.Role == s.Role
+	})
 }
 
 type undoing struct {
@@ -64,9 +91,12 @@ func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
 
 // act undoes one step; "" when there is nothing to undo.
 func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, error) {
+	if err := u.locks.lostOn(s.Host); err != nil {
+		return "undo: " + describe(s), err // another may hold the lock there
+	}
 	conn, err := u.connection(ctx, s.Host)
 	if err != nil {
-		return "undo " + describe(s), err
+		return "undo: " + describe(s), err
 	}
 	switch s.Kind {
 	case plan.StepStop:
@@ -99,14 +129,17 @@ func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) er
 	if !ok {
 		return nil // an orphan: it runs again, and nobody knows how to ask it
 	}
-	p := &proof{conn: conn, desired: u.desired, role: role, host: s.Host, container: s.Container, name: s.Name}
-	return p.prove(ctx)
+	return u.proof(s, role, s.Container).prove(ctx)
 }
 
 // switchBack puts the route as it was, with all its options. What was not routed before is taken away.
 func (u *undoing) switchBack(ctx context.Context, conn *Connection, s plan.Step) (string, error) {
-	if o := u.outcomes[s.ID]; o.err != nil && !errors.Is(o.err, state.ErrUnreachable) {
-		return "", nil // the proxy refused: the old route stands
+	if o := u.outcomes[s.ID]; o.err != nil {
+		// Whatever the error was, what the proxy keeps is what happened.
+		routes, err := conn.Proxy.Routes(ctx, u.proxyOn(s.Host))
+		if kept, ok := (state.Proxy{Routes: routes}).Route(s.Name); err == nil && (!ok || kept.TargetID() != state.ShortID(u.id(s))) {
+			return "", nil // the old route stands
+		}
 	}
 	if s.OldRoute == nil {
 		return "take route " + s.Name + " away", conn.Proxy.Remove(ctx, u.proxyOn(s.Host), s.Name)
@@ -120,7 +153,8 @@ func (u *undoing) stopAdopted(ctx context.Context, conn *Connection, s plan.Step
 	if _, made := u.outcomes["create/"+s.Host+"/"+s.Role]; made || u.isStuck(s) {
 		return "", nil
 	}
-	return "stop " + s.Name, stop(ctx, conn, s.Container, 10*time.Second)
+	role, _ := u.desired.Role(s.Role)
+	return "stop " + s.Name, stop(ctx, conn, s.Container, role.Stop.Grace)
 }
 
 // removeMade stops and removes what this run made; by its name where the reply was lost, and only when the fence on it is ours.

@@ -62,11 +62,14 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 	// What has begun is finished even when the run is cancelled: a half-made call helps nobody. Waiting is not worth that.
 	under := context.WithoutCancel(ctx)
-	if s.Kind == plan.StepProve || s.Kind == plan.StepWait {
-		under = w.watch
+	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepImage {
+		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
 	err := w.do(under, s)
+	if err != nil && w.watch.Err() != nil && s.Kind == plan.StepImage && !errors.Is(err, errAbandoned) {
+		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
+	}
 	w.end(outcome{step: s, err: err, took: time.Since(began)})
 	if err != nil && s.Phase < plan.PhaseFinish {
 		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))

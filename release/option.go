@@ -164,6 +164,9 @@ func canonicalOne(kind optionKind, s string) (string, string) {
 		}
 		return limit.String(), ""
 	case optionRestart:
+		if s == "on-failure:0" {
+			return "on-failure", "" // what the engine makes of it
+		}
 		if !restartPolicy.MatchString(s) {
 			return "", fmt.Sprintf("is \"no\", \"always\", \"unless-stopped\" or \"on-failure[:N]\", not %q", s)
 		}

@@ -97,11 +97,12 @@ func (c *connector) connectSSH(ctx context.Context, host release.Host) (*reconci
 	c.clients = append(c.clients, client)
 	c.mu.Unlock()
 	engine := docker.New(client.Dial, docker.Options{Host: host.Name, Session: client.Session})
+	sftp := files.NewSFTP(client.SFTP)
 	return &reconcile.Connection{
 		Engine: engine,
-		Files:  files.NewSFTP(client.SFTP),
+		Files:  sftp,
 		Prober: probe.New(client.Dial),
-		Proxy:  proxy.New(engine),
+		Proxy:  proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
 		Close:  func() error { return errors.Join(engine.Close(), client.Close()) },
 	}, nil
 }

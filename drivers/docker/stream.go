@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -111,6 +112,25 @@ func (e *Engine) ReadFile(ctx context.Context, name, path string) ([]byte, error
 	// What follows is the archive's padding; reading it lets the connection be used again.
 	_, _ = io.CopyN(io.Discard, r.Content, 16<<10)
 	return data, nil
+}
+
+// HostPath is where a path inside a container lies on its host; fs.ErrNotExist when it is on none of its mounts.
+func (e *Engine) HostPath(ctx context.Context, name, inside string) (string, error) {
+	r, err := e.client.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+	if err != nil {
+		return "", e.failure(err, "inspect container %s", name)
+	}
+	found, depth := "", -1
+	for _, mount := range r.Container.Mounts {
+		rest, below := strings.CutPrefix(inside, strings.TrimSuffix(mount.Destination, "/")+"/")
+		if below && mount.Source != "" && len(mount.Destination) > depth {
+			found, depth = path.Join(mount.Source, rest), len(mount.Destination)
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("%s%s in container %s is on no mount: %w", e.prefix(), inside, name, fs.ErrNotExist)
+	}
+	return found, nil
 }
 
 // exitCode waits for the engine to note the end of a command whose streams have ended; that can be a moment later.

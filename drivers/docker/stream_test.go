@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -92,6 +93,21 @@ func TestAFileIsReadOutOfAContainerThatDoesNotRun(t *testing.T) {
 	}
 	if got, err := e.ReadFile(t.Context(), id, "/app"); err != nil || len(got) < 1<<20 {
 		t.Errorf("of the program came %d bytes, %v", len(got), err)
+	}
+}
+
+func TestAPathInsideAContainerIsFoundOnItsDeepestMount(t *testing.T) {
+	e := realEngine(t)
+	withImage(t, e)
+	outer, inner := t.TempDir(), t.TempDir()
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage, Volumes: []string{outer + ":/data", inner + ":/data/deep"}}, nil)
+	for inside, want := range map[string]string{"/data/x": outer + "/x", "/data/deep/a/b": inner + "/a/b", "/data/deeper": outer + "/deeper"} {
+		if got, err := e.HostPath(t.Context(), id, inside); err != nil || got != want {
+			t.Errorf("%s is at %q, %v; want %q", inside, got, err, want)
+		}
+	}
+	if got, err := e.HostPath(t.Context(), id, "/database"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a path on no mount is at %q, %v", got, err)
 	}
 }
 

@@ -76,6 +76,48 @@ func TestTheStateOfKamalProxyIsReadIntoRoutesSortedByName(t *testing.T) {
 	}
 }
 
+func TestTheStateIsReadOnTheHostWhereThatWorksAndThroughTheEngineWhereNot(t *testing.T) {
+	const onHost, inside = `[{"name":"host","active_targets":["4f2a90c1d3e5:80"]}]`, `[{"name":"engine","active_targets":["4f2a90c1d3e5:80"]}]`
+	for _, c := range []struct {
+		name     string
+		find     error
+		data     string
+		read     error
+		want     string
+		attempts int // at reading on the host, in two calls
+	}{
+		{name: "readable", data: onHost, want: "host", attempts: 2},
+		{name: "half written", data: onHost[:20], want: "engine", attempts: 2},
+		{name: "not there", read: fs.ErrNotExist, want: "engine", attempts: 2},
+		{name: "forbidden", read: fs.ErrPermission, want: "engine", attempts: 1},
+		{name: "on no mount", find: fs.ErrNotExist, want: "engine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			attempts := 0
+			d := proxy.New(&recorder{files: []string{inside}}, proxy.WithHostFiles(
+				func(_ context.Context, container, path string) (string, error) {
+					return "/var/lib/docker/volumes/" + container + path, c.find
+				},
+				func(_ context.Context, path string) ([]byte, error) {
+					attempts++
+					if !strings.HasPrefix(path, "/var/lib/docker/volumes/kamal-proxy/") {
+						t.Errorf("%s was read on the host", path)
+					}
+					return []byte(c.data), c.read
+				}))
+			for range 2 {
+				routes, err := d.Routes(t.Context(), "kamal-proxy")
+				if err != nil || len(routes) != 1 || routes[0].Name != c.want {
+					t.Fatalf("routes: %+v, %v; want that of the %s", routes, err, c.want)
+				}
+			}
+			if attempts != c.attempts {
+				t.Errorf("read on the host %d times, want %d", attempts, c.attempts)
+			}
+		})
+	}
+}
+
 func TestTheOlderStateWithOneTargetIsRead(t *testing.T) {
 	routes, err := proxy.ParseState([]byte(`[{"name":"a","active_target":"4f2a90c1d3e5:80","options":{},"target_options":{}}]`))
 	if err != nil || len(routes) != 1 || routes[0].TargetID() != "4f2a90c1d3e5" {

@@ -1,0 +1,98 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// ErrLeaseLost: a lock could not be renewed in time, or another has taken it over.
+var ErrLeaseLost = errors.New("the lease of the deploy lock is lost")
+
+// heldLock is one host's lock.
+type heldLock struct {
+	host string
+
+	one      chan struct{} // holds a token while the details are written or compared
+	data     []byte        // what they say when the lock is ours
+	verified time.Time     // when it last was
+	lost     error
+}
+
+func (h *heldLock) enter(ctx context.Context) error {
+	select {
+	case h.one <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (h *heldLock) leave() { <-h.one }
+
+// isOurs reads whether the lock still is.
+func (h *heldLock) isOurs(ctx context.Context, conn *Connection, paths layout) (bool, error) {
+	data, err := conn.Files.Read(ctx, paths.lockDetails())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && bytes.Equal(data, h.data), err
+}
+
+// renew touches one host's lock three times a lease, and looks that it is ours. When that was not possible for most of a lease,
+// or it is another's, the run is told to stop.
+func (l *Locks) renew(h *heldLock) {
+	for sleep(l.renewing, lease/3) == nil {
+		began := l.c.now()
+		ours, err := l.renewOnce(h)
+		switch {
+		case l.renewing.Err() != nil:
+			return
+		case err == nil && ours:
+			h.verified = began
+		case err == nil:
+			l.loseHost(h, fmt.Errorf("%w: on %s another has taken it over", ErrLeaseLost, h.host))
+			return
+		case l.c.now().Sub(h.verified) > lease*2/3:
+			l.loseHost(h, fmt.Errorf("%w: on %s it could not be renewed: %w", ErrLeaseLost, h.host, err))
+			return
+		}
+	}
+}
+
+func (l *Locks) renewOnce(h *heldLock) (ours bool, err error) {
+	ctx, cancel := context.WithTimeout(l.renewing, lease/3)
+	defer cancel()
+	conn, err := l.reach(ctx, h.host)
+	if err != nil {
+		return false, err
+	}
+	if err := h.enter(ctx); err != nil {
+		return false, err
+	}
+	defer h.leave()
+	if ours, err = h.isOurs(ctx, conn, l.paths); err != nil || !ours {
+		return ours, err
+	}
+	return true, conn.Files.Touch(ctx, l.paths.lockDetails())
+}
+
+func (l *Locks) loseHost(h *heldLock, cause error) {
+	l.mu.Lock()
+	h.lost = cause
+	l.mu.Unlock()
+	l.lose(cause)
+}
+
+// lostOn says why no call to a host may begin any more; nil while its lock is ours.
+func (l *Locks) lostOn(host string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h := l.held[host]; h != nil {
+		return h.lost
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// readLock reads the deploy lock of a host as Kamal and we write it; nil when there is none.
+func readLock(ctx context.Context, f Files, paths layout) (*state.Lock, error) {
+	data, err := f.Read(ctx, paths.lockDetails())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	lock := parseLock(data)
+	if lock.Lease > 0 {
+		if lock.Renewed, err = f.Modified(ctx, paths.lockDetails()); err != nil {
+			return nil, unless(err, fs.ErrNotExist)
+		}
+	}
+	return &lock, nil
+}
+
+// parseLock reads the base64 text; what is not of the form is a lock all the same, by somebody unknown.
+func parseLock(data []byte) state.Lock {
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
+	if err != nil {
+		return state.Lock{Message: "its details cannot be read"}
+	}
+	var lock state.Lock
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "Locked by":
+			who, at, _ := cutLast(value, " at ")
+			lock.Owner = who
+			lock.Taken, _ = time.Parse(time.RFC3339, at)
+		case "Version":
+			lock.Version = value
+		case "Message":
+			lock.Message = value
+		case "Owner":
+			lock.Owner = value
+		case "Reason":
+			lock.Reason = value
+		case "Fence":
+			lock.Fence, _ = strconv.Atoi(value)
+		case "Lease":
+			lock.Lease, _ = time.ParseDuration(value)
+		}
+	}
+	return lock
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func encodeLock(l state.Lock, who string) []byte {
+	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nReason: %s\nFence: %d\nLease: %s\n",
+		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, l.Reason, l.Fence, l.Lease)
+	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
+}
