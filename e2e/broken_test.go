@@ -127,7 +127,7 @@ func TestHostDownBeforeTheStart(t *testing.T) {
 // kill -9 in the middle: one consistent version serves, and the next apply converges.
 func TestKilledInTheMiddle(t *testing.T) {
 	f := newFixture(t)
-	f.deploy(settings{})
+	f.deploy(settings{timeout: "20s"})
 	f.image("v1", nil)
 	f.image("v2", map[string]string{"APP_START_DELAY": "3s"})
 	f.must(0, "apply", "--version", "v1")

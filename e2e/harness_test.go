@@ -3,6 +3,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,6 +81,7 @@ func (f *fixture) write(name, content string, mode os.FileMode) {
 // settings change the deploy.hcl that a test writes.
 type settings struct {
 	user    string // of ssh; default root
+	timeout string // deploy_timeout; default 5s
 	root    string // lines at the root
 	web     string // lines in role web
 	workers string // lines in role workers
@@ -90,17 +92,14 @@ type settings struct {
 // deploy writes the deploy.hcl: two web hosts and one workers host.
 func (f *fixture) deploy(s settings) {
 	f.t.Helper()
-	user := s.user
-	if user == "" {
-		user = "root"
-	}
+	user, timeout := cmp.Or(s.user, "root"), cmp.Or(s.timeout, "5s")
 	blocks := ""
 	for i, h := range f.lab.Hosts {
 		blocks += fmt.Sprintf("host %q {\n  address = %q\n%s\n}\n", h.Name, h.Address, s.hosts[i])
 	}
 	f.write("deploy.hcl", fmt.Sprintf(`service = "shop"
 image   = "acme/shop"
-deploy_timeout = "8s"
+deploy_timeout = %q
 drain_timeout = "5s"
 readiness_delay = "1s"
 stop_timeout = "5s"
@@ -133,7 +132,7 @@ role "workers" {
 %s
 }
 %s
-`, s.root, f.lab.Registry.Server, f.lab.Registry.Username, user, f.lab.KeyFile, f.lab.KnownHosts, blocks,
+`, timeout, s.root, f.lab.Registry.Server, f.lab.Registry.Username, user, f.lab.KeyFile, f.lab.KnownHosts, blocks,
 		f.lab.Hosts[0].Name, f.lab.Hosts[1].Name, s.web, f.lab.Hosts[2].Name, s.workers, s.more), 0o600)
 }
 

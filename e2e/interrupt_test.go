@@ -11,7 +11,7 @@ import (
 // Ctrl-C in the middle of a boot takes back what was begun, releases the lock, and says so by its exit code.
 func TestInterrupted(t *testing.T) {
 	f := newFixture(t)
-	f.deploy(settings{})
+	f.deploy(settings{timeout: "20s"})
 	f.image("v1", nil)
 	f.image("v2", map[string]string{"APP_START_DELAY": "4s"})
 	f.must(0, "apply", "--version", "v1")

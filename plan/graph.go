@@ -279,17 +279,22 @@ func (b *builder) rolesInOrder() []string {
 func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	var all []string
 	switched := map[string][]string{}
+	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
 	for _, s := range slots {
 		if s.route == nil {
 			continue
+		}
+		at, needs, reason := s.host.Name+"/"+s.role.Name, proven, "every container of the group is healthy"
+		if heals && s.prove { // the version was released: what is healthy again need not wait for what is not
+			needs, reason = []string{"prove/" + at}, "its container is healthy"
 		}
 		route := *s.route
 		container := s.name
 		if s.wanted != nil {
 			container = s.wanted.ID
 		}
-		id := b.add(Step{ID: "switch/" + s.host.Name + "/" + s.role.Name, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
-			Needs: proven, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, Reason: "every container of the group is healthy"})
+		id := b.add(Step{ID: "switch/" + at, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
+			Needs: needs, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, Reason: reason})
 		switched[s.host.Name] = append(switched[s.host.Name], id)
 		all = append(all, id)
 	}

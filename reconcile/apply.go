@@ -68,7 +68,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 
 // applyLocked takes the locks and acts on what it sees then.
 func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
-	locks, err := c.lock(ctx, first.Desired, reachable(first), string(first.Plan.Kind))
+	locks, err := c.lock(ctx, first.Desired, reachable(first), first.Snapshot, string(first.Plan.Kind))
 	if err != nil {
 		return Report{}, err
 	}

@@ -45,9 +45,9 @@ type Locks struct {
 
 // lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
 // host may begin then. Before anything is changed the locks must be sealed.
-func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, reason string) (*Locks, error) {
+func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
 	l := &Locks{c: c, desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
-	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now()}
+	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
 	l.renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 	l.run, l.lose = context.WithCancelCause(ctx)
@@ -122,22 +122,29 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 // seal decides the fence, which is the release's number too: one more than the highest that any locked host knows, as seen
 // under the lock. It is written before anything else is.
 func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
-	for _, host := range seen.Hosts {
-		l.Fence = max(l.Fence, host.Fence)
-		if host.Record != nil {
-			l.Fence = max(l.Fence, host.Record.Number, host.Record.Fence)
-		}
-	}
-	l.Fence++
+	l.Fence = nextFence(seen)
+	expected := l.details.Fence == l.Fence // nobody was in between: the details say so already
 	l.details.Fence = l.Fence
 	group, ctx := errgroup.WithContext(ctx)
 	for _, h := range l.all() {
-		group.Go(func() error { return l.sealHost(ctx, h) })
+		group.Go(func() error { return l.sealHost(ctx, h, expected) })
 	}
 	return group.Wait()
 }
 
-func (l *Locks) sealHost(ctx context.Context, h *heldLock) error {
+// nextFence is one more than the highest that any host knows.
+func nextFence(seen state.Snapshot) int {
+	highest := 0
+	for _, host := range seen.Hosts {
+		highest = max(highest, host.Fence)
+		if host.Record != nil {
+			highest = max(highest, host.Record.Number, host.Record.Fence)
+		}
+	}
+	return highest + 1
+}
+
+func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error {
 	conn, err := l.reach(ctx, h.host)
 	if err != nil {
 		return err
@@ -148,7 +155,9 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock) error {
 	defer h.leave()
 	h.data = encodeLock(l.details, l.c.Owner.Who)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
+	if !expected {
+		group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
+	}
 	group.Go(func() error {
 		return conn.Files.Write(ctx, l.paths.fence(), []byte(strconv.Itoa(l.Fence)+"\n"), 0o600)
 	})
@@ -211,7 +220,7 @@ func (l *Locks) tryRemove(ctx context.Context, h *heldLock) error {
 	if err != nil {
 		return err
 	}
-	if l.c.now().Sub(h.verified) > lease/2 { // it may have been taken over: another's is not ours to remove
+	if l.lostOn(h.host) != nil || l.c.now().Sub(h.verified) > lease/2 { // another's is not ours to remove
 		ours, err := h.isOurs(ctx, conn, l.paths)
 		if err != nil || !ours {
 			return err

@@ -1,0 +1,43 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/kamald/kamald/state"
+)
+
+func TestTwoRunsThatWaitForEachOtherGetNumbersOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 21)
+		w.mustApply(w.release("v1"))
+		last := ""
+		for _, ends := range []<-chan ending{w.begin(w.release("v2")), w.begin(w.release("v3"))} {
+			ended := <-ends
+			if ended.err != nil {
+				t.Fatal(ended.err)
+			}
+			record := w.store.releases[ended.report.Release]
+			if record.Version != ended.report.Version || record.Outcome != state.OutcomeSucceeded || record.Fence != record.Number {
+				t.Errorf("release %d is recorded as %s %s", ended.report.Release, record.Version, record.Outcome)
+			}
+			if ended.report.Release == 3 {
+				last = ended.report.Version
+			}
+		}
+		if want := fmt.Sprintf("h1/web=%s h2/web=%s h3/workers=%s", last, last, last); w.versions() != want {
+			t.Errorf("after both: %s, want %s", w.versions(), want)
+		}
+		for _, host := range w.Hosts() {
+			for n := 1; n <= 3; n++ {
+				if _, there := w.File(host, fmt.Sprintf(".kamal/apps/shop/kamald/releases/%d.json", n)); !there {
+					t.Errorf("%s has no record of release %d", host, n)
+				}
+			}
+			if fence, _ := w.File(host, ".kamal/apps/shop/kamald/fence"); string(fence) != "3\n" {
+				t.Errorf("the fence on %s is %q", host, fence)
+			}
+		}
+	})
+}
