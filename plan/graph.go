@@ -279,7 +279,7 @@ func (b *builder) rolesInOrder() []string {
 func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	var all []string
 	switched := map[string][]string{}
-	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
+	heals := b.in.Held != nil && b.plan.kindOf(b.in, b.slots) == KindHeal
 	for _, s := range slots {
 		if s.route == nil {
 			continue
@@ -304,8 +304,8 @@ func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 				continue
 			}
 			needs := switched[s.host.Name]
-			if len(needs) == 0 {
-				needs = proven
+			if len(needs) == 0 || heals {
+				needs = append(slices.Clone(needs), proven...)
 			}
 			all = append(all, b.add(b.stopStep(n, PhaseSwitch, s, old, needs)))
 		}

@@ -129,7 +129,7 @@ func TestStepsWaitForWhatMakesThemSafe(t *testing.T) {
 		g := graphOf(p)
 		for _, s := range p.Steps {
 			for _, other := range p.Steps {
-				if why := mustFollow(w, s, other); why != "" && !g.after(s.ID)[other.ID] {
+				if why := mustFollow(w, p.Kind, s, other); why != "" && !g.after(s.ID)[other.ID] {
 					t.Fatalf("%s does not wait for %s: %s\n%s", s.ID, other.ID, why, show(p))
 				}
 			}
@@ -138,8 +138,9 @@ func TestStepsWaitForWhatMakesThemSafe(t *testing.T) {
 }
 
 // mustFollow tells why a step may begin only after another, "" when it may begin before.
-func mustFollow(w *world, s, other plan.Step) string {
+func mustFollow(w *world, kind plan.Kind, s, other plan.Step) string {
 	role, _ := w.desired.Role(s.Role)
+	heals := kind == plan.KindHeal && w.held != nil // each slot is on its own there
 	switch {
 	case s.Kind == plan.StepTag && slices.Contains([]plan.StepKind{plan.StepProve, plan.StepSwitch, plan.StepStop}, other.Kind):
 		return "latest moves when every role has succeeded"
@@ -155,7 +156,7 @@ func mustFollow(w *world, s, other plan.Step) string {
 		return "a proxied role's old container stops when its traffic has gone"
 	case s.Kind == plan.StepStop && other.Kind == plan.StepProve && s.Host == other.Host && s.Role == other.Role && !role.Singleton:
 		return "the old serves until the new is proven"
-	case s.Kind == plan.StepSwitch && other.Kind == plan.StepProve && s.Group == other.Group:
+	case s.Kind == plan.StepSwitch && other.Kind == plan.StepProve && s.Group == other.Group && (!heals || s.Host == other.Host && s.Role == other.Role):
 		return "traffic goes to groups that are healthy as a whole"
 	case s.Kind == plan.StepStart && other.Kind == plan.StepStop && s.Host == other.Host && s.Role == other.Role && role.Singleton:
 		return "a singleton is never there twice"

@@ -118,7 +118,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 			return Report{}, err
 		}
 	}
-	outcomes := walk(locks.run, planned.Plan.Steps, r.do)
+	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
 	after := context.WithoutCancel(ctx)

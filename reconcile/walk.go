@@ -26,9 +26,9 @@ var errSkipped = errors.New("not begun")
 
 // walk carries out a graph of steps, each as soon as what it needs is done. After a failure up to the switch, or a cancelled
 // context, no further step begins; those under way run to their own end, except proofs, which only watch. Failures in the
-// last phase skip what depends on them and nothing else.
-func walk(ctx context.Context, steps []plan.Step, do func(context.Context, plan.Step) error) map[string]outcome {
-	w := &walker{do: do, outcomes: map[string]outcome{}, done: map[string]chan struct{}{}}
+// last phase skip what depends on them and nothing else; so do all in a plan that heals, where each slot is on its own.
+func walk(ctx context.Context, kind plan.Kind, steps []plan.Step, do func(context.Context, plan.Step) error) map[string]outcome {
+	w := &walker{do: do, heals: kind == plan.KindHeal, outcomes: map[string]outcome{}, done: map[string]chan struct{}{}}
 	w.watch, w.fail = context.WithCancelCause(ctx)
 	defer w.fail(nil)
 	for _, s := range steps {
@@ -47,6 +47,7 @@ func walk(ctx context.Context, steps []plan.Step, do func(context.Context, plan.
 
 type walker struct {
 	do    func(context.Context, plan.Step) error
+	heals bool
 	done  map[string]chan struct{}
 	watch context.Context // ends when the run fails or is cancelled
 	fail  context.CancelCauseFunc
@@ -71,7 +72,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}
 	w.end(outcome{step: s, err: err, took: time.Since(began)})
-	if err != nil && s.Phase < plan.PhaseFinish {
+	if err != nil && s.Phase < plan.PhaseFinish && !w.heals {
 		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))
 	}
 }

@@ -1,0 +1,61 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+func TestOneSlowCallCutsNoPull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 91)
+		fleet := reconcile.NewFleet(connector{w.Connector()})
+		defer func() { _ = fleet.Close() }()
+		w.Before(func(c sim.Call) error {
+			switch c.Method {
+			case "Engine.Pull":
+				time.Sleep(3 * time.Minute)
+			case "Files.Free":
+				time.Sleep(31 * time.Second)
+				return context.DeadlineExceeded // of the call, not of the connection
+			case "Files.Home":
+				return fmt.Errorf("the connection was reset: %w", state.ErrUnreachable)
+			}
+			return nil
+		})
+		host := release.Host{Name: "h2", Address: "h2"}
+		first, err := fleet.Connection(t.Context(), host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pulled := make(chan error, 1)
+		go func() {
+			pulled <- first.Engine.Pull(t.Context(), repository+":v1", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")})
+		}()
+		var slow *reconcile.DeadlineError
+		if _, err := first.Files.Free(t.Context(), "."); !errors.As(err, &slow) {
+			t.Fatalf("error: %v", err)
+		}
+		again, err := fleet.Connection(t.Context(), host)
+		if err != nil || again != first {
+			t.Errorf("another connection was made: %v", err)
+		}
+		if err := <-pulled; err != nil || w.ImageID("h2", repository+":v1") == "" {
+			t.Errorf("the pull was cut: %v", err)
+		}
+		if _, err := first.Files.Home(t.Context()); !errors.Is(err, state.ErrUnreachable) {
+			t.Fatalf("error: %v", err)
+		}
+		if other, err := fleet.Connection(t.Context(), host); err != nil || other == first {
+			t.Errorf("a lost connection is given again: %v", err)
+		}
+	})
+}

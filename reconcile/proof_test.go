@@ -1,0 +1,77 @@
+package reconcile_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+func TestAProofGoesOnOverAnotherConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 81)
+		w.mustApply(w.release("v1"))
+		w.image("v9", sim.Healthy(5*time.Second))
+		ends := w.begin(w.release("v9"))
+		time.Sleep(2 * time.Second)
+		if got := w.versions(); !strings.Contains(got, "h2/web=v9") || !strings.Contains(got, "h2/web=v1") {
+			t.Fatalf("after two seconds: %s", got)
+		}
+		w.Cut("h2")
+		time.Sleep(500 * time.Millisecond)
+		w.Restore("h2")
+		if ended := <-ends; ended.err != nil {
+			t.Fatal(ended.err)
+		}
+		if got := w.versions(); got != "h1/web=v9 h2/web=v9 h3/workers=v9" {
+			t.Errorf("after it: %s", got)
+		}
+	})
+}
+
+func TestAContainerWithoutAnAddressIsNotAskedAtTheServersOwn(t *testing.T) {
+	for name, health := range map[string]*release.Health{
+		"HTTP":             {HTTP: ":9000/up", Timeout: time.Second},
+		"TCP":              {TCP: 9000, Timeout: time.Second},
+		"the proxy's path": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 82)
+				w.mustApply(w.release("v1"))
+				desired := w.release("v2")
+				for i := range desired.Roles {
+					desired.Roles[i].Health = health
+				}
+				w.After(func(c sim.Call) error {
+					if c.Host == "h2" && c.Method == "Engine.Start" && strings.Contains(w.versions(), "h2/web=v2") {
+						w.DetachNetwork("h2", "shop-web-v2", "kamal")
+					}
+					return nil
+				})
+				w.Before(func(c sim.Call) error {
+					if strings.HasPrefix(c.Method, "Prober.") && strings.HasPrefix(c.Args, ":") {
+						t.Errorf("%s asks %s", c.Method, c.Args)
+					}
+					if strings.HasPrefix(c.Method, "Prober.") && c.Host == "h1" {
+						time.Sleep(20 * time.Second) // h2 is the one that fails
+					}
+					return nil
+				})
+				_, err := w.apply(t.Context(), desired)
+				var unhealthy *reconcile.UnhealthyError
+				if !errors.As(err, &unhealthy) || unhealthy.Host != "h2" || !strings.Contains(unhealthy.Cause, "no address on the network kamal") {
+					t.Errorf("error: %v", err)
+				}
+				if got := w.versions(); got != allV1 {
+					t.Errorf("after the failure: %s", got)
+				}
+			})
+		})
+	}
+}
