@@ -153,7 +153,7 @@ func (w *world) make(host, name string, spec state.Spec, status state.Status, im
 func live(spec state.Spec, imageID string) state.Spec {
 	spec = clone(spec)
 	spec.Digest = imageID
-	if spec.Cmd == nil {
+	if spec.Cmd == nil && len(spec.Options["entrypoint"]) == 0 { // as Docker: the image's goes with the image's entrypoint
 		spec.Cmd = []string{"/app"}
 	}
 	if spec.LogDriver == "" {

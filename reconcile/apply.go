@@ -91,7 +91,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 
 // again looks once more under the lock, and plans again when the world moved between the two looks.
 func (c *Controller) again(ctx context.Context, first Planned, options Options) (Planned, error) {
-	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, c.now())
+	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, c.now(), unreachable(first.Snapshot)...)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -132,7 +132,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 			report.Left = r.undo(after, outcomes)
 		}
 	}
-	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, c.now())
+	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, c.now(), unreachable(planned.Snapshot)...)
 	for i := range snapshot.Hosts {
 		snapshot.Hosts[i].Lock = nil
 	}

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -65,12 +66,10 @@ func TestAConfigurationThatWasInterruptedIsCompletedAndRecorded(t *testing.T) {
 				w.mustApply(w.release("v1"))
 				desired := w.release("v1")
 				reconfigurations["a variable"].after(&desired)
-				n := 0
+				var met atomic.Int32
 				w.After(func(c sim.Call) error {
-					if c.Method == at {
-						if n++; n == 3 {
-							w.Kill()
-						}
+					if c.Method == at && met.Add(1) == 3 {
+						w.Kill()
 					}
 					return nil
 				})

@@ -47,6 +47,7 @@ func (e *LockedError) Error() string {
 type UnhealthyError struct {
 	Host, Role, Container string
 	Cause                 string   // the last probe, the exit code, …
+	Said                  string   // what it answered, in its own words
 	Hints                 []string // what to look at
 	Logs                  []string // its last lines
 }
@@ -54,6 +55,9 @@ type UnhealthyError struct {
 func (e *UnhealthyError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s on %s is not healthy: %s", e.Container, e.Host, e.Cause)
+	if e.Said != "" {
+		fmt.Fprintf(&text, "\n  it answered: %q", e.Said)
+	}
 	for _, hint := range e.Hints {
 		fmt.Fprintf(&text, "\n  hint: %s", hint)
 	}
@@ -71,9 +75,9 @@ func brief(err error) string {
 	text := err.Error()
 	var unhealthy *UnhealthyError
 	for _, e := range flat(err) {
-		if errors.As(e, &unhealthy) && len(unhealthy.Logs) > 0 {
+		if errors.As(e, &unhealthy) {
 			short := *unhealthy
-			short.Logs = nil
+			short.Said, short.Logs = "", nil
 			text = strings.ReplaceAll(text, unhealthy.Error(), short.Error())
 		}
 	}

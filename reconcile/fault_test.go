@@ -47,7 +47,7 @@ var scenarios = []scenario{
 // For every n: whatever happens to the n-th remote call, no request fails for it, the servers are left on the old or the new
 // release with latest unmoved or moved, and the next two rounds converge.
 func TestEveryCallMayFail(t *testing.T) {
-	step := 7 // a sample; `make long` takes every call
+	step := 17 // a sample; `make long` takes every call
 	if long() {
 		step = 1
 	}

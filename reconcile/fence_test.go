@@ -13,8 +13,8 @@ func TestTwoRunsThatWaitForEachOtherGetNumbersOfTheirOwn(t *testing.T) {
 		w := newWorld(t, 21)
 		w.mustApply(w.release("v1"))
 		last := ""
-		for _, ends := range []<-chan ending{w.begin(w.release("v2")), w.begin(w.release("v3"))} {
-			ended := <-ends
+		second, third := w.begin(w.release("v2")), w.begin(w.release("v3"))
+		for _, ended := range []ending{<-second, <-third} {
 			if ended.err != nil {
 				t.Fatal(ended.err)
 			}

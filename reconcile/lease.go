@@ -45,7 +45,8 @@ func (h *heldLock) isOurs(ctx context.Context, conn *Connection, paths layout) (
 // renew touches one host's lock three times a lease, and looks that it is ours. When that was not possible for most of a lease,
 // or it is another's, the run is told to stop.
 func (l *Locks) renew(h *heldLock) {
-	for sleep(l.renewing, lease/3) == nil {
+	for pause := lease / 3; sleep(l.renewing, pause) == nil; {
+		pause = lease / 3
 		began := l.c.now()
 		ours, err := l.renewOnce(h)
 		switch {
@@ -59,12 +60,14 @@ func (l *Locks) renew(h *heldLock) {
 		case l.c.now().Sub(h.verified) > lease*2/3:
 			l.loseHost(h, fmt.Errorf("%w: on %s it could not be renewed: %w", ErrLeaseLost, h.host, err))
 			return
+		default:
+			pause = time.Second // one that hung or failed is made up for while there is time
 		}
 	}
 }
 
 func (l *Locks) renewOnce(h *heldLock) (ours bool, err error) {
-	ctx, cancel := context.WithTimeout(l.renewing, lease/3)
+	ctx, cancel := context.WithTimeout(l.renewing, lease/6)
 	defer cancel()
 	conn, err := l.reach(ctx, h.host)
 	if err != nil {

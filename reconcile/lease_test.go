@@ -184,21 +184,45 @@ func TestARenewalSurvivesALostConnection(t *testing.T) {
 	})
 }
 
-func TestAHostThatDoesNotAnswerDelaysNoOthersRenewal(t *testing.T) {
+// applyThrough applies in a run whose every call goes through an interceptor.
+func (w *world) applyThrough(around reconcile.Interceptor, desired release.Release) error {
+	c := w.controller()
+	through := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}, around), w.store, c.Secrets)
+	defer func() { _ = through.Close() }()
+	_, err := through.Apply(w.t.Context(), desired, reconcile.Options{})
+	return err
+}
+
+// hangs lets the first renewals on a host hang for as long as their callers wait.
+func hangs(host string, first int) reconcile.Interceptor {
+	return func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		if call.Host == host && call.Method == "Files.Touch" && first > 0 {
+			first--
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return next(ctx)
+	}
+}
+
+func TestARenewalThatHangsIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 14)
 		w.mustApply(w.release("v1"))
-		once := false
-		w.Before(func(c sim.Call) error {
-			if c.Host != "h1" || c.Method != "Files.Touch" || once {
-				return nil
-			}
-			once = true
-			time.Sleep(lease - time.Second)
-			return context.DeadlineExceeded
-		})
-		if ended := <-w.begin(w.slow("v9", 2*time.Minute)); !errors.Is(ended.err, reconcile.ErrLeaseLost) {
-			t.Errorf("error: %v", ended.err)
+		if err := w.applyThrough(hangs("h2", 1), w.slow("v9", 2*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		w.mustBeRenewed("h1", "h2", "h3")
+	})
+}
+
+func TestAHostThatDoesNotAnswerDelaysNoOthersRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15)
+		w.mustApply(w.release("v1"))
+		err := w.applyThrough(hangs("h1", 1000), w.slow("v9", 2*time.Minute))
+		if !errors.Is(err, reconcile.ErrLeaseLost) || !strings.Contains(err.Error(), "h1") {
+			t.Errorf("error: %v", err)
 		}
 		w.mustBeRenewed("h2", "h3")
 	})

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,6 +33,7 @@ type Locks struct {
 	hosts   map[string]release.Host
 	paths   layout
 	details state.Lock
+	nonce   string
 
 	mu   sync.Mutex
 	held map[string]*heldLock // by host
@@ -46,7 +48,7 @@ type Locks struct {
 // lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
 // host may begin then. Before anything is changed the locks must be sealed.
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
-	l := &Locks{c: c, desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
+	l := &Locks{c: c, nonce: rand.Text()[:8], desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
 	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
 	l.renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -108,7 +110,7 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 			return err
 		}
 	}
-	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who), verified: l.c.now()}
+	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who, l.nonce), verified: l.c.now()}
 	l.mu.Lock()
 	l.held[host.Name] = h
 	l.mu.Unlock()
@@ -153,7 +155,7 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error 
 		return err
 	}
 	defer h.leave()
-	h.data = encodeLock(l.details, l.c.Owner.Who)
+	h.data = encodeLock(l.details, l.c.Owner.Who, l.nonce)
 	group, ctx := errgroup.WithContext(ctx)
 	if !expected {
 		group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })

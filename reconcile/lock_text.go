@@ -70,8 +70,9 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-func encodeLock(l state.Lock, who string) []byte {
-	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nReason: %s\nFence: %d\nLease: %s\n",
-		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, l.Reason, l.Fence, l.Lease)
+// encodeLock writes the text. The nonce tells two locks of one process apart.
+func encodeLock(l state.Lock, who, nonce string) []byte {
+	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nReason: %s\nFence: %d\nLease: %s\nNonce: %s\n",
+		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, l.Reason, l.Fence, l.Lease, nonce)
 	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/release"
 )
 
 func TestWhatTheApplicationPrintedIsForThePersonAndNotKept(t *testing.T) {
@@ -37,6 +38,28 @@ func TestWhatTheApplicationPrintedIsForThePersonAndNotKept(t *testing.T) {
 					t.Errorf("its log is in %s on %s", name, host)
 				}
 			}
+		}
+	})
+}
+
+func TestWhatTheApplicationAnswersItsCheckIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 62)
+		w.mustApply(w.release("v1"))
+		w.image("v9", sim.NeverHealthy(500))
+		desired := w.release("v9")
+		desired.Roles[0].Health = &release.Health{Exec: []string{"check"}, Timeout: time.Second}
+		_, err := w.apply(t.Context(), desired)
+		const said = "not ready" // on stderr, as the simulator has it
+		if err == nil || !strings.Contains(err.Error(), said) {
+			t.Errorf("the error does not show the answer: %v", err)
+		}
+		kept, encoded := json.Marshal([]any{w.store.releases, w.store.events})
+		if encoded != nil {
+			t.Fatal(encoded)
+		}
+		if strings.Contains(string(kept), said) || !strings.Contains(string(kept), "ended with code 1") {
+			t.Errorf("kept: %s", w.store.releases[2].Reason)
 		}
 	})
 }

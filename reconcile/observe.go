@@ -21,14 +21,19 @@ import (
 type keys map[string][]byte
 
 // observe looks at every host of the release at once. A host that cannot be observed is in the snapshot with the reason; the
-// error is only for a context that ended. known is the last snapshot: release records that it has are not read again.
-func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time) (state.Snapshot, keys, error) {
+// error is only for a context that ended. known is the last snapshot: release records that it has are not read again. Hosts
+// that this run could not reach a moment ago are given as gone, and not waited for again.
+func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, gone ...state.Host) (state.Snapshot, keys, error) {
 	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
 	found := make([][]byte, len(desired.Hosts))
 	var group errgroup.Group
 	for i, on := range desired.Hosts {
 		group.Go(func() error {
 			old, _ := known.Host(on.Name)
+			if at := slices.IndexFunc(gone, func(h state.Host) bool { return h.Name == on.Name }); at >= 0 {
+				snapshot.Hosts[i] = gone[at]
+				return nil
+			}
 			host, key, err := observeHost(ctx, fleet, desired, on, old)
 			if err != nil {
 				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name)}
@@ -43,6 +48,11 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 		read[on.Name] = found[i]
 	}
 	return snapshot, read, ctx.Err()
+}
+
+// unreachable gives the hosts that could not be observed.
+func unreachable(snapshot state.Snapshot) []state.Host {
+	return slices.DeleteFunc(slices.Clone(snapshot.Hosts), func(h state.Host) bool { return h.Unreachable == "" })
 }
 
 // why is an error's text for a place that names the host already.

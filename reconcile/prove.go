@@ -42,6 +42,7 @@ type proof struct {
 
 	waits   time.Duration // the last pause
 	last    string        // the last probe's answer, for the failure
+	said    string        // the application's own words in it: for a person, and not to be kept
 	hints   []string      // what to look at
 	current state.Container
 	ended   string // how it ended, when it was seen ended: an engine forgets that with the next start
@@ -98,6 +99,7 @@ func (p *proof) holdFor() time.Duration {
 
 // once looks at the container and asks it. The error is for what no more waiting mends.
 func (p *proof) once(ctx context.Context) (bool, error) {
+	p.said = ""
 	conn, err := p.reach(ctx)
 	if err != nil {
 		p.last = err.Error()
@@ -173,7 +175,8 @@ func (p *proof) askExec(ctx context.Context, h *release.Health) (bool, error) {
 		p.last = fmt.Sprintf("%s could not be run: %v", strings.Join(h.Exec, " "), err)
 		return false, nil
 	}
-	p.last = strings.TrimSpace(fmt.Sprintf("%s ended with code %d: %s", strings.Join(h.Exec, " "), result.Code, firstLine(result.Stderr+result.Stdout)))
+	p.last = fmt.Sprintf("%s ended with code %d", strings.Join(h.Exec, " "), result.Code)
+	p.said = firstLine(result.Stderr + result.Stdout)
 	return result.Code == 0, nil
 }
 
@@ -227,9 +230,7 @@ func (p *proof) askHTTP(ctx context.Context, c state.Container, port int, path, 
 		return false, nil
 	}
 	p.last = fmt.Sprintf("GET :%d%s: %d %s", port, path, result.Status, http.StatusText(result.Status))
-	if body := firstLine(result.Body); body != "" {
-		p.last += fmt.Sprintf(" %q", body)
-	}
+	p.said = firstLine(result.Body)
 	p.hints = httpHints(result, host)
 	return result.Status >= 200 && result.Status < 300, nil
 }
@@ -267,7 +268,7 @@ func splitHTTP(s string) (port int, path string) {
 func (p *proof) failure(ctx context.Context, cause string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Hints: p.hints}
+	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Said: p.said, Hints: p.hints}
 	if p.conn == nil {
 		return failure // it was never reached
 	}

@@ -70,8 +70,12 @@ func (c *Controller) moveAside(ctx context.Context, paths layout, host release.H
 	}
 	moved, err := conn.Files.Read(ctx, path.Join(aside, "details"))
 	if unless(err, fs.ErrNotExist) != nil || !bytes.Equal(moved, raw) {
+		back := conn.Files.Rename(ctx, aside, paths.lock()) // not the stale one: put it back
+		if c.LockWait && back == nil {
+			return nil // and look whose it is now
+		}
 		held := &LockedError{Host: host.Name, Lock: found, Path: paths.lock()}
-		return errors.Join(held, err, conn.Files.Rename(ctx, aside, paths.lock())) // not the stale one: put it back
+		return errors.Join(held, unless(err, fs.ErrNotExist), back)
 	}
 	c.report(Progress{Kind: "lock", Host: host.Name, Message: "took over the lock of " + orUnknown(found.Owner) + ", which is gone"})
 	return conn.Files.Remove(ctx, aside)

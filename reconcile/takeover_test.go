@@ -47,25 +47,55 @@ func TestALockWithoutDetailsIsNotStolenWhileItIsFresh(t *testing.T) {
 }
 
 func TestALockThatChangedHandsDuringATakeOverIsPutBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 32)
-		w.mustApply(w.release("v1"))
-		w.WriteFile("h1", lockDetails, lockOf("a dead one"))
-		time.Sleep(2 * lease)
-		w.Before(func(c sim.Call) error {
-			if c.Host == "h1" && c.Method == "Files.Rename" && strings.HasPrefix(c.Args, ".kamal/lock-shop ") {
-				w.WriteFile("h1", lockDetails, lockOf("a quicker one"))
-			}
-			return nil
+	for name, now := range map[string][]byte{"with other details": lockOf("a quicker one"), "with none yet": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 32)
+				w.mustApply(w.release("v1"))
+				w.changesHands("h1", now)
+				w.mustBeLocked("v2")
+				if kept, _ := w.File("h1", lockDetails); string(kept) != string(now) || strings.Join(w.locked(), " ") != "h1" {
+					t.Errorf("locks are on %v; the details are %q now", w.locked(), kept)
+				}
+				for _, name := range w.FileNames("h1") {
+					if strings.Contains(name, "stale") {
+						t.Errorf("%s is left", name)
+					}
+				}
+			})
 		})
-		w.mustBeLocked("v2")
-		if kept, _ := w.File("h1", lockDetails); string(kept) != string(lockOf("a quicker one")) {
-			t.Errorf("the lock is %q now", kept)
+	}
+}
+
+func TestWhoWaitsGoesOnWaitingForALockThatChangedHands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 33)
+		w.mustApply(w.release("v1"))
+		w.changesHands("h1", lockOf("a quicker one"))
+		began := time.Now()
+		w.mustApply(w.release("v2"))
+		if waited := time.Since(began); waited < lease {
+			t.Errorf("the other's lock was taken over after %s", waited)
 		}
-		for _, name := range w.FileNames("h1") {
-			if strings.Contains(name, "stale") {
-				t.Errorf("%s is left", name)
-			}
+		w.noLocks(0)
+	})
+}
+
+// changesHands puts a dead lock on a host, which another takes over just before the next one moves it aside.
+func (w *world) changesHands(host string, details []byte) {
+	w.WriteFile(host, lockDetails, lockOf("a dead one"))
+	time.Sleep(2 * lease)
+	once := false
+	w.Before(func(c sim.Call) error {
+		if once || c.Host != host || c.Method != "Files.Rename" || !strings.HasPrefix(c.Args, ".kamal/lock-shop ") {
+			return nil
 		}
+		once = true
+		w.RemoveFile(host, ".kamal/lock-shop")
+		w.MakeDir(host, ".kamal/lock-shop")
+		if details != nil {
+			w.WriteFile(host, lockDetails, details)
+		}
+		return nil
 	})
 }
