@@ -44,6 +44,8 @@ func (r *run) carry(ctx context.Context, conn *Connection, ref string) error {
 	if err != nil {
 		return fmt.Errorf("without a registry the image is carried from this machine, whose engine is not there: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, callLimits["Engine.Load"]) // of both ends together
+	defer cancel()
 	archive, err := here.Engine.Save(ctx, ref)
 	if err != nil {
 		return err

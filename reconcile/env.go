@@ -202,3 +202,22 @@ func sortedKeys[V any](m map[string]V) []string {
 	sort.Strings(keys)
 	return keys
 }
+
+// readEnv reads a role's secrets file, and the one beside it for values of several lines. fs.ErrNotExist when there is none.
+func readEnv(ctx context.Context, f Files, paths layout, role string) (map[string]release.Secret, error) {
+	var plain, lines []byte
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { plain, err = f.Read(ctx, paths.env(role)); return })
+	group.Go(func() (err error) {
+		lines, err = f.Read(ctx, paths.envJSON(role))
+		return unless(err, fs.ErrNotExist)
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	values, err := release.ParseEnv(plain, lines)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", paths.env(role), err)
+	}
+	return values, nil
+}

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -355,40 +354,6 @@ func (l *look) digestEnvFiles() {
 		}
 		l.host.EnvFiles = append(l.host.EnvFiles, file)
 	}
-}
-
-// readEnv reads a role's secrets file, and the one beside it for values of several lines. fs.ErrNotExist when there is none.
-func readEnv(ctx context.Context, f Files, paths layout, role string) (map[string]release.Secret, error) {
-	var plain, lines []byte
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { plain, err = f.Read(ctx, paths.env(role)); return })
-	group.Go(func() (err error) {
-		lines, err = f.Read(ctx, paths.envJSON(role))
-		return unless(err, fs.ErrNotExist)
-	})
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	values, err := release.ParseEnv(plain, lines)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", paths.env(role), err)
-	}
-	return values, nil
-}
-
-func readRecord(ctx context.Context, f Files, paths layout, n int) (state.Record, error) {
-	data, err := f.Read(ctx, paths.record(n))
-	if err != nil {
-		return state.Record{}, err
-	}
-	var record state.Record
-	if err := json.Unmarshal(data, &record); err != nil {
-		return state.Record{}, fmt.Errorf("%s is not a release record: %w", paths.record(n), err)
-	}
-	if record.Schema > state.RecordSchema {
-		return state.Record{}, fmt.Errorf("%s was written by a newer kamald (schema %d, this one knows %d): use that one", paths.record(n), record.Schema, state.RecordSchema)
-	}
-	return record, nil
 }
 
 // unless drops an error that is one of those expected.
