@@ -25,10 +25,16 @@ type Back struct {
 // History gives the app's release records, newest first: the store's, and those on the servers that it lacks, which it then
 // keeps.
 func (c *Controller) History(ctx context.Context, desired release.Release) ([]state.Record, error) {
+	records, _, err := c.history(ctx, desired)
+	return records, err
+}
+
+// history gives the hosts whose records could not be read, too.
+func (c *Controller) history(ctx context.Context, desired release.Release) (all []state.Record, unread []string, err error) {
 	app := desired.App()
 	records, err := c.Store.Releases(app)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	known := map[int]bool{}
 	for _, r := range records {
@@ -38,6 +44,7 @@ func (c *Controller) History(ctx context.Context, desired release.Release) ([]st
 		found, err := c.recordsOn(ctx, desired, on, known)
 		if err != nil {
 			c.report(Progress{Kind: "warn", Host: on.Name, Message: fmt.Sprintf("its release records cannot be read: %v", err)})
+			unread = append(unread, on.Name)
 			continue
 		}
 		for _, record := range found {
@@ -45,12 +52,12 @@ func (c *Controller) History(ctx context.Context, desired release.Release) ([]st
 			records = slices.DeleteFunc(records, func(r state.Record) bool { return r.Number == record.Number })
 			records = append(records, record)
 			if err := c.Store.SaveRelease(record); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
 	slices.SortFunc(records, func(a, b state.Record) int { return cmp.Compare(b.Number, a.Number) })
-	return records, nil
+	return records, unread, nil
 }
 
 func (c *Controller) recordsOn(ctx context.Context, desired release.Release, on release.Host, known map[int]bool) ([]state.Record, error) {
@@ -83,11 +90,14 @@ func (c *Controller) recordsOn(ctx context.Context, desired release.Release, on 
 
 // Rollback makes an earlier release true again, with the configuration it had, its image by digest, and today's secrets.
 func (c *Controller) Rollback(ctx context.Context, current release.Release, back Back, options Options) (Report, error) {
-	records, err := c.History(ctx, current)
+	records, unread, err := c.history(ctx, current)
 	if err != nil {
 		return Report{}, err
 	}
 	target, err := chooseRecord(records, back)
+	if err != nil && len(unread) > 0 {
+		return Report{}, fmt.Errorf("%w; the records on %s could not be read, so there may be one that is not known here: bring them back and try again", err, strings.Join(unread, ", "))
+	}
 	if err != nil {
 		return Report{}, err
 	}
@@ -109,7 +119,7 @@ func chooseRecord(records []state.Record, back Back) (state.Record, error) {
 		}
 	}
 	if len(succeeded) == 0 {
-		return state.Record{}, errors.New("no release has succeeded yet, so there is none to go back to")
+		return state.Record{}, errors.New("no release is known to have succeeded, so there is none to go back to")
 	}
 	match := func(r state.Record) bool { return r.Number < succeeded[0].Number }
 	what := "a release before the current one"

@@ -30,6 +30,7 @@ func realServer(t *testing.T, u setup, settings ...string) release.Host {
 	if _, err := os.Stat(binary); err != nil {
 		t.Skip("NOT RUN: there is no sshd on this machine")
 	}
+	separate(t)
 	dir := shortDir(t)
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -78,6 +79,19 @@ func realServer(t *testing.T, u setup, settings ...string) release.Host {
 	}
 	return release.Host{Name: "web-1", Address: "127.0.0.1", HostKey: ssh.FingerprintSHA256(signer.PublicKey()),
 		SSH: release.SSH{User: me.Username, Port: port}}
+}
+
+// separate makes the directory that sshd drops its rights in, which a service script makes elsewhere. It is empty and the
+// machine's own, so it stays when it was there.
+func separate(t *testing.T) {
+	t.Helper()
+	const dir = "/run/sshd"
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Mkdir(dir, 0o755); err == nil {
+		t.Cleanup(func() { _ = os.Remove(dir) })
+	}
 }
 
 // awaitPort asks until sshd listens; one that ended instead has no right to run here, or lacks its directory.
