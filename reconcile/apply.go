@@ -145,7 +145,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		return nil, err
 	}
 	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(planned.Desired), paths: layoutOf(planned.Desired),
-		seen: planned.Snapshot, ids: map[string]string{}, images: map[string]string{}}
+		seen: planned.Snapshot, ids: map[string]string{}}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning}

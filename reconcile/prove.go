@@ -21,7 +21,7 @@ const (
 	probeEvery = 200 * time.Millisecond
 	// probeFirst is the first pause, doubled until it is probeEvery.
 	probeFirst = 25 * time.Millisecond
-	// endsTolerated: an application may lose a race at its first start; one that ends again is broken.
+	// endsTolerated: an application may lose a race at its first start; one that ends again and again is broken.
 	endsTolerated = 1
 	// logTail is how many of its last lines a failure shows.
 	logTail = 20

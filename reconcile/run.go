@@ -25,9 +25,8 @@ type run struct {
 	record  state.Record
 	locks   *Locks
 
-	mu     sync.Mutex
-	ids    map[string]string // host/name → ID of a container that was made or adopted
-	images map[string]string // host → ID of the wanted image, where a step looked
+	mu  sync.Mutex
+	ids map[string]string // host/name → ID of a container that was made or adopted
 }
 
 // do carries out one step and reports it.
@@ -86,7 +85,7 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 	case plan.StepSwitch:
 		return r.switchTo(ctx, conn, s)
 	case plan.StepUnroute:
-		return conn.Proxy.Remove(ctx, r.proxyOn(s.Host), s.Name)
+		return conn.Proxy.Remove(ctx, r.proxyName(), s.Name)
 	case plan.StepStop:
 		return stop(ctx, conn, s.Container, s.Grace)
 	case plan.StepUpdate:
@@ -125,8 +124,8 @@ func (r *run) made(host, name, id string) {
 	r.ids[host+"/"+name] = id
 }
 
-// proxyOn is the proxy's container on a host: found by its name, which is unique there.
-func (r *run) proxyOn(string) string { return r.desired.ProxyServer.Name }
+// proxyName finds the proxy's container on any host: a name is unique there.
+func (r *run) proxyName() string { return r.desired.ProxyServer.Name }
 
 // stop asks a container to end; the call lasts as long as its grace, and no longer than a little more.
 func stop(ctx context.Context, conn *Connection, container string, grace time.Duration) error {
@@ -158,7 +157,7 @@ func (r *run) deploy(ctx context.Context, conn *Connection, host string, route s
 	limit := r.desired.DeployTimeout + r.desired.DrainTimeout + 15*time.Second
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := conn.Proxy.Deploy(bounded, r.proxyOn(host), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
+	err := conn.Proxy.Deploy(bounded, r.proxyName(), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
 	if err == nil || !errors.Is(err, state.ErrUnreachable) && bounded.Err() == nil {
 		return err
 	}
@@ -166,7 +165,7 @@ func (r *run) deploy(ctx context.Context, conn *Connection, host string, route s
 	if reached != nil {
 		return err
 	}
-	routes, read := again.Proxy.Routes(ctx, r.proxyOn(host))
+	routes, read := again.Proxy.Routes(ctx, r.proxyName())
 	if read != nil {
 		return err
 	}

@@ -136,13 +136,13 @@ func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) er
 func (u *undoing) switchBack(ctx context.Context, conn *Connection, s plan.Step) (string, error) {
 	if o := u.outcomes[s.ID]; o.err != nil {
 		// Whatever the error was, what the proxy keeps is what happened.
-		routes, err := conn.Proxy.Routes(ctx, u.proxyOn(s.Host))
+		routes, err := conn.Proxy.Routes(ctx, u.proxyName())
 		if kept, ok := (state.Proxy{Routes: routes}).Route(s.Name); err == nil && (!ok || kept.TargetID() != state.ShortID(u.id(s))) {
 			return "", nil // the old route stands
 		}
 	}
 	if s.OldRoute == nil {
-		return "take route " + s.Name + " away", conn.Proxy.Remove(ctx, u.proxyOn(s.Host), s.Name)
+		return "take route " + s.Name + " away", conn.Proxy.Remove(ctx, u.proxyName(), s.Name)
 	}
 	return "switch traffic of " + s.Name + " back", u.deploy(ctx, conn, s.Host, *s.OldRoute)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -23,7 +24,7 @@ func (p *program) lockReleaseCommand() *cobra.Command {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				taken, err := s.Unlock(cmd.Context(), s.desired)
 				if p.flags.json {
-					return errorsFirst(err, p.writeJSON(map[string]any{"schema": schema, "released": taken}))
+					return errors.Join(err, p.writeJSON(map[string]any{"schema": schema, "released": taken}))
 				}
 				if len(taken) == 0 && err == nil {
 					p.printf("There is no deploy lock.\n")
@@ -35,14 +36,4 @@ func (p *program) lockReleaseCommand() *cobra.Command {
 			})
 		},
 	}
-}
-
-// errorsFirst gives the first error that there is.
-func errorsFirst(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
