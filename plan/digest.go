@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -16,43 +14,132 @@ import (
 // digests of secrets, the lock's holder; not clocks, counters or free space. Two observations with equal projections give
 // equal plans.
 func Projection(host state.Host) string {
-	host.Engine.Clock = time.Time{}
-	host.FreeBytes = 0
-	host.Record = nil
-	host.Fence = 0
-	if host.Lock != nil {
-		lock := *host.Lock
-		lock.Renewed, lock.Lease = time.Time{}, 0
-		host.Lock = &lock
-	}
-	containers := make([]state.Container, len(host.Containers))
-	for i, c := range host.Containers {
-		c.RestartCount, c.Started, c.Finished, c.IPs = 0, time.Time{}, time.Time{}, presence(c.IPs)
-		containers[i] = c
-	}
-	// The engine's order says nothing.
-	slices.SortFunc(containers, func(a, b state.Container) int { return cmp.Compare(a.ID, b.ID) })
-	host.Containers = containers
-	host.Images = slices.SortedFunc(slices.Values(host.Images), func(a, b state.Image) int { return cmp.Compare(a.ID, b.ID) })
-	for i, image := range host.Images {
-		host.Images[i].Tags, host.Images[i].Digests = slices.Sorted(slices.Values(image.Tags)), slices.Sorted(slices.Values(image.Digests))
-	}
-	host.Networks = slices.SortedFunc(slices.Values(host.Networks), func(a, b state.Network) int { return cmp.Compare(a.ID, b.ID) })
-	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode(&host); err != nil { // straight into the hash: no copy of the text is made
-		panic(fmt.Sprintf("plan: a host always encodes: %v", err))
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:16])
+	f := newFingerprint()
+	defer f.done()
+	f.host(host)
+	sum := sha256.Sum256(f.text)
+	return hex.EncodeToString(sum[:16])
 }
 
-// presence keeps which networks are attached, and not the addresses there: those change with every start.
-func presence(ips map[string]string) map[string]string {
-	if ips == nil {
-		return nil
+// host writes all but the engine's clock, the free space, and the fence and newest record, which planning is given by
+// themselves. What a host's engine lists in any order is written in one.
+func (f *fingerprint) host(h state.Host) {
+	f.words(h.Name, h.Unreachable, h.Home, h.RunDir, h.Latest)
+	f.words(h.Engine.Version, h.Engine.API, h.Engine.OS, h.Engine.Arch, h.Engine.Root)
+	f.count(len(h.Containers))
+	for _, i := range order(len(h.Containers), func(i, j int) int { return cmp.Compare(h.Containers[i].ID, h.Containers[j].ID) }) {
+		f.container(&h.Containers[i])
 	}
-	attached := map[string]string{}
-	for name := range ips {
-		attached[name] = ""
+	f.count(len(h.Images))
+	for _, i := range order(len(h.Images), func(i, j int) int { return cmp.Compare(h.Images[i].ID, h.Images[j].ID) }) {
+		f.image(&h.Images[i])
 	}
-	return attached
+	f.count(len(h.Networks))
+	for _, i := range order(len(h.Networks), func(i, j int) int { return cmp.Compare(h.Networks[i].ID, h.Networks[j].ID) }) {
+		f.words(h.Networks[i].ID, h.Networks[i].Name)
+	}
+	f.proxy(&h.Proxy)
+	f.lock(h.Lock)
+	f.count(len(h.EnvFiles))
+	for _, file := range h.EnvFiles {
+		f.word(file.Role)
+		f.pairs(file.Digests)
+	}
+}
+
+// container leaves out what changes with every start, and the restart counter.
+func (f *fingerprint) container(c *state.Container) {
+	f.words(c.ID, c.Name, c.ImageID, c.Service, c.Role, c.Destination, string(c.Status), c.Health, c.Error, c.RunDir)
+	f.numbers(int64(c.ExitCode), int64(c.Release), int64(c.Fence))
+	f.flags(c.OOMKilled)
+	f.time(c.Created)
+	f.flags(c.Asked != nil)
+	if c.Asked != nil {
+		f.spec(c.Asked)
+	}
+	f.spec(&c.Live)
+	f.names(c.IPs) // which networks are attached, and not the addresses there
+}
+
+func (f *fingerprint) spec(s *state.Spec) {
+	f.words(s.Image, s.Digest, s.Network, s.Restart, s.LogDriver, s.StopSignal)
+	f.list(s.Cmd)
+	f.pairs(s.Env)
+	f.pairs(s.Secrets)
+	f.pairs(s.Labels)
+	f.list(s.Volumes)
+	f.pairs(s.LogOptions)
+	f.numbers(int64(s.StopGrace))
+	f.lists(s.Options)
+}
+
+func (f *fingerprint) image(m *state.Image) {
+	f.word(m.ID)
+	f.list(slices.Sorted(slices.Values(m.Tags)))
+	f.list(slices.Sorted(slices.Values(m.Digests)))
+	f.time(m.Created)
+	f.numbers(m.Size)
+	f.pairs(m.Labels)
+	f.flags(m.Inspected, m.Healthcheck)
+	f.words(m.Arch, m.StopSignal)
+	f.pairs(m.Env)
+	f.list(m.Cmd)
+	f.count(len(m.Ports))
+	for _, port := range m.Ports {
+		f.numbers(int64(port))
+	}
+}
+
+func (f *fingerprint) proxy(p *state.Proxy) {
+	f.words(p.ID, p.Name, p.Image)
+	f.flags(p.Running)
+	f.list(p.Networks)
+	f.count(len(p.Routes))
+	for i := range p.Routes {
+		r := &p.Routes[i]
+		f.word(r.Name)
+		f.list(r.Targets)
+		f.flags(r.Stopped, r.Paused)
+		f.route(&r.Options)
+	}
+}
+
+func (f *fingerprint) route(o *state.RouteOptions) {
+	f.list(o.Hosts)
+	f.list(o.PathPrefixes)
+	f.flags(o.StripPathPrefix, o.TLS, o.TLSRedirect, o.ForwardHeaders, o.BufferRequests, o.BufferResponses)
+	f.words(o.CertificatePath, o.PrivateKeyPath, o.HealthPath, o.HealthHost, o.ErrorPagePath)
+	f.numbers(int64(o.ResponseTimeout), int64(o.HealthPort), int64(o.HealthInterval), int64(o.HealthTimeout),
+		o.BufferMemory, o.MaxRequestBody, o.MaxResponseBody)
+	f.list(o.LogRequestHeaders)
+	f.list(o.LogResponseHeaders)
+}
+
+// lock is the holder's; its lease and when it was renewed say nothing about who it is.
+func (f *fingerprint) lock(l *state.Lock) {
+	f.flags(l != nil)
+	if l == nil {
+		return
+	}
+	f.words(l.Owner, l.Message, l.Version, l.Reason)
+	f.numbers(int64(l.Fence))
+	f.time(l.Taken)
+}
+
+// order gives 0…n-1 as sorted by compare.
+func order(n int, compare func(i, j int) int) []int {
+	indices := make([]int, n)
+	for i := range indices {
+		indices[i] = i
+	}
+	slices.SortStableFunc(indices, compare)
+	return indices
+}
+
+func (f *fingerprint) time(t time.Time) {
+	if t.IsZero() {
+		f.numbers(0, 0)
+		return
+	}
+	f.numbers(t.Unix(), int64(t.Nanosecond()))
 }
