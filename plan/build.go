@@ -79,11 +79,12 @@ func (b *builder) decide() {
 		desired[on.Name] = on
 	}
 	type place struct {
-		role release.Role
+		role *release.Role
 		host string
 	}
 	var places []place
-	for _, role := range b.in.Desired.Roles {
+	for i := range b.in.Desired.Roles {
+		role := &b.in.Desired.Roles[i]
 		for _, name := range role.Hosts {
 			if _, ok := b.hosts[name]; ok {
 				places = append(places, place{role, name})
@@ -92,7 +93,7 @@ func (b *builder) decide() {
 	}
 	b.slots = make([]*slot, len(places))
 	each(len(places), func(i int) {
-		b.slots[i] = decide(b.in, places[i].role, desired[places[i].host], b.hosts[places[i].host])
+		b.slots[i] = decide(b.in, *places[i].role, desired[places[i].host], b.hosts[places[i].host])
 	})
 	versions := map[string]bool{}
 	for _, s := range b.slots {

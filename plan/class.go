@@ -90,19 +90,37 @@ func currency(host state.Host, route state.Route, c state.Container) int {
 
 // ofApp gives the app's own containers on a host, newest first.
 func ofApp(app state.App, host state.Host) []state.Container {
-	var own []state.Container
-	for _, c := range host.Containers {
-		if c.Service == app.Service && c.Destination == app.Destination && c.Role != "" {
-			own = append(own, c)
-		}
-	}
-	slices.SortStableFunc(own, func(a, b state.Container) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	return newestFirst(host.Containers, func(c *state.Container) bool {
+		return c.Service == app.Service && c.Destination == app.Destination && c.Role != ""
 	})
-	return own
 }
 
 // ofRole gives the app's containers of one role on a host, newest first.
 func ofRole(app state.App, host state.Host, role string) []state.Container {
-	return slices.DeleteFunc(ofApp(app, host), func(c state.Container) bool { return c.Role != role })
+	return newestFirst(host.Containers, func(c *state.Container) bool {
+		return c.Role == role && role != "" && c.Service == app.Service && c.Destination == app.Destination
+	})
+}
+
+// newestFirst gives copies of the containers that are meant. A container is a large value, so no other is copied.
+func newestFirst(containers []state.Container, meant func(*state.Container) bool) []state.Container {
+	n := 0
+	for i := range containers {
+		if meant(&containers[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	list := make([]state.Container, 0, n)
+	for i := range containers {
+		if meant(&containers[i]) {
+			list = append(list, containers[i])
+		}
+	}
+	slices.SortStableFunc(list, func(a, b state.Container) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return list
 }

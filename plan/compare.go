@@ -192,13 +192,18 @@ func (d *differ) options(before, after map[string][]string, extra []string) {
 
 // names is the sorted union of the maps' keys.
 func names(all ...map[string]string) []string {
-	union := map[string]bool{}
+	n := 0
+	for _, m := range all {
+		n += len(m)
+	}
+	union := make([]string, 0, n)
 	for _, m := range all {
 		for name := range m {
-			union[name] = true
+			union = append(union, name)
 		}
 	}
-	return slices.Sorted(maps.Keys(union))
+	slices.Sort(union)
+	return slices.Compact(union)
 }
 
 // only keeps the entries of m whose names are in by.

@@ -280,6 +280,9 @@ func routeFields(have, want state.Route, target string) []Field {
 	if !slices.Equal(have.Targets, []string{target}) {
 		d.list("target", have.Targets, []string{target})
 	}
+	if reflect.DeepEqual(have.Options, want.Options) {
+		return d.fields
+	}
 	a, b := reflect.ValueOf(have.Options), reflect.ValueOf(want.Options)
 	for i := range a.NumField() {
 		before, after := fmt.Sprint(a.Field(i)), fmt.Sprint(b.Field(i))
