@@ -108,13 +108,17 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if err != nil {
 		return Report{}, err
 	}
-	if err := c.Store.SavePlan(planned.Desired.App(), planRecord(planned.Plan, r.record)); err != nil {
+	kept := planRecord(planned.Plan, r.record)
+	if err := c.Store.SavePlan(planned.Desired.App(), kept); err != nil {
 		return Report{}, err // no mutation without an audit record before it
 	}
 	if planned.Plan.Kind != plan.KindHeal {
 		if err := c.Store.SaveRelease(r.record); err != nil {
 			return Report{}, err
 		}
+	}
+	if err := r.intend(ctx, kept.Nonce); err != nil {
+		return Report{}, err
 	}
 	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
@@ -134,9 +138,10 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	for i := range snapshot.Hosts {
 		snapshot.Hosts[i].Lock = nil
 	}
+	r.audit.close(failure)
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.note(&report, outcomes, failure)
-	return report, errors.Join(failure, looked, c.keep(planned, r.record, report, snapshot, failure, outcomes))
+	return report, errors.Join(failure, looked, r.keep(planned, report, snapshot, failure, outcomes))
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
@@ -265,10 +270,23 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 	}
 }
 
+// intend notes in the store what is about to be done, before any of it is.
+func (r *run) intend(ctx context.Context, nonce string) error {
+	r.notes = &journal{c: r.c, app: r.record.App, nonce: nonce, release: r.record.Number}
+	r.audit = newAuditFiles(ctx, r)
+	var deeds []deed
+	for _, s := range r.plan.Steps {
+		if d, ok := stepDeed(s); ok {
+			deeds = append(deeds, d)
+		}
+	}
+	return r.notes.intend(deeds...)
+}
+
 // keep writes what happened into the store.
-func (c *Controller) keep(planned Planned, record state.Record, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {
-	app := planned.Desired.App()
-	record.Ended, record.Outcome = c.now(), report.Outcome
+func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {
+	record := r.record
+	record.Ended, record.Outcome = r.c.now(), report.Outcome
 	if failure == nil {
 		record.Outcome = state.OutcomeSucceeded
 	}
@@ -277,22 +295,16 @@ func (c *Controller) keep(planned Planned, record state.Record, report Report, s
 	}
 	var errs []error
 	if planned.Plan.Kind != plan.KindHeal {
-		errs = append(errs, c.Store.SaveRelease(record))
+		errs = append(errs, r.c.Store.SaveRelease(record))
 	}
-	var events []state.Event
 	for _, s := range planned.Plan.Steps {
-		o := outcomes[s.ID]
-		if s.Kind == plan.StepGate || o.skipped {
-			continue
+		if d, ok := stepDeed(s); ok {
+			r.notes.end(d, outcomes[s.ID].err)
 		}
-		event := state.Event{At: c.now(), Release: record.Number, Kind: "step", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)}
-		if o.err != nil {
-			event.Kind, event.Message = "failed", brief(o.err)
-		}
-		events = append(events, event)
 	}
-	events = append(events, state.Event{At: c.now(), Release: record.Number, Kind: string(report.Outcome), Message: fmt.Sprintf("%s of %s %s", planned.Plan.Kind, app, planned.Desired.Version)})
-	errs = append(errs, c.Store.Append(app, events...), c.Store.SaveSnapshot(snapshot))
+	ending := r.notes.event(deed{kind: string(planned.Plan.Kind), message: fmt.Sprintf("%s of %s %s", planned.Plan.Kind, record.App, record.Version)},
+		string(report.Outcome), failure)
+	errs = append(errs, r.notes.write(ending), r.c.Store.SaveSnapshot(snapshot))
 	return errors.Join(errs...)
 }
 

@@ -22,41 +22,53 @@ func (c *Controller) PushEnv(ctx context.Context, desired release.Release, hosts
 	if err := c.needSecrets(desired); err != nil {
 		return nil, err
 	}
+	notes := c.journal(desired.App())
+	var deeds []deed
 	var pushed []string
+	for _, on := range desired.Hosts {
+		for _, role := range desired.Roles {
+			if (len(hosts) == 0 || slices.Contains(hosts, on.Name)) && slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets) > 0 {
+				deeds = append(deeds, pushDeed(on.Name, role.Name))
+				pushed = append(pushed, on.Name+"/"+role.Name)
+			}
+		}
+	}
+	if len(deeds) == 0 {
+		return nil, nil
+	}
+	if err := notes.intend(deeds...); err != nil {
+		return nil, err
+	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, on := range desired.Hosts {
-		if len(hosts) > 0 && !slices.Contains(hosts, on.Name) {
-			continue
+		if mine := slices.DeleteFunc(slices.Clone(deeds), func(d deed) bool { return d.host != on.Name }); len(mine) > 0 {
+			group.Go(func() error { return c.pushHost(groupCtx, desired, on, mine, notes) })
 		}
-		for _, role := range desired.Roles {
-			if !slices.Contains(role.Hosts, on.Name) || len(desired.EnvOn(role, on).Secrets) == 0 {
-				continue
-			}
-			pushed = append(pushed, on.Name+"/"+role.Name)
-		}
-		group.Go(func() error { return c.pushHost(groupCtx, desired, on) })
 	}
-	err := group.Wait()
-	if err == nil && len(pushed) > 0 {
-		err = c.Store.Append(desired.App(), state.Event{At: c.now(), Kind: "env-pushed", Message: "secrets of " + strings.Join(pushed, ", ") + " pushed by " + c.Owner.Who})
-	}
-	return pushed, err
+	return pushed, errors.Join(group.Wait(), notes.write())
 }
 
-func (c *Controller) pushHost(ctx context.Context, desired release.Release, on release.Host) error {
+func pushDeed(host, role string) deed {
+	return deed{kind: "env-push", host: host, role: role, step: "env-push/" + host + "/" + role, message: "push the secrets of " + role}
+}
+
+// pushHost pushes a host's files, one role after another, as far as it gets.
+func (c *Controller) pushHost(ctx context.Context, desired release.Release, on release.Host, deeds []deed, notes *journal) error {
 	conn, err := c.fleet.Connection(ctx, on)
-	if err != nil {
-		return err
-	}
-	for _, role := range desired.Roles {
-		if !slices.Contains(role.Hosts, on.Name) || len(desired.EnvOn(role, on).Secrets) == 0 {
+	for _, d := range deeds {
+		if err != nil {
+			notes.end(d, fmt.Errorf("%w: %w", errSkipped, err))
 			continue
 		}
-		if err := c.pushEnv(ctx, conn, desired, on, role.Name, true); err != nil {
-			return fmt.Errorf("%s: secrets of %s: %w", on.Name, role.Name, err)
+		err = c.pushEnv(ctx, conn, desired, on, d.role, true)
+		notes.end(d, err)
+		if err != nil {
+			err = fmt.Errorf("%s: secrets of %s: %w", on.Name, d.role, err)
+			continue
 		}
+		c.auditOn(ctx, conn, desired, d.role, "Pushed the secrets of "+d.role)
 	}
-	return nil
+	return err
 }
 
 // needSecrets names every secret that is missing, with the roles that want it.

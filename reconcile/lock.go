@@ -34,6 +34,9 @@ type Locks struct {
 	paths   layout
 	details state.Lock
 	nonce   string
+	notes   *journal
+	deeds   []deed
+	refused error // why not every lock was taken
 
 	mu   sync.Mutex
 	held map[string]*heldLock // by host
@@ -50,10 +53,15 @@ type Locks struct {
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
 	l := &Locks{c: c, nonce: rand.Text()[:8], desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
 	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
+	l.notes = c.journal(desired.App())
+	if err := l.intend(hosts, reason); err != nil {
+		return nil, err
+	}
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
 	l.renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 	l.run, l.lose = context.WithCancelCause(ctx)
 	if err := takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), l.take); err != nil {
+		l.refused = err
 		return nil, errors.Join(err, l.release(ctx))
 	}
 	return l, nil
@@ -200,7 +208,7 @@ func (l *Locks) release(ctx context.Context) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.noted(held, errs))...)
 }
 
 // remove takes one lock away, and tries again: a lock that stays keeps everybody out for a lease.

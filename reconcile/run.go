@@ -24,6 +24,8 @@ type run struct {
 	auth    release.Auth
 	record  state.Record
 	locks   *Locks
+	notes   *journal
+	audit   *auditFiles
 
 	mu  sync.Mutex
 	ids map[string]string // host/name → ID of a container that was made or adopted
@@ -40,6 +42,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)})
 	began := time.Now()
 	err := r.act(ctx, s)
+	r.audit.step(s, err)
 	if errors.Is(err, errAbandoned) {
 		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err

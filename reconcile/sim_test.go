@@ -44,11 +44,15 @@ type memory struct {
 	releases map[int]state.Record
 	plans    []state.PlanRecord
 	events   []state.Event
+	full     error // what every write fails with
 }
 
 func (m *memory) SaveSnapshot(s state.Snapshot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
 	m.snapshot = s
 	return nil
 }
@@ -62,6 +66,9 @@ func (m *memory) Snapshot(state.App) (state.Snapshot, bool, error) {
 func (m *memory) SaveRelease(r state.Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
 	if m.releases == nil {
 		m.releases = map[int]state.Record{}
 	}
@@ -83,6 +90,9 @@ func (m *memory) Releases(state.App) ([]state.Record, error) {
 func (m *memory) SavePlan(_ state.App, p state.PlanRecord) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
 	m.plans = append(m.plans, p)
 	return nil
 }
@@ -92,6 +102,9 @@ func (m *memory) Plans(state.App, int) ([]state.PlanRecord, error) { return m.pl
 func (m *memory) Append(_ state.App, events ...state.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
 	m.events = append(m.events, events...)
 	return nil
 }

@@ -40,7 +40,8 @@ func (c *Controller) takeOver(ctx context.Context, paths layout, host release.Ho
 		c.report(Progress{Kind: "lock", Host: host.Name, Message: fmt.Sprintf("waiting for %s, whose lease lasts %s more unless it is renewed", orUnknown(found.Owner), left.Round(time.Second))})
 		return sleep(ctx, min(left, time.Second))
 	}
-	return c.moveAside(ctx, paths, host, conn, *found, raw)
+	taking := deed{kind: "take-over", host: host.Name, step: "take-over", message: "take over the deploy lock of " + orUnknown(found.Owner)}
+	return c.noted(paths.app, taking, func() error { return c.moveAside(ctx, paths, host, conn, *found, raw) })
 }
 
 // findLock reads a lock with its time. A directory whose text is not there is a lock too: somebody is between the two, or died

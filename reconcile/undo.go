@@ -24,6 +24,9 @@ var undoOrder = [][]plan.StepKind{
 // rename back. It goes on past its own failures, and gives what is left for a person.
 func (r *run) undo(ctx context.Context, outcomes map[string]outcome) []string {
 	u := &undoing{run: r, outcomes: outcomes, stuck: map[string]bool{}}
+	if err := u.intend(); err != nil { // what has begun is taken back all the same: the steps' own notes cover it
+		u.left = append(u.left, fmt.Sprintf("the store has no note of what was undone: %v", err))
+	}
 	boots := []plan.StepKind{plan.StepStart, plan.StepCreate}
 	u.stage(ctx, boots, r.singleton) // never two at once: the new goes before the old comes back
 	for _, kinds := range undoOrder {
@@ -32,12 +35,37 @@ func (r *run) undo(ctx context.Context, outcomes map[string]outcome) []string {
 	return u.left
 }
 
+// intend notes what is about to be taken back.
+func (u *undoing) intend() error {
+	var deeds []deed
+	for _, kinds := range undoOrder {
+		for _, s := range u.plan.Steps {
+			if u.undoes(kinds, s) {
+				deeds = append(deeds, undoDeed(s))
+			}
+		}
+	}
+	if len(deeds) == 0 {
+		return nil
+	}
+	return u.notes.intend(deeds...)
+}
+
+func undoDeed(s plan.Step) deed {
+	return deed{kind: "undo", host: s.Host, role: s.Role, step: "undo/" + s.ID, message: "undo: " + describe(s)}
+}
+
+// undoes tells whether a step of some kinds is to be taken back.
+func (u *undoing) undoes(kinds []plan.StepKind, s plan.Step) bool {
+	return slices.Contains(kinds, s.Kind) && u.outcomes[s.ID].begun() && !u.healed(s)
+}
+
 // stage undoes the steps of some kinds that were begun, all at once.
 func (u *undoing) stage(ctx context.Context, kinds []plan.StepKind, which func(plan.Step) bool) {
 	var all sync.WaitGroup
 	for _, s := range u.plan.Steps {
-		if o := u.outcomes[s.ID]; slices.Contains(kinds, s.Kind) && o.begun() && which(s) && !u.healed(s) {
-			all.Go(func() { u.step(ctx, s, o) })
+		if u.undoes(kinds, s) && which(s) {
+			all.Go(func() { u.step(ctx, s, u.outcomes[s.ID]) })
 		}
 	}
 	all.Wait()
@@ -75,9 +103,15 @@ type undoing struct {
 
 func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
 	what, err := u.act(ctx, s, o)
-	if what == "" && err == nil {
-		return
+	if what == "" {
+		what = "nothing to undo: " + describe(s)
+		if err == nil {
+			u.notes.end(undoDeed(s), errSkipped)
+			return
+		}
 	}
+	u.notes.end(undoDeed(s), err)
+	u.audit.undone(s, what, err)
 	if err != nil {
 		u.mu.Lock()
 		u.left = append(u.left, fmt.Sprintf("%s: %s: %v", s.Host, what, err))

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/kamald/kamald/release"
@@ -14,28 +13,56 @@ import (
 // person who knows that nobody is deploying.
 func (c *Controller) Unlock(ctx context.Context, desired release.Release) (map[string]state.Lock, error) {
 	paths := layoutOf(desired)
-	taken := map[string]state.Lock{}
+	found := map[string]state.Lock{}
 	var errs []error
+	var deeds []deed
 	for _, on := range desired.Hosts {
-		conn, err := c.fleet.Connection(ctx, on)
+		lock, err := c.lockOn(ctx, on, paths)
 		if err != nil {
-			errs = append(errs, err)
-			continue
+			errs = append(errs, named(on.Name, "read the deploy lock", err))
 		}
-		found, err := readLock(ctx, conn.Files, paths)
-		if err == nil {
-			err = conn.Files.Remove(ctx, paths.lock())
-		}
-		if err != nil {
-			errs = append(errs, named(on.Name, "release the deploy lock", err))
-			continue
-		}
-		if found != nil {
-			taken[on.Name] = *found
+		if lock != nil {
+			found[on.Name] = *lock
+			deeds = append(deeds, deed{kind: "unlock", host: on.Name, step: "unlock", message: "release the deploy lock of " + orUnknown(lock.Owner)})
 		}
 	}
-	if len(taken) > 0 {
-		errs = append(errs, c.Store.Append(desired.App(), state.Event{At: c.now(), Kind: "unlocked", Message: fmt.Sprintf("the deploy lock was released by %s on %s", c.Owner.Who, strings.Join(sortedKeys(taken), ", "))}))
+	if len(deeds) == 0 {
+		return nil, errors.Join(errs...)
 	}
-	return taken, errors.Join(errs...)
+	notes := c.journal(desired.App())
+	if err := notes.intend(deeds...); err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	taken, hosts := map[string]state.Lock{}, hostsOf(desired)
+	for _, d := range deeds {
+		err := c.unlockOn(ctx, hosts[d.host], desired, d.message)
+		notes.end(d, err)
+		if err != nil {
+			errs = append(errs, named(d.host, "release the deploy lock", err))
+			continue
+		}
+		taken[d.host] = found[d.host]
+	}
+	return taken, errors.Join(append(errs, notes.write())...)
+}
+
+func (c *Controller) lockOn(ctx context.Context, on release.Host, paths layout) (*state.Lock, error) {
+	conn, err := c.fleet.Connection(ctx, on)
+	if err != nil {
+		return nil, err
+	}
+	lock, _, err := findLock(ctx, conn.Files, paths) // one without details is a lock too
+	return lock, err
+}
+
+func (c *Controller) unlockOn(ctx context.Context, on release.Host, desired release.Release, message string) error {
+	conn, err := c.fleet.Connection(ctx, on)
+	if err != nil {
+		return err
+	}
+	if err := conn.Files.Remove(ctx, layoutOf(desired).lock()); err != nil {
+		return err
+	}
+	c.auditOn(ctx, conn, desired, "", strings.ToUpper(message[:1])+message[1:])
+	return nil
 }

@@ -55,16 +55,30 @@ type Lock struct {
 	Renewed time.Time     `json:"renewed,omitzero"` // the file's time on that host
 }
 
-// Event is a line of the history kept in the store.
+// Event is a line of the history kept in the store. What is done to a server is in it twice: before it begins, as intended, and
+// when it has ended, with the outcome.
 type Event struct {
 	At      time.Time `json:"at"`
+	Who     string    `json:"who,omitempty"`
+	Where   string    `json:"where,omitempty"` // the machine it was given from
+	Nonce   string    `json:"nonce,omitempty"` // of the plan or command: with host and step it ties an outcome to its intention
 	Release int       `json:"release,omitempty"`
-	Kind    string    `json:"kind"` // observed, planned, step, released, failed, healed, locked, unlocked, env-pushed
+	Kind    string    `json:"kind"` // a plan step's kind, "undo", "lock", "take-over", "unlock", "env-push"; a plan's own for how it ended
 	Host    string    `json:"host,omitempty"`
 	Role    string    `json:"role,omitempty"`
 	Step    string    `json:"step,omitempty"`
+	Outcome string    `json:"outcome,omitempty"`
 	Message string    `json:"message"`
+	Error   string    `json:"error,omitempty"`
 }
+
+// The outcomes of an event.
+const (
+	EventIntended = "intended" // about to begin: without another outcome, nobody knows how it ended
+	EventDone     = "done"
+	EventFailed   = "failed"
+	EventNotBegun = "not begun" // something before it failed, or the run was cancelled
+)
 
 // PlanRecord is a plan as the store keeps it; state does not look into it.
 type PlanRecord struct {
