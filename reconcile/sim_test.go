@@ -109,9 +109,16 @@ func (m *memory) Append(_ state.App, events ...state.Event) error {
 	return nil
 }
 
-func (m *memory) Events(state.App, int) ([]state.Event, error) { return m.events, nil }
-func (m *memory) Apps() ([]state.App, error)                   { return nil, nil }
-func (m *memory) Close() error                                 { return nil }
+func (m *memory) Events(state.App, int) ([]state.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	newest := slices.Clone(m.events)
+	slices.Reverse(newest)
+	return newest, nil
+}
+
+func (m *memory) Apps() ([]state.App, error) { return nil, nil }
+func (m *memory) Close() error               { return nil }
 
 const (
 	repository = "registry.example.com/acme/shop"
