@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -35,7 +34,10 @@ func (c Call) String() string {
 var (
 	errHang = errors.New("sim: hang")
 	errKill = errors.New("sim: kill")
+	errTear = fmt.Errorf("the connection was lost in the middle: %w", state.ErrUnreachable)
 )
+
+var errClosed = errors.New("the connection is closed")
 
 var errLost = fmt.Errorf("the connection is lost: %w", state.ErrUnreachable)
 
@@ -73,6 +75,10 @@ func (w *World) HangNth(n int) { w.Before(nth(n, errHang)) }
 func (w *World) LostReplyNth(n int) {
 	w.After(nth(n, fmt.Errorf("the connection was lost before the reply came: %w", state.ErrUnreachable)))
 }
+
+// TearNth cuts the n-th call off in its middle: the caller gets state.ErrUnreachable, a file that was written leaves its
+// temporary file behind, and nothing else was done.
+func (w *World) TearNth(n int) { w.Before(nth(n, errTear)) }
 
 // KillNth is the end of the calling program at its n-th call, which is not carried out: it and all later ones fail with
 // context.Canceled until Revive.
@@ -112,6 +118,13 @@ func (w *World) setKilled(killed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.killed = killed
+	if !killed {
+		return
+	}
+	for _, h := range w.hosts { // the order does not matter: each only learns that it is over
+		h.drop(context.Canceled, func(*waiter) bool { return true })
+		h.wake()
+	}
 }
 
 func nth(n int, err error) func(Call) error {
@@ -121,83 +134,6 @@ func nth(n int, err error) func(Call) error {
 		}
 		return nil
 	}
-}
-
-// session is a connection as its parts see it.
-type session struct {
-	world  *World
-	host   *host
-	life   int
-	closed bool // guarded by the world's mu
-}
-
-// read and mutate run one call: carry is run under the world's lock and must not wait.
-func (s *session) read(ctx context.Context, method, args string, carry func(*host) error) error {
-	return s.call(ctx, Call{Method: method, Args: args}, carry, nil)
-}
-
-func (s *session) mutate(ctx context.Context, method, args string, carry func(*host) error) error {
-	return s.call(ctx, Call{Method: method, Args: args, Mutates: true}, carry, nil)
-}
-
-// call takes its time, meets its faults, is carried out, and waits: wait runs without the lock.
-func (s *session) call(ctx context.Context, c Call, carry func(*host) error, wait func(context.Context) error) error {
-	w := s.world
-	c.Host = s.host.name
-	before, err := w.begin(ctx, &c)
-	if err == nil {
-		err = w.meet(ctx, c, before)
-	}
-	if err != nil {
-		return s.failure(c, err)
-	}
-	if err := s.carry(c, carry); err != nil {
-		return s.failure(c, err)
-	}
-	if wait != nil {
-		if err := wait(ctx); err != nil {
-			w.note(c.N, err)
-			return s.failure(c, err)
-		}
-	}
-	w.mu.Lock()
-	after, lost := slices.Clone(w.after), s.host.cut || s.life != s.host.lives
-	w.mu.Unlock()
-	if lost { // while it waited: it was carried out, and nobody hears of it
-		return s.failure(c, errLost)
-	}
-	return s.failure(c, w.meet(ctx, c, after))
-}
-
-// begin lets the call's time pass and gives it its number. The time has a part that only the seed and the call decide, so that
-// under virtual time no two calls come at the same instant and their order is the same in every run.
-func (w *World) begin(ctx context.Context, c *Call) ([]func(Call) error, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	key := c.Host + "\x00" + c.Method + "\x00" + c.Args
-	w.asked[key]++
-	hash := fnv.New64a()
-	_, _ = fmt.Fprint(hash, w.seed, "\x00", key, "\x00", w.asked[key]) // a hash takes everything
-	w.mu.Unlock()
-	if w.latency > 0 {
-		timer := time.NewTimer(w.latency + time.Duration(hash.Sum64()%uint64(w.latency)))
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.killed {
-		return nil, context.Canceled
-	}
-	w.calls++
-	c.N, c.At = w.calls, time.Now()
-	return slices.Clone(w.before), nil
 }
 
 // meet runs hooks, without the lock: they may ask the world.
@@ -219,49 +155,14 @@ func (w *World) meet(ctx context.Context, c Call, hooks []func(Call) error) erro
 	return nil
 }
 
-func (s *session) carry(c Call, carry func(*host) error) error {
-	w, h := s.world, s.host
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.killed:
-		return context.Canceled
-	case s.closed:
-		return errors.New("the connection is closed")
-	case h.cut || s.life != h.lives:
-		return errLost
-	case isEngine(c.Method) && time.Now().Before(h.downUntil):
-		return fmt.Errorf("the engine does not answer: %w", state.ErrUnreachable)
-	}
-	h.settle(time.Now())
-	err := carry(h)
-	if c.Mutates {
-		if err != nil {
-			c.Err = err.Error()
-		}
-		w.history = append(w.history, c)
-	}
-	return err
-}
-
-// note writes how a call that waited has failed into the history.
+// note writes how a call that was carried out has failed afterwards into the history.
 func (w *World) note(n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := range w.history {
+	for i := len(w.history) - 1; i >= 0; i-- {
 		if w.history[i].N == n {
 			w.history[i].Err = err.Error()
+			return
 		}
 	}
-}
-
-func (s *session) failure(c Call, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %s %s: %w", s.host.name, c.Method, c.Args, err)
-}
-
-func isEngine(method string) bool {
-	return len(method) > 6 && (method[:6] == "Engine" || method[:6] == "Proxy.")
 }

@@ -46,6 +46,8 @@ func (c *Connector) Connect(ctx context.Context, on release.Host) (*Connection, 
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			s.closed = true
+			h.drop(errClosed, func(waiting *waiter) bool { return waiting.session == s })
+			h.wake()
 			return nil
 		},
 	}, nil

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,8 +51,8 @@ func (c *container) running() bool { return c.status == state.StatusRunning }
 
 // settle brings every container of the host to what it is at a time.
 func (h *host) settle(now time.Time) {
-	for _, id := range slices.Sorted(maps.Keys(h.containers)) {
-		h.settleOne(h.containers[id], now)
+	for _, c := range h.order {
+		h.settleOne(c, now)
 	}
 }
 
@@ -74,7 +75,7 @@ func (h *host) settleOne(c *container, now time.Time) {
 				c.pause = restartFirst
 			}
 			c.status, c.again = state.StatusRestarting, ended.Add(c.pause)
-		case c.status == state.StatusRestarting && !now.Before(c.again):
+		case c.status == state.StatusRestarting && !now.Before(c.again) && !h.frozen:
 			c.restarts++
 			h.run(c, c.again)
 		default:
@@ -123,14 +124,20 @@ func (h *host) container(ref string) (*container, error) {
 		return c, nil
 	}
 	var found *container
-	for _, id := range slices.Sorted(maps.Keys(h.containers)) {
-		c := h.containers[id]
+	several := false
+	for _, c := range h.order {
 		if c.name == ref {
 			return c, nil
 		}
-		if len(ref) >= 12 && strings.HasPrefix(id, ref) {
+		if ref != "" && strings.HasPrefix(c.id, ref) {
+			if found != nil {
+				several = true
+			}
 			found = c
 		}
+	}
+	if several {
+		return nil, fmt.Errorf("more than one container's ID begins with %s", ref)
 	}
 	if found == nil {
 		return nil, fmt.Errorf("no such container: %s: %w", ref, state.ErrNotFound)
@@ -148,10 +155,15 @@ func (c *container) answers(port int, now time.Time) (status int, ok bool) {
 	if !c.running() || port != listens || now.Before(c.started.Add(b.Ready)) || !c.stopAt.IsZero() {
 		return 0, false
 	}
-	if b.Status == 0 {
-		return 200, true
+	return b.status(now.Sub(c.started)), true
+}
+
+// status is what it answers after so long.
+func (b Behaviour) status(up time.Duration) int {
+	if b.SickIn > 0 && up >= b.SickIn {
+		return 500
 	}
-	return b.Status, true
+	return cmp.Or(b.Status, 200)
 }
 
 // healthy is Docker's own check.
@@ -163,7 +175,7 @@ func (c *container) health(now time.Time) string {
 	switch {
 	case now.Before(c.started.Add(b.Ready)):
 		return "starting"
-	case b.Status >= 300:
+	case b.status(now.Sub(c.started)) >= 300:
 		return "unhealthy"
 	}
 	return "healthy"

@@ -132,7 +132,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 		if errors.Is(err, state.ErrNotFound) {
 			return nil
 		}
-		delete(h.containers, c.id)
+		h.discard(c)
 		return nil
 	})
 }
@@ -163,8 +163,8 @@ func (e *Engine) Exec(ctx context.Context, name string, argv []string) (result s
 		if !c.running() {
 			return fmt.Errorf("container %s is not running: %w", c.name, state.ErrConflict)
 		}
-		b := c.image.Behaviour
-		if b.Status >= 300 || time.Now().Before(c.started.Add(b.Ready)) {
+		b, up := c.image.Behaviour, time.Since(c.started)
+		if b.status(up) >= 300 || up < b.Ready {
 			result = state.ExecResult{Code: 1, Stderr: "not ready"}
 		}
 		return nil
@@ -241,6 +241,9 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 			return nil, fmt.Errorf("container %s: there is no value for the secret %s", name, secret)
 		}
 	}
+	if err := h.spend(containerTakes, "make container %s", name); err != nil {
+		return nil, err
+	}
 	c := &container{
 		id: w.id(h.name, "container", h.count("container")), name: name, image: image, spec: spec,
 		labels: maps.Clone(image.Labels), secrets: maps.Clone(secrets), networks: map[string]string{},
@@ -257,6 +260,7 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 		c.networks[network] = ""
 	}
 	h.containers[c.id] = c
+	h.order = append(h.order, c)
 	return c, nil
 }
 
@@ -309,11 +313,13 @@ func (h *host) stop(c *container, grace time.Duration) time.Time {
 		c.byHand = true
 	case c.running():
 		takes := cmp.Or(c.image.Behaviour.StopsIn, stopsIn)
-		c.stopCode = 0
+		code := 0
 		if c.image.Behaviour.IgnoresStop || takes > grace {
-			takes, c.stopCode = grace, 137
+			takes, code = grace, 137
 		}
-		c.stopAt = now.Add(takes)
+		if ends := now.Add(takes); c.stopAt.IsZero() || ends.Before(c.stopAt) { // else an earlier stop ends it first
+			c.stopAt, c.stopCode = ends, code
+		}
 		h.settleOne(c, now)
 		if c.running() {
 			return c.stopAt
@@ -353,9 +359,16 @@ func (h *host) nameFree(name string) error {
 }
 
 func (h *host) newestFirst() []*container {
-	return slices.SortedFunc(maps.Values(h.containers), func(a, b *container) int {
-		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.id, b.id))
-	})
+	list := slices.Clone(h.order)
+	slices.Reverse(list)
+	return list
+}
+
+// discard takes a container away, whatever it does.
+func (h *host) discard(c *container) {
+	h.free += containerTakes
+	delete(h.containers, c.id)
+	h.order = slices.DeleteFunc(h.order, func(other *container) bool { return other == c })
 }
 
 func (c *container) selected(f state.Filter) bool {

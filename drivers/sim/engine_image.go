@@ -114,7 +114,7 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 			}
 		}
 		delete(h.images, m.id)
-		h.free += m.Size
+		h.release(m.Image)
 		return nil
 	})
 }
@@ -168,7 +168,7 @@ func (e *Engine) Save(ctx context.Context, refs ...string) (reader io.ReadCloser
 
 // bring is keep, as long as there is room.
 func (h *host) bring(image Image, ref string) (*stored, error) {
-	if _, have := h.images[image.id]; !have && h.free < image.Size {
+	if h.free < h.missing(image) {
 		return nil, fmt.Errorf("write the layers of %s: %w", ref, syscall.ENOSPC)
 	}
 	return h.keep(image, ref), nil

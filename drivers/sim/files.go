@@ -60,6 +60,9 @@ func (f *Files) Write(ctx context.Context, name string, data []byte, mode fs.Fil
 func (f *Files) Mkdir(ctx context.Context, name string) error {
 	return f.mutate(ctx, "Files.Mkdir", name, func(h *host) error {
 		full := h.path(name)
+		if h.denies(full) {
+			return wrong("mkdir", name, fs.ErrPermission)
+		}
 		if _, ok := h.files[full]; ok {
 			return wrong("mkdir", name, fs.ErrExist)
 		}
@@ -75,6 +78,9 @@ func (f *Files) Mkdir(ctx context.Context, name string) error {
 func (f *Files) Rename(ctx context.Context, from, to string) error {
 	return f.mutate(ctx, "Files.Rename", from+" "+to, func(h *host) error {
 		source, target := h.path(from), h.path(to)
+		if h.denies(source) || h.denies(target) {
+			return wrong("rename", from, fs.ErrPermission)
+		}
 		n, ok := h.files[source]
 		if !ok {
 			return wrong("rename", from, fs.ErrNotExist)
@@ -85,8 +91,12 @@ func (f *Files) Rename(ctx context.Context, from, to string) error {
 		if err := h.parents(target); err != nil {
 			return err
 		}
+		if source == target {
+			return nil
+		}
 		for _, name := range slices.Sorted(maps.Keys(h.files)) {
 			if rest, ok := strings.CutPrefix(name, source); ok && (rest == "" || rest[0] == '/') {
+				h.unlink(target + rest)
 				h.files[target+rest] = h.files[name]
 				delete(h.files, name)
 			}
@@ -110,6 +120,9 @@ func (f *Files) Append(ctx context.Context, name string, data []byte) error {
 // Remove takes a file, or a directory with all that is in it.
 func (f *Files) Remove(ctx context.Context, name string) error {
 	return f.mutate(ctx, "Files.Remove", name, func(h *host) error {
+		if h.denies(h.path(name)) {
+			return wrong("remove", name, fs.ErrPermission)
+		}
 		h.remove(name)
 		return nil
 	})
@@ -118,6 +131,9 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 // List gives the names in a directory, sorted.
 func (f *Files) List(ctx context.Context, name string) (names []string, err error) {
 	err = f.read(ctx, "Files.List", name, func(h *host) error {
+		if h.denies(h.path(name)) {
+			return wrong("list", name, fs.ErrPermission)
+		}
 		names = h.list(h.path(name))
 		return nil
 	})
@@ -128,7 +144,10 @@ func (f *Files) List(ctx context.Context, name string) (names []string, err erro
 func (f *Files) Modified(ctx context.Context, name string) (mod time.Time, err error) {
 	err = f.read(ctx, "Files.Modified", name, func(h *host) error {
 		n, ok := h.files[h.path(name)]
-		if !ok {
+		switch {
+		case h.denies(h.path(name)):
+			return wrong("stat", name, fs.ErrPermission)
+		case !ok:
 			return wrong("stat", name, fs.ErrNotExist)
 		}
 		mod = n.mod
@@ -164,9 +183,23 @@ func (h *host) path(name string) string {
 	return path.Clean(name)
 }
 
+// Deny takes the SSH user's rights to a path of a host and everything below; Allow gives them back.
+func (w *World) Deny(hostName, name string) {
+	w.at(hostName, func(h *host) { h.denied = append(h.denied, h.path(name)) })
+}
+
+// Allow ends Deny for every path of a host.
+func (w *World) Allow(hostName string) { w.at(hostName, func(h *host) { h.denied = nil }) }
+
+func (h *host) denies(full string) bool {
+	return slices.ContainsFunc(h.denied, func(top string) bool { return full == top || strings.HasPrefix(full, top+"/") })
+}
+
 func (h *host) file(op, name string) (*node, error) {
 	n, ok := h.files[h.path(name)]
 	switch {
+	case h.denies(h.path(name)):
+		return nil, wrong(op, name, fs.ErrPermission)
 	case !ok:
 		return nil, wrong(op, name, fs.ErrNotExist)
 	case n.dir:
@@ -177,16 +210,21 @@ func (h *host) file(op, name string) (*node, error) {
 
 func (h *host) write(name string, data []byte, mode fs.FileMode) error {
 	full := h.path(name)
+	if h.denies(full) {
+		return wrong("write", name, fs.ErrPermission)
+	}
 	old, ok := h.files[full]
 	if ok && old.dir {
 		return wrong("write", name, syscall.EISDIR)
 	}
-	if h.free < int64(len(data)) {
-		return wrong("write", name, syscall.ENOSPC)
-	}
 	if err := h.parents(full); err != nil {
 		return err
 	}
+	if h.free < int64(len(data)) { // beside the old one: it is replaced by a rename
+		return wrong("write", name, syscall.ENOSPC)
+	}
+	h.unlink(full)
+	h.free -= int64(len(data))
 	h.files[full] = &node{data: data, mode: mode, mod: h.clock()}
 	return nil
 }
@@ -209,8 +247,16 @@ func (h *host) remove(name string) {
 	full := h.path(name)
 	for other := range h.files {
 		if rest, ok := strings.CutPrefix(other, full); ok && (rest == "" || rest[0] == '/') {
-			delete(h.files, other)
+			h.unlink(other)
 		}
+	}
+}
+
+// unlink takes one file away and gives its room back.
+func (h *host) unlink(full string) {
+	if n, ok := h.files[full]; ok {
+		h.free += int64(len(n.data))
+		delete(h.files, full)
 	}
 }
 

@@ -29,7 +29,7 @@ func (w *World) RunContainer(hostName, name string, spec state.Spec, labels map[
 
 // RemoveContainer is `docker rm -f`.
 func (w *World) RemoveContainer(hostName, name string) {
-	w.container(hostName, name, func(h *host, c *container) { delete(h.containers, c.id) })
+	w.container(hostName, name, (*host).discard)
 }
 
 // StopContainer is `docker kill`: it has ended when this returns, and the engine does not restart it.
@@ -109,42 +109,6 @@ func (w *World) SetRoute(hostName string, route state.Route) {
 		route.Options = canonical(route.Options)
 		h.routes[route.Name] = route
 	})
-}
-
-// Cut takes the network from a host: its connections are lost and none can be made. What runs on it goes on.
-func (w *World) Cut(hostName string) {
-	w.at(hostName, func(h *host) {
-		h.cut = true
-		h.lives++
-	})
-}
-
-// Restore gives the network back; connections must be made anew.
-func (w *World) Restore(hostName string) { w.at(hostName, func(h *host) { h.cut = false }) }
-
-// RestartEngine ends every container; those whose policy says so run again when the engine answers again, after a time.
-func (w *World) RestartEngine(hostName string, after time.Duration) {
-	w.at(hostName, func(h *host) {
-		now := time.Now()
-		h.downUntil = now.Add(after)
-		for _, c := range h.containers {
-			if !c.running() && c.status != state.StatusRestarting {
-				continue
-			}
-			if c.running() {
-				c.end(now, 137)
-			}
-			if c.spec.Restart == "always" || c.spec.Restart == "unless-stopped" && !c.byHand {
-				c.status, c.again = state.StatusRestarting, h.downUntil
-				c.restarts-- // an engine's own restart is not counted
-			}
-		}
-	})
-}
-
-// SetFree sets the free bytes of a host.
-func (w *World) SetFree(hostName string, bytes int64) {
-	w.at(hostName, func(h *host) { h.free = bytes })
 }
 
 // SetSkew sets how far a host's clock is ahead.

@@ -20,6 +20,7 @@ import (
 // Behaviour is what a program does once it runs.
 type Behaviour struct {
 	Ready    time.Duration // until then its port refuses
+	SickIn   time.Duration // from then on it answers 500; 0 is never
 	Status   int           // what it answers; 0 is 200
 	Location string        // of a redirect
 	Port     int           // where it listens; 0 is the image's port, below 0 nowhere
@@ -56,8 +57,9 @@ func ListensElsewhere(port int) Behaviour { return Behaviour{Port: port} }
 type Image struct {
 	Ref         string // server/repo:tag
 	Behaviour   Behaviour
-	Port        int // 0 is 3000
-	Size        int64
+	Port        int     // 0 is 3000
+	Size        int64   // the sum of the layers when there are any
+	Layers      []Layer // none: one of its own
 	PullTakes   time.Duration
 	Env         map[string]string
 	Cmd         []string
@@ -106,6 +108,12 @@ func (w *World) make(image Image) Image {
 	if image.Port == 0 {
 		image.Port = 3000
 	}
+	if len(image.Layers) > 0 {
+		image.Size = 0
+		for _, layer := range image.Layers {
+			image.Size += layer.Size
+		}
+	}
 	if image.Size == 0 {
 		image.Size = 6 << 20
 	}
@@ -124,8 +132,8 @@ func (h *host) keep(image Image, ref string) *stored {
 	m, ok := h.images[image.id]
 	if !ok {
 		m = &stored{Image: image}
+		h.hold(image)
 		h.images[image.id] = m
-		h.free -= image.Size
 	}
 	if repository, digest, ok := strings.Cut(ref, "@"); ok {
 		m.digests = addOnce(m.digests, repository+"@"+digest)
@@ -153,8 +161,7 @@ func (h *host) image(ref string) (*stored, error) {
 	if !strings.Contains(ref[strings.LastIndex(ref, "/")+1:], ":") {
 		ref += ":latest"
 	}
-	for _, id := range slices.Sorted(maps.Keys(h.images)) {
-		m := h.images[id]
+	for _, m := range h.images { // a reference is of one image at most
 		if slices.Contains(m.tags, ref) || slices.Contains(m.digests, ref) {
 			return m, nil
 		}

@@ -45,7 +45,7 @@ func (h *host) dial(address string) (*container, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s has no port: %w", address, err)
 	}
-	for _, c := range h.containers {
+	for _, c := range h.order {
 		for _, has := range c.networks {
 			if ip == "" || has != ip {
 				continue

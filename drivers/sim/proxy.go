@@ -25,6 +25,8 @@ const (
 	drainLook = 5 * time.Millisecond
 )
 
+var errProxyEnded = errors.New("the proxy ended: unexpected EOF")
+
 // ProxyImage is an image that runs as the proxy, to be pushed or placed.
 func ProxyImage(ref string) Image {
 	return Image{Ref: ref, Port: 80, Labels: map[string]string{state.LabelTitle: state.ProxyTitle}}
@@ -58,7 +60,8 @@ func (p *Proxy) Deploy(ctx context.Context, name string, route state.Route, depl
 		if len(route.Targets) == 0 {
 			return errors.New(`required flag(s) "target" not set`)
 		}
-		go func() { done <- w.deploy(h, c, route, deploy, drain) }()
+		up := c.started
+		go func() { done <- w.deploy(h, life{c, up}, route, deploy, drain) }()
 		return nil
 	}, func(ctx context.Context) error {
 		select {
@@ -99,7 +102,7 @@ func (p *Proxy) Image(ctx context.Context, ref, _ string) (io.ReadCloser, error)
 }
 
 // deploy is what the proxy itself does.
-func (w *World) deploy(h *host, proxy *container, route state.Route, deploy, drain time.Duration) error {
+func (w *World) deploy(h *host, proxy life, route state.Route, deploy, drain time.Duration) error {
 	interval := cmp.Or(route.Options.HealthInterval, time.Second)
 	deadline := time.Now().Add(deploy)
 	for {
@@ -108,8 +111,7 @@ func (w *World) deploy(h *host, proxy *container, route state.Route, deploy, dra
 			return err
 		}
 		if switched {
-			w.drain(old, drain)
-			return nil
+			return w.drain(h, proxy, old, drain)
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
@@ -120,16 +122,16 @@ func (w *World) deploy(h *host, proxy *container, route state.Route, deploy, dra
 }
 
 // trySwitch switches when every target is healthy, and gives the containers that were routed to and are no more.
-func (w *World) trySwitch(h *host, proxy *container, route state.Route) (old []*container, switched bool, err error) {
+func (w *World) trySwitch(h *host, proxy life, route state.Route) (old []*container, switched bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	h.settle(now)
-	if h.containers[proxy.id] != proxy || !proxy.running() {
-		return nil, false, errors.New("the proxy ended: unexpected EOF")
+	if proxy.over(h) {
+		return nil, false, errProxyEnded
 	}
 	for _, target := range route.Targets {
-		if _, status := h.reach(proxy, target, route.Options.HealthPort); status < 200 || status > 299 {
+		if _, status := h.reach(proxy.container, target, route.Options.HealthPort); status < 200 || status > 299 {
 			return nil, false, nil
 		}
 	}
@@ -151,22 +153,39 @@ func (w *World) trySwitch(h *host, proxy *container, route state.Route) (old []*
 }
 
 // drain waits for the requests in flight; what is left at the end is cut.
-func (w *World) drain(old []*container, drain time.Duration) {
+func (w *World) drain(h *host, proxy life, old []*container, drain time.Duration) error {
 	deadline := time.Now().Add(drain)
 	for _, c := range old {
 		for {
 			w.mu.Lock()
+			h.settle(time.Now())
+			ended := proxy.over(h)
 			idle, late := c.inFlight == 0, !time.Now().Before(deadline)
 			if !idle && late {
 				c.cuts++
 			}
 			w.mu.Unlock()
+			if ended {
+				return errProxyEnded
+			}
 			if idle || late {
 				break
 			}
 			time.Sleep(drainLook)
 		}
 	}
+	return nil
+}
+
+// life is one run of a container, from its start to its end.
+type life struct {
+	*container
+	since time.Time
+}
+
+// over tells whether it has ended, also when the container runs again.
+func (l life) over(h *host) bool {
+	return h.containers[l.id] != l.container || !l.running() || !l.started.Equal(l.since)
 }
 
 // proxy finds the proxy's container and sees that it runs.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 	"time"
 
@@ -12,16 +13,16 @@ import (
 const serves = 5 * time.Millisecond
 
 // Request sends one request to a host's proxy and gives the status of the answer, 0 when there is none. It takes as long as
-// the target takes; it is no call of kamald's and meets no fault.
-func (w *World) Request(hostName, routeHost, path string) int {
-	c, proxy, status := w.arrive(hostName, routeHost, path)
-	if c == nil {
+// the target takes; it is no call of kamald's and meets no fault. It does not come by the network that Cut and BlackHole take.
+func (w *World) Request(hostName, routeHost, path string) (status int) {
+	defer func() { w.at(hostName, func(h *host) { h.requests[status]++ }) }()
+	target, proxy, status := w.arrive(hostName, routeHost, path)
+	if target.container == nil {
 		return status
 	}
 	w.mu.Lock()
-	c.inFlight++
-	started, cuts, up := c.started, c.cuts, proxy.started
-	takes := cmp.Or(c.image.Behaviour.Serves, serves)
+	target.inFlight++
+	cuts, takes := target.cuts, cmp.Or(target.image.Behaviour.Serves, serves)
 	w.mu.Unlock()
 
 	time.Sleep(takes)
@@ -30,45 +31,45 @@ func (w *World) Request(hostName, routeHost, path string) int {
 	defer w.mu.Unlock()
 	h := w.host(hostName)
 	h.settle(time.Now())
-	c.inFlight--
+	target.inFlight--
 	switch {
-	case !proxy.running() || !proxy.started.Equal(up) || h.containers[proxy.id] != proxy:
+	case proxy.over(h):
 		return 0
-	case c.cuts != cuts:
+	case target.cuts != cuts:
 		return 504
-	case !c.running() || !c.started.Equal(started) || h.containers[c.id] != c:
+	case target.over(h):
 		return 502
 	}
 	return status
 }
 
 // arrive finds the target of a request; without one the status is the proxy's own.
-func (w *World) arrive(hostName, routeHost, path string) (target, proxy *container, status int) {
+func (w *World) arrive(hostName, routeHost, path string) (target, proxy life, status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := w.host(hostName)
 	h.settle(time.Now())
 	for _, c := range h.newestFirst() {
 		if c.isProxy() && c.running() {
-			proxy = c
+			proxy = life{c, c.started}
 		}
 	}
-	if proxy == nil {
-		return nil, nil, 0
+	if proxy.container == nil {
+		return target, proxy, 0
 	}
 	route, ok := h.match(routeHost, path)
 	switch {
 	case !ok:
-		return nil, proxy, 404
+		return target, proxy, 404
 	case route.Stopped || route.Paused:
-		return nil, proxy, 503
+		return target, proxy, 503
 	}
 	for _, name := range route.Targets {
-		if c, status := h.reach(proxy, name, 0); status > 0 {
-			return c, proxy, status
+		if c, status := h.reach(proxy.container, name, 0); status > 0 {
+			return life{c, c.started}, proxy, status
 		}
 	}
-	return nil, proxy, 502
+	return target, proxy, 502
 }
 
 // match finds the route of a request: an exact host before a wildcard before any host, then the longest path prefix.
@@ -103,4 +104,20 @@ func score(host, prefix, routeHost, path string) int {
 		return len(prefix)
 	}
 	return -1
+}
+
+// Requests gives how many requests were answered so far with each status; 0 is those that got no answer.
+func (w *World) Requests(hostName string) (byStatus map[int]int) {
+	w.at(hostName, func(h *host) { byStatus = maps.Clone(h.requests) })
+	return byStatus
+}
+
+// InFlight is how many requests the host's containers are serving now.
+func (w *World) InFlight(hostName string) (n int) {
+	w.at(hostName, func(h *host) {
+		for _, c := range h.order {
+			n += c.inFlight
+		}
+	})
+	return n
 }

@@ -18,6 +18,7 @@ import (
 type World struct {
 	seed    uint64
 	latency time.Duration
+	stride  int64 // nanoseconds; see slot
 
 	mu       sync.Mutex
 	hosts    map[string]*host
@@ -29,7 +30,6 @@ type World struct {
 	before  []func(Call) error
 	after   []func(Call) error
 	calls   int
-	asked   map[string]int // how often each host, method and argument was called
 	history []Call
 	killed  bool
 }
@@ -49,7 +49,7 @@ func WithCredentials(username, password string) Option {
 func New(seed uint64, options ...Option) *World {
 	w := &World{
 		seed: seed, latency: time.Millisecond,
-		hosts: map[string]*host{}, registry: map[string]string{}, images: map[string]Image{}, asked: map[string]int{},
+		hosts: map[string]*host{}, registry: map[string]string{}, images: map[string]Image{}, stride: strideFor(0),
 	}
 	for _, option := range options {
 		option(w)
@@ -61,11 +61,13 @@ func New(seed uint64, options ...Option) *World {
 func (w *World) AddHost(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	index := int64(len(w.hosts) + 1)
+	w.stride = strideFor(len(w.hosts) + 1)
 	w.hosts[name] = &host{
-		name: name, home: "/root", free: 20 << 30,
-		containers: map[string]*container{}, images: map[string]*stored{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
+		name: name, index: index, home: "/root", free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
+		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
 		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
-		routes: map[string]state.Route{}, next: map[string]int{},
+		routes: map[string]state.Route{}, requests: map[int]int{}, next: map[string]int{},
 	}
 }
 
@@ -83,20 +85,34 @@ func (w *World) Hosts() []string {
 
 // host is one server. Everything in it is guarded by the world's mu.
 type host struct {
-	name string
-	home string
-	free int64
-	skew time.Duration // of its clock
+	name  string
+	index int64 // from 1
+	home  string
+	free  int64
+	skew  time.Duration // of its clock
 
-	cut       bool      // no connection
-	downUntil time.Time // the engine restarts
-	lives     int       // connections made before a cut are dead: they bear an older number
+	cut       bool                             // no connection
+	holes     struct{ requests, replies bool } // what is swallowed
+	slow      time.Duration                    // what each call takes longer
+	frozen    bool                             // the engine
+	downUntil time.Time                        // the engine restarts
+	offUntil  time.Time                        // the host reboots
+	lives     int                              // connections made before a cut are dead: they bear an older number
+
+	asked    map[uint64]uint32 // how often each method and argument was called, by their hash
+	meetings map[int64]meeting // by instant
+	waiting  []*waiter
+	changed  chan struct{} // nil when nobody waits for it
 
 	containers map[string]*container // by ID
+	order      []*container          // the oldest first
 	images     map[string]*stored    // by ID
+	layers     map[string]int        // how many images have each, by digest
+	denied     []string              // where the SSH user may do nothing, as absolute paths
 	networks   map[string]string     // name → ID
 	files      map[string]*node      // by absolute path
 	routes     map[string]state.Route
+	requests   map[int]int    // by status; 0 is none
 	next       map[string]int // counters for IDs and addresses
 }
 

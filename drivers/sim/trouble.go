@@ -1,0 +1,108 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// What befalls a host: its network, its sshd, its engine, its power. Connections that were lost stay dead: a new one must
+// be made.
+
+// Cut takes the network between kamald and a host: its connections are lost and none can be made. What runs on it goes on.
+func (w *World) Cut(hostName string) {
+	w.at(hostName, func(h *host) {
+		h.cut = true
+		h.lose()
+	})
+}
+
+// BlackHole swallows what is sent to a host (requests), what it sends (replies: the calls are carried out), or both, from now
+// on. Nobody is told: calls hang until their contexts are done, or until Restore lets them through.
+func (w *World) BlackHole(hostName string, requests, replies bool) {
+	w.at(hostName, func(h *host) { h.holes.requests, h.holes.replies = requests, replies })
+}
+
+// Slow makes every call to a host take so much longer, until Restore.
+func (w *World) Slow(hostName string, by time.Duration) {
+	w.at(hostName, func(h *host) { h.slow = by })
+}
+
+// Restore gives the network back: it ends Cut, BlackHole and Slow.
+func (w *World) Restore(hostName string) {
+	w.at(hostName, func(h *host) {
+		h.cut, h.holes.requests, h.holes.replies, h.slow = false, false, false, 0
+		h.wake()
+	})
+}
+
+// RestartSSH is a restart of sshd with all its sessions: connections are lost and can be made again at once. The engine and
+// its containers notice nothing.
+func (w *World) RestartSSH(hostName string) { w.at(hostName, (*host).lose) }
+
+// FreezeEngine stops the engine as a SIGSTOP does: its calls hang until their contexts are done or ThawEngine. Containers go
+// on; one that ends is not started again meanwhile.
+func (w *World) FreezeEngine(hostName string) {
+	w.at(hostName, func(h *host) { h.frozen = true })
+}
+
+// ThawEngine ends FreezeEngine; calls that hang go on.
+func (w *World) ThawEngine(hostName string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, now := w.host(hostName), time.Now()
+	h.settle(now)
+	h.frozen = false
+	for _, c := range h.order {
+		if c.status == state.StatusRestarting && c.again.Before(now) {
+			c.again = now
+		}
+	}
+	h.wake()
+}
+
+// RestartEngine ends every container; those whose policy says so run again when the engine answers again, after a time. Calls
+// of the engine that are under way are lost, and fail meanwhile; connections stand.
+func (w *World) RestartEngine(hostName string, after time.Duration) {
+	w.at(hostName, func(h *host) {
+		h.endAll(time.Now().Add(after))
+		h.drop(fmt.Errorf("the engine went away: %w", state.ErrUnreachable), func(waiting *waiter) bool { return waiting.engine })
+	})
+}
+
+// Reboot is a host that loses power and is back after a time, with its containers by their policies and its files as they
+// were. Connections are lost, and none can be made meanwhile.
+func (w *World) Reboot(hostName string, after time.Duration) {
+	w.at(hostName, func(h *host) {
+		h.offUntil = time.Now().Add(after)
+		h.frozen = false
+		h.endAll(h.offUntil)
+		h.lose()
+	})
+}
+
+// endAll ends every container now, and has those that the policy wants started at a time.
+func (h *host) endAll(back time.Time) {
+	now := time.Now()
+	h.downUntil = back
+	for _, c := range h.order {
+		if !c.running() && c.status != state.StatusRestarting {
+			continue
+		}
+		if c.running() {
+			c.end(now, 137)
+		}
+		if c.spec.Restart == "always" || c.spec.Restart == "unless-stopped" && !c.byHand {
+			c.status, c.again = state.StatusRestarting, back
+			c.restarts-- // an engine's own restart is not counted
+		}
+	}
+}
+
+// lose ends every connection.
+func (h *host) lose() {
+	h.lives++
+	h.drop(errLost, func(*waiter) bool { return true })
+	h.wake()
+}
