@@ -145,7 +145,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
-	body, err := encodeRelease(planned.Desired)
+	body, err := packRelease(planned.Desired)
 	if err != nil {
 		return nil, err
 	}
@@ -223,14 +223,18 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 	report.Plan, report.Version, report.Skipped = planned.Plan, planned.Desired.Version, planned.Plan.Unreachable
 	report.Took = c.now().Sub(began)
 	app := planned.Desired.App()
+	before, after := byName(planned.Snapshot), byName(now)
 	for _, role := range planned.Desired.Roles {
 		for _, name := range role.Hosts {
 			row := Row{Host: name, Role: role.Name, Wanted: planned.Desired.Version}
-			if host, ok := planned.Snapshot.Host(name); ok {
-				row.Before = versionOn(app, host, role.Name)
+			if host, ok := before[name]; ok {
+				row.Before = versionOn(app, *host, role.Name)
 			}
-			host, _ := now.Host(name)
-			row.Now = versionOn(app, host, role.Name)
+			host := after[name]
+			if host == nil {
+				host = &state.Host{}
+			}
+			row.Now = versionOn(app, *host, role.Name)
 			if host.Unreachable != "" {
 				row.Now, row.Why = "unknown", host.Unreachable
 			}
@@ -243,6 +247,15 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 	return report
 }
 
+// byName finds hosts of a snapshot: a fleet's rows would look through all of them each.
+func byName(snapshot state.Snapshot) map[string]*state.Host {
+	hosts := make(map[string]*state.Host, len(snapshot.Hosts))
+	for i := range snapshot.Hosts {
+		hosts[snapshot.Hosts[i].Name] = &snapshot.Hosts[i]
+	}
+	return hosts
+}
+
 func versionOn(app state.App, host state.Host, role string) string {
 	c, ok := plan.CurrentOf(app, host, role)
 	if !ok {
@@ -253,13 +266,17 @@ func versionOn(app state.App, host state.Host, role string) string {
 
 // note puts each host's own failure into its rows.
 func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
+	own := map[string]string{} // host/role → the first failure there
+	for _, s := range r.plan.Steps {
+		o, at := outcomes[s.ID], s.Host+"/"+s.Role
+		if own[at] == "" && o.err != nil && !o.skipped && !errors.Is(o.err, errAbandoned) {
+			line, _, _ := strings.Cut(o.err.Error(), "\n")
+			own[at] = strings.TrimPrefix(line, s.Host+": ")
+		}
+	}
 	for i, row := range report.Rows {
-		for _, s := range r.plan.Steps {
-			o := outcomes[s.ID]
-			if report.Rows[i].Why == "" && s.Host == row.Host && s.Role == row.Role && o.err != nil && !o.skipped && !errors.Is(o.err, errAbandoned) {
-				line, _, _ := strings.Cut(o.err.Error(), "\n")
-				report.Rows[i].Why = strings.TrimPrefix(line, row.Host+": ")
-			}
+		if row.Why == "" {
+			report.Rows[i].Why = own[row.Host+"/"+row.Role]
 		}
 		if failure != nil && report.Rows[i].Why == "" && row.Now != row.Wanted {
 			report.Rows[i].Why = "the release failed elsewhere"

@@ -25,6 +25,7 @@ type keys map[string][]byte
 func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, gone ...state.Host) (state.Snapshot, keys, error) {
 	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
 	found := make([][]byte, len(desired.Hosts))
+	records := &sameRecord{}
 	var group errgroup.Group
 	for i, on := range desired.Hosts {
 		group.Go(func() error {
@@ -33,7 +34,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 				snapshot.Hosts[i] = gone[at]
 				return nil
 			}
-			host, key, err := observeHost(ctx, fleet, desired, on, old)
+			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
 			if err != nil {
 				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name)}
 			}
@@ -67,6 +68,7 @@ type look struct {
 	on      release.Host
 	paths   layout
 	old     state.Host
+	records *sameRecord
 
 	host state.Host
 	key  []byte
@@ -75,12 +77,12 @@ type look struct {
 
 // observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
 // nothing runs beside both.
-func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host) (state.Host, []byte, error) {
+func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host, records *sameRecord) (state.Host, []byte, error) {
 	conn, err := fleet.Connection(ctx, on)
 	if err != nil {
 		return state.Host{}, nil, err
 	}
-	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, envs: map[string]map[string]release.Secret{}}
+	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, records: records, envs: map[string]map[string]release.Secret{}}
 	l.host = state.Host{Name: on.Name, FreeBytes: -1}
 	group, ctx := errgroup.WithContext(ctx)
 	l.beside(ctx, group)
@@ -330,11 +332,15 @@ func (l *look) searchRecords(ctx context.Context) error {
 
 // readSucceeded takes a record when it is there and of a release that succeeded.
 func (l *look) readSucceeded(ctx context.Context, n int) (bool, error) {
-	record, err := readRecord(ctx, l.conn.Files, l.paths, n)
-	if err != nil || record.Outcome != state.OutcomeSucceeded {
+	data, err := l.conn.Files.Read(ctx, l.paths.record(n))
+	if err != nil {
 		return false, unless(err, fs.ErrNotExist)
 	}
-	l.host.Record = &record
+	record, err := l.records.parse(data, l.paths, n)
+	if err != nil || record.Outcome != state.OutcomeSucceeded {
+		return false, err
+	}
+	l.host.Record = record
 	return true, nil
 }
 

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,13 +141,4 @@ func newestRecord(snapshot state.Snapshot) *state.Record {
 		}
 	}
 	return newest
-}
-
-// encodeRelease is the desired release as a record keeps it.
-func encodeRelease(desired release.Release) (json.RawMessage, error) {
-	data, err := json.Marshal(desired)
-	if err != nil {
-		return nil, fmt.Errorf("the release cannot be recorded: %w", err)
-	}
-	return data, nil
 }

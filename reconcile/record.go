@@ -14,6 +14,10 @@ func readRecord(ctx context.Context, f Files, paths layout, n int) (state.Record
 	if err != nil {
 		return state.Record{}, err
 	}
+	return parseRecord(data, paths, n)
+}
+
+func parseRecord(data []byte, paths layout, n int) (state.Record, error) {
 	var record state.Record
 	if err := json.Unmarshal(data, &record); err != nil {
 		return state.Record{}, fmt.Errorf("%s is not a release record: %w", paths.record(n), err)
@@ -26,11 +30,26 @@ func readRecord(ctx context.Context, f Files, paths layout, n int) (state.Record
 
 // writeRecord puts the release record on a host.
 func (r *run) writeRecord(ctx context.Context, conn *Connection) error {
-	record := r.record
-	record.Ended, record.Outcome = r.c.now(), state.OutcomeSucceeded // on every host that took part
-	data, err := json.MarshalIndent(record, "", " ")
+	record, data, err := r.succeeded()
 	if err != nil {
 		return err
 	}
-	return conn.Files.Write(ctx, r.paths.record(record.Number), append(data, '\n'), 0o600)
+	return conn.Files.Write(ctx, r.paths.record(record.Number), data, 0o600)
+}
+
+// succeeded is the record of a release that has succeeded on every host that took part, and its text: the same on each.
+func (r *run) succeeded() (state.Record, []byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.text != nil {
+		return r.last, r.text, nil
+	}
+	r.last = r.record
+	r.last.Ended, r.last.Outcome = r.c.now(), state.OutcomeSucceeded
+	data, err := json.Marshal(r.last)
+	if err != nil {
+		return state.Record{}, nil, err
+	}
+	r.text = append(data, '\n')
+	return r.last, r.text, nil
 }

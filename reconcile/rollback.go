@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -141,8 +140,8 @@ func chooseRecord(records []state.Record, back Back) (state.Record, error) {
 
 // decodeRelease gives the release that a record keeps. How hosts are reached is today's: keys and addresses may have changed.
 func decodeRelease(record state.Record, current release.Release) (release.Release, error) {
-	var desired release.Release
-	if err := json.Unmarshal(record.Release, &desired); err != nil {
+	desired, err := unpackRelease(record.Release)
+	if err != nil {
 		return release.Release{}, fmt.Errorf("release %d cannot be read back: %w", record.Number, err)
 	}
 	desired.SSH = current.SSH

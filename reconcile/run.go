@@ -27,8 +27,10 @@ type run struct {
 	notes   *journal
 	audit   *auditFiles
 
-	mu  sync.Mutex
-	ids map[string]string // host/name → ID of a container that was made or adopted
+	mu   sync.Mutex
+	last state.Record // as it lies on the hosts, with its text; nil text until the first is written
+	text []byte
+	ids  map[string]string // host/name → ID of a container that was made or adopted
 }
 
 // do carries out one step and reports it.

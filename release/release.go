@@ -117,7 +117,7 @@ type Host struct {
 	Address string   `json:"address"` // where SSH goes; default the name
 	Tags    []string `json:"tags,omitempty"`
 	HostKey string   `json:"host_key,omitempty"` // SHA256:… fingerprint that is pinned
-	SSH     SSH      `json:"ssh"`                // resolved: the root's with the host's own laid over it
+	SSH     SSH      `json:"ssh,omitzero"`       // resolved: the root's with the host's own laid over it
 }
 
 // Env is environment variables: clear ones by value, secret ones by the name of the secret.
