@@ -71,7 +71,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
-	planned, err := c.again(ctx, first, options)
+	planned, err := c.again(ctx, first, locks, options)
 	if err != nil {
 		return Report{}, err
 	}
@@ -88,14 +88,13 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 }
 
 // again looks once more under the lock, and plans again when the world moved between the two looks.
-func (c *Controller) again(ctx context.Context, first Planned, options Options) (Planned, error) {
-	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, c.now(), unreachable(first.Snapshot)...)
+func (c *Controller) again(ctx context.Context, first Planned, locks *Locks, options Options) (Planned, error) {
+	began := c.now()
+	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, began, unreachable(first.Snapshot)...)
 	if err != nil {
 		return Planned{}, err
 	}
-	for i := range snapshot.Hosts {
-		snapshot.Hosts[i].Lock = nil // it is ours now
-	}
+	locks.confirm(&snapshot, began)
 	if options.Pin == nil && first.Plan.Pin.Value() != "" {
 		options.Pin = &first.Plan.Pin // what was planned is what is done, whatever the tag does meanwhile
 	}
@@ -134,10 +133,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 			report.Left = r.undo(after, outcomes)
 		}
 	}
-	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, c.now(), unreachable(planned.Snapshot)...)
-	for i := range snapshot.Hosts {
-		snapshot.Hosts[i].Lock = nil
-	}
+	looks := c.now()
+	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, looks, unreachable(planned.Snapshot)...)
+	locks.confirm(&snapshot, looks)
 	r.audit.close(failure)
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.note(&report, outcomes, failure)

@@ -98,7 +98,7 @@ func TestEveryMutationIsNotedBeforeItHappens(t *testing.T) {
 			t.Error(err)
 		}
 		w.MakeDir("h1", ".kamal/lock-shop")
-		if taken, err := c.Unlock(t.Context(), w.release("v6")); err != nil || len(taken) != 1 {
+		if taken, err := c.Unlock(t.Context(), w.release("v6")); err != nil || len(taken.Released) != 1 {
 			t.Errorf("unlocked %v: %v", taken, err)
 		}
 		for _, host := range w.Hosts() {

@@ -15,7 +15,9 @@ type Controller struct {
 	Owner    Owner
 	Report   func(Progress) // nil: nobody listens
 	LockWait bool           // wait for another's lock instead of failing at once
-	Now      func() time.Time
+	// LockWaitLimit is how long at most; 0: as long as it takes.
+	LockWaitLimit time.Duration
+	Now           func() time.Time
 
 	fleet  *Fleet
 	making sync.Map // host → chan struct{}: its digest key is being made

@@ -24,18 +24,16 @@ func (e *DeadlineError) Unwrap() error { return state.ErrUnreachable }
 
 // LockedError: another holds the deploy lock.
 type LockedError struct {
-	Host string
-	Lock state.Lock
-	Path string
+	Host   string
+	Lock   state.Lock
+	Path   string
+	Waited time.Duration // until the time limit; 0: not waited for
 }
 
 func (e *LockedError) Error() string {
-	text := fmt.Sprintf("the deploy lock on %s is held by %s", e.Host, orUnknown(e.Lock.Owner))
-	if !e.Lock.Taken.IsZero() {
-		text += " since " + e.Lock.Taken.UTC().Format(time.RFC3339)
-	}
-	if e.Lock.Message != "" {
-		text += fmt.Sprintf(" (%s)", e.Lock.Message)
+	text := fmt.Sprintf("the deploy lock on %s is held by %s", e.Host, e.Lock.By())
+	if e.Waited > 0 {
+		text += fmt.Sprintf("; waited %s for it", e.Waited.Round(time.Second))
 	}
 	if e.Lock.Lease == 0 {
 		return text + fmt.Sprintf("; it does not expire by itself: when nobody is deploying, run `kamald lock release` (it removes %s)", e.Path)
@@ -95,11 +93,4 @@ func flat(err error) []error {
 		all = append(all, flat(e)...)
 	}
 	return all
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "somebody unknown"
-	}
-	return s
 }

@@ -20,6 +20,15 @@ type heldLock struct {
 	data     []byte        // what they say when the lock is ours
 	verified time.Time     // when it last was
 	lost     error
+
+	confirmed time.Time // when a look at the whole host last found it ours
+}
+
+// sure tells whether the lock was seen to be ours a moment ago, by the clock on the wall: a machine that slept since was away
+// for long enough to lose it.
+func (h *heldLock) sure(now time.Time) bool {
+	since := now.Round(0).Sub(h.confirmed.Round(0))
+	return !h.confirmed.IsZero() && since >= 0 && since < sure
 }
 
 func (h *heldLock) enter(ctx context.Context) error {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,8 +17,8 @@ import (
 )
 
 const (
-	// automatic is the message of a lock that a deploy took by itself; Kamal waits for those and not for others.
-	automatic = "Automatic deploy lock"
+	// sure is how long after a look that found the lock ours it is taken away without another look.
+	sure = 5 * time.Second
 	// lease is how long a lock lasts without being renewed.
 	lease = 30 * time.Second
 )
@@ -37,6 +36,7 @@ type Locks struct {
 	notes   *journal
 	deeds   []deed
 	refused error // why not every lock was taken
+	began   time.Time
 
 	mu   sync.Mutex
 	held map[string]*heldLock // by host
@@ -51,8 +51,8 @@ type Locks struct {
 // lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
 // host may begin then. Before anything is changed the locks must be sealed.
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
-	l := &Locks{c: c, nonce: rand.Text()[:8], desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
-	l.details = state.Lock{Owner: c.Owner.String(), Message: automatic, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
+	l := &Locks{c: c, nonce: rand.Text()[:8], began: c.now(), desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
+	l.details = state.Lock{Owner: c.Owner.String(), Message: state.AutomaticLock, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
 	l.notes = c.journal(desired.App())
 	if err := l.intend(hosts, reason); err != nil {
 		return nil, err
@@ -106,17 +106,8 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 	if err != nil {
 		return err
 	}
-	for {
-		err := conn.Files.Mkdir(ctx, l.paths.lock())
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return named(host.Name, "take the deploy lock", err)
-		}
-		if err := l.c.takeOver(ctx, l.paths, host, conn); err != nil {
-			return err
-		}
+	if err := l.c.claim(ctx, l.desired, l.paths, host, conn, l.began); err != nil {
+		return err
 	}
 	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who, l.nonce), verified: l.c.now()}
 	l.mu.Lock()
@@ -191,6 +182,22 @@ func (l *Locks) reach(ctx context.Context, host string) (*Connection, error) {
 	return l.c.fleet.Connection(ctx, l.hosts[host])
 }
 
+// confirm takes from a look that began at a time which locks were ours then, and drops them from it: they are no news.
+func (l *Locks) confirm(seen *state.Snapshot, began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, host := range seen.Hosts {
+		h := l.held[host.Name]
+		if h != nil {
+			h.confirmed = time.Time{}
+			if host.Lock != nil && host.Lock.Nonce == l.nonce && host.Lock.Owner == l.details.Owner {
+				h.confirmed = began
+			}
+		}
+		seen.Hosts[i].Lock = nil
+	}
+}
+
 // release gives the locks back. Every one is tried; what stays is in the error.
 func (l *Locks) release(ctx context.Context) error {
 	l.stop()
@@ -230,10 +237,14 @@ func (l *Locks) tryRemove(ctx context.Context, h *heldLock) error {
 	if err != nil {
 		return err
 	}
-	if l.lostOn(h.host) != nil || l.c.now().Sub(h.verified) > lease/2 { // another's is not ours to remove
+	if l.lostOn(h.host) != nil || !h.sure(l.c.now()) { // another's is not ours to remove
 		ours, err := h.isOurs(ctx, conn, l.paths)
-		if err != nil || !ours {
+		if err != nil {
 			return err
+		}
+		if !ours {
+			l.c.report(Progress{Kind: "warn", Host: h.host, Message: "the deploy lock there is not ours any more, and is left to whoever has it"})
+			return nil
 		}
 	}
 	return conn.Files.Remove(ctx, l.paths.lock())

@@ -57,6 +57,8 @@ func parseLock(data []byte) state.Lock {
 			lock.Fence, _ = strconv.Atoi(value)
 		case "Lease":
 			lock.Lease, _ = time.ParseDuration(value)
+		case "Nonce":
+			lock.Nonce = value
 		}
 	}
 	return lock
@@ -74,5 +76,13 @@ func cutLast(s, sep string) (before, after string, found bool) {
 func encodeLock(l state.Lock, who, nonce string) []byte {
 	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nReason: %s\nFence: %d\nLease: %s\nNonce: %s\n",
 		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, l.Reason, l.Fence, l.Lease, nonce)
+	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
+}
+
+// encodeManual writes the text of a lock that a person takes: Kamal's three lines, so that Kamal shows and respects it, and no
+// lease.
+func encodeManual(l state.Lock, who, nonce string) []byte {
+	text := fmt.Sprintf("Locked by: %s at %s\nVersion: %s\nMessage: %s\nOwner: %s\nNonce: %s\n",
+		who, l.Taken.UTC().Format(time.RFC3339), l.Version, l.Message, l.Owner, nonce)
 	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
 }

@@ -15,9 +15,25 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// takeOver moves a dead kamald's lock out of the way, or waits until its lease has passed, or says who holds it. A lock of
-// Kamal's, and one that a person took, never expires by itself.
-func (c *Controller) takeOver(ctx context.Context, paths layout, host release.Host, conn *Connection) error {
+// claim makes the lock's directory on a host, alone. It moves a dead kamald's lock out of the way, waits for another's as long
+// as the run waits, or says who holds it. A lock of Kamal's, and one that a person took, never expires by itself.
+func (c *Controller) claim(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, began time.Time) error {
+	wait := c.newWaiting(began)
+	for {
+		err := conn.Files.Mkdir(ctx, paths.lock())
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return named(host.Name, "take the deploy lock", err)
+		}
+		if err := c.takeOver(ctx, desired, paths, host, conn, wait); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Controller) takeOver(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, wait *waiting) error {
 	found, raw, err := findLock(ctx, conn.Files, paths)
 	if err != nil || found == nil {
 		if err != nil {
@@ -27,21 +43,17 @@ func (c *Controller) takeOver(ctx context.Context, paths layout, host release.Ho
 	}
 	held := &LockedError{Host: host.Name, Lock: *found, Path: paths.lock()}
 	if found.Lease == 0 {
-		return held
+		return wait.turn(ctx, held, 0)
 	}
 	left, err := c.leaseLeft(ctx, conn, *found)
 	if err != nil {
 		return err
 	}
 	if left > 0 && !c.ownerIsDead(found.Owner) {
-		if !c.LockWait {
-			return held
-		}
-		c.report(Progress{Kind: "lock", Host: host.Name, Message: fmt.Sprintf("waiting for %s, whose lease lasts %s more unless it is renewed", orUnknown(found.Owner), left.Round(time.Second))})
-		return sleep(ctx, min(left, time.Second))
+		return wait.turn(ctx, held, left)
 	}
-	taking := deed{kind: "take-over", host: host.Name, step: "take-over", message: "take over the deploy lock of " + orUnknown(found.Owner)}
-	return c.noted(paths.app, taking, func() error { return c.moveAside(ctx, paths, host, conn, *found, raw) })
+	taking := deed{kind: "take-over", host: host.Name, step: "take-over", message: "take over the deploy lock of " + found.By()}
+	return c.noted(paths.app, taking, func() error { return c.moveAside(ctx, desired, paths, host, conn, *found, raw) })
 }
 
 // findLock reads a lock with its time. A directory whose text is not there is a lock too: somebody is between the two, or died
@@ -64,7 +76,7 @@ func findLock(ctx context.Context, f Files, paths layout) (*state.Lock, []byte, 
 }
 
 // moveAside takes a stale lock out of the way. What was moved must be what was seen: another may have taken it over between.
-func (c *Controller) moveAside(ctx context.Context, paths layout, host release.Host, conn *Connection, found state.Lock, raw []byte) error {
+func (c *Controller) moveAside(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, found state.Lock, raw []byte) error {
 	aside := fmt.Sprintf("%s.stale-%d-%d", paths.lock(), c.Owner.PID, c.now().UnixNano())
 	if err := conn.Files.Rename(ctx, paths.lock(), aside); err != nil {
 		return unless(err, fs.ErrNotExist) // another was quicker: try again from the start
@@ -78,8 +90,15 @@ func (c *Controller) moveAside(ctx context.Context, paths layout, host release.H
 		held := &LockedError{Host: host.Name, Lock: found, Path: paths.lock()}
 		return errors.Join(held, unless(err, fs.ErrNotExist), back)
 	}
-	c.report(Progress{Kind: "lock", Host: host.Name, Message: "took over the lock of " + orUnknown(found.Owner) + ", which is gone"})
+	c.noteTakeOver(ctx, desired, host, conn, found)
 	return conn.Files.Remove(ctx, aside)
+}
+
+// noteTakeOver says that a dead owner's lock was taken away, in the progress and in the host's audit file.
+func (c *Controller) noteTakeOver(ctx context.Context, desired release.Release, host release.Host, conn *Connection, found state.Lock) {
+	message := "took over the deploy lock of " + found.By() + ", which is gone"
+	c.report(Progress{Kind: "lock", Host: host.Name, Message: message})
+	c.auditOn(ctx, conn, desired, "", "T"+message[1:])
 }
 
 // leaseLeft compares the file's time with that host's own clock.

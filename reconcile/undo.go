@@ -102,7 +102,11 @@ type undoing struct {
 }
 
 func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
-	what, err := u.act(ctx, s, o)
+	what := "undo: " + describe(s)
+	err := guarded(func() (err error) {
+		what, err = u.act(ctx, s, o)
+		return err
+	})
 	if what == "" {
 		what = "nothing to undo: " + describe(s)
 		if err == nil {

@@ -3,56 +3,104 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
-// Unlock takes away the deploy lock on every host of the release, whoever holds it, and gives whose they were. It is for a
-// person who knows that nobody is deploying.
-func (c *Controller) Unlock(ctx context.Context, desired release.Release) (map[string]state.Lock, error) {
-	paths := layoutOf(desired)
-	found := map[string]state.Lock{}
-	var errs []error
-	var deeds []deed
-	for _, on := range desired.Hosts {
-		lock, err := c.lockOn(ctx, on, paths)
-		if err != nil {
-			errs = append(errs, named(on.Name, "read the deploy lock", err))
-		}
-		if lock != nil {
-			found[on.Name] = *lock
-			deeds = append(deeds, deed{kind: "unlock", host: on.Name, step: "unlock", message: "release the deploy lock of " + orUnknown(lock.Owner)})
-		}
-	}
-	if len(deeds) == 0 {
-		return nil, errors.Join(errs...)
-	}
-	notes := c.journal(desired.App())
-	if err := notes.intend(deeds...); err != nil {
-		return nil, errors.Join(append(errs, err)...)
-	}
-	taken, hosts := map[string]state.Lock{}, hostsOf(desired)
-	for _, d := range deeds {
-		err := c.unlockOn(ctx, hosts[d.host], desired, d.message)
-		notes.end(d, err)
-		if err != nil {
-			errs = append(errs, named(d.host, "release the deploy lock", err))
-			continue
-		}
-		taken[d.host] = found[d.host]
-	}
-	return taken, errors.Join(append(errs, notes.write())...)
+// HostLock is the deploy lock of one host, as it was found.
+type HostLock struct {
+	Host        string        `json:"host"`
+	Lock        *state.Lock   `json:"lock,omitempty"` // nil: none
+	Holder      state.Holder  `json:"holder,omitempty"`
+	Remaining   time.Duration `json:"remaining,omitempty"` // of the lease, by that host's own clock; none or negative: it has passed
+	Gone        bool          `json:"gone,omitempty"`      // its owner is dead: the next run takes it over
+	Unreachable string        `json:"unreachable,omitempty"`
 }
 
-func (c *Controller) lockOn(ctx context.Context, on release.Host, paths layout) (*state.Lock, error) {
-	conn, err := c.fleet.Connection(ctx, on)
-	if err != nil {
-		return nil, err
+// LockStatus reads the deploy lock of every host of the release, all at once.
+func (c *Controller) LockStatus(ctx context.Context, desired release.Release) []HostLock {
+	list := make([]HostLock, len(desired.Hosts))
+	c.everyHost(desired, func(i int, on release.Host) {
+		list[i] = HostLock{Host: on.Name}
+		conn, err := c.fleet.Connection(ctx, on)
+		if err == nil {
+			err = c.readHostLock(ctx, conn, layoutOf(desired), &list[i])
+		}
+		if err != nil {
+			list[i].Unreachable = why(err, on.Name)
+		}
+	})
+	return list
+}
+
+func (c *Controller) readHostLock(ctx context.Context, conn *Connection, paths layout, found *HostLock) error {
+	lock, _, err := findLock(ctx, conn.Files, paths)
+	if err != nil || lock == nil {
+		return err
 	}
-	lock, _, err := findLock(ctx, conn.Files, paths) // one without details is a lock too
-	return lock, err
+	found.Lock, found.Holder = lock, lock.Holder()
+	if lock.Lease == 0 {
+		return nil
+	}
+	if found.Remaining, err = c.leaseLeft(ctx, conn, *lock); err != nil {
+		return err
+	}
+	found.Gone = found.Remaining <= 0 || c.ownerIsDead(lock.Owner)
+	return nil
+}
+
+// Unlocked is what a release of the lock took away, and what it could not see.
+type Unlocked struct {
+	Released    map[string]state.Lock // by host
+	Unreachable []plan.Skipped        // whether a lock lies there is not known
+}
+
+// Unlock takes away the deploy lock on every host of the release that can be reached, whoever holds it, and gives whose they
+// were. It is for a person who knows that nobody is deploying. The error is for locks that stay.
+func (c *Controller) Unlock(ctx context.Context, desired release.Release) (Unlocked, error) {
+	found := c.LockStatus(ctx, desired)
+	taken := Unlocked{Released: map[string]state.Lock{}}
+	deeds := make([]deed, len(found))
+	for i, h := range found {
+		if h.Unreachable != "" {
+			taken.Unreachable = append(taken.Unreachable, plan.Skipped{Host: h.Host, Reason: h.Unreachable})
+		}
+		if h.Lock != nil {
+			deeds[i] = deed{kind: "unlock", host: h.Host, step: "unlock", message: "release the deploy lock of " + h.Lock.By()}
+		}
+	}
+	begun := slices.DeleteFunc(slices.Clone(deeds), func(d deed) bool { return d.host == "" })
+	if len(begun) == 0 {
+		return taken, nil
+	}
+	notes := c.journal(desired.App())
+	if err := notes.intend(begun...); err != nil {
+		return taken, err
+	}
+	errs := make([]error, len(found))
+	c.everyHost(desired, func(i int, on release.Host) {
+		if deeds[i].host == "" {
+			return
+		}
+		err := c.unlockOn(ctx, on, desired, deeds[i].message)
+		notes.end(deeds[i], err)
+		if err != nil {
+			errs[i] = named(on.Name, fmt.Sprintf("the deploy lock %s stays", layoutOf(desired).lock()), err)
+		}
+	})
+	for i, h := range found {
+		if h.Lock != nil && errs[i] == nil {
+			taken.Released[h.Host] = *h.Lock
+		}
+	}
+	return taken, errors.Join(append(errs, notes.write())...)
 }
 
 func (c *Controller) unlockOn(ctx context.Context, on release.Host, desired release.Release, message string) error {
@@ -65,4 +113,13 @@ func (c *Controller) unlockOn(ctx context.Context, on release.Host, desired rele
 	}
 	c.auditOn(ctx, conn, desired, "", strings.ToUpper(message[:1])+message[1:])
 	return nil
+}
+
+// everyHost calls do for every host of the release at once.
+func (c *Controller) everyHost(desired release.Release, do func(i int, on release.Host)) {
+	var all sync.WaitGroup
+	for i, on := range slices.Clone(desired.Hosts) {
+		all.Go(func() { do(i, on) })
+	}
+	all.Wait()
 }

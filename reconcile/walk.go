@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
-	err := w.do(under, s)
+	err := guarded(func() error { return w.do(under, s) })
 	if err != nil && w.watch.Err() != nil && s.Kind == plan.StepImage && !errors.Is(err, errAbandoned) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}
@@ -75,6 +76,20 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	if err != nil && s.Phase < plan.PhaseFinish && !w.heals {
 		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))
 	}
+}
+
+// ErrPanicked: a step met a defect of kamald itself. It counts as failed, so that what was begun is compensated and the locks
+// are given back.
+var ErrPanicked = errors.New("a defect of kamald: please report it")
+
+// guarded turns a panic into an error.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, p, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // wait returns when the step may begin, or why it must not.

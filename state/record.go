@@ -43,18 +43,6 @@ type Record struct {
 	Plan    string          `json:"plan,omitempty"`   // nonce of the plan
 }
 
-// Lock is Kamal's deploy lock as it was found on a host.
-type Lock struct {
-	Owner   string        `json:"owner"`
-	Message string        `json:"message"`
-	Version string        `json:"version,omitempty"`
-	Reason  string        `json:"reason,omitempty"`
-	Fence   int           `json:"fence,omitempty"` // 0: not kamald's
-	Lease   time.Duration `json:"lease,omitempty"` // 0: never expires by itself
-	Taken   time.Time     `json:"taken,omitzero"`
-	Renewed time.Time     `json:"renewed,omitzero"` // the file's time on that host
-}
-
 // Event is a line of the history kept in the store. What is done to a server is in it twice: before it begins, as intended, and
 // when it has ended, with the outcome.
 type Event struct {

@@ -32,13 +32,13 @@ func (p *program) applyFlags(cmd *cobra.Command, options *reconcile.Options, wai
 	f := cmd.Flags()
 	f.IntVar(&options.Retain, "retain", 0, "how many old containers a role keeps for rollback (default: the file's retain_containers)")
 	f.BoolVar(&options.SkipUnreachable, "skip-unreachable", false, "go on without the hosts that cannot be reached")
-	f.BoolVar(wait, "lock-wait", false, "wait for a deploy lock that another holds")
+	p.lockWaitFlag(f, wait)
 }
 
 // carryOut lets a session change the servers, and reports.
 func (p *program) carryOut(ctx context.Context, n need, wait bool, act func(context.Context, *session) (reconcile.Report, error)) error {
 	return p.with(ctx, n, func(s *session) error {
-		s.LockWait = wait
+		s.LockWait, s.LockWaitLimit = wait, p.lockWait
 		p.interrupt.mutating(s.progress.left)
 		report, err := act(ctx, s)
 		s.progress.end()

@@ -14,7 +14,7 @@ import (
 // errInterrupted is why a context ended.
 var errInterrupted = errors.New("a signal asked to stop")
 
-// interrupt turns the first Ctrl-C or SIGTERM into the end of a context, and the second into the end of the program.
+// interrupt turns the first Ctrl-C, SIGTERM or SIGHUP into the end of a context, and the second into the end of the program.
 type interrupt struct {
 	signals chan os.Signal
 	ended   chan struct{}
@@ -28,14 +28,22 @@ func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *inte
 	ctx, cancel := context.WithCancelCause(ctx)
 	i := &interrupt{signals: make(chan os.Signal, 2), ended: make(chan struct{})}
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
+		signal.Notify(i.signals, syscall.SIGHUP)
+	}
+	// A reader of our output that goes away must not end us in the middle of a change: a write to it fails instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		for {
 			select {
 			case <-i.ended:
 				cancel(nil)
 				return
-			case <-i.signals:
+			case got := <-i.signals:
 				if i.seen.Swap(true) {
+					if got == syscall.SIGHUP {
+						continue // a terminal that goes away says so more than once; nobody asked to leave at once
+					}
 					i.sayLeft(out)
 					os.Exit(exitInterrupted)
 				}

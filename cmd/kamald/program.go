@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,7 @@ type program struct {
 	flags    flags
 
 	interrupt *interrupt
+	lockWait  time.Duration // at most, for another's deploy lock
 }
 
 // flags are those that every command has.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -159,26 +158,12 @@ func (p *program) statusText(s status) {
 			p.printf("%s: unreachable: %s\n", host.Host, host.Unreachable)
 		}
 		if host.Lock != nil {
-			p.printf("%s: locked by %s\n", host.Host, lockText(*host.Lock))
+			p.printf("%s: locked by %s\n", host.Host, host.Lock.By())
 		}
 	}
 	if kept > 0 {
 		p.note("%d older containers are kept for rollback; -v lists them.", kept)
 	}
-}
-
-func lockText(l state.Lock) string {
-	text := l.Owner
-	if text == "" {
-		text = "somebody unknown"
-	}
-	if !l.Taken.IsZero() {
-		text += " since " + l.Taken.Local().Format("2006-01-02 15:04:05")
-	}
-	if l.Message != "" {
-		text += fmt.Sprintf(" (%s)", l.Message)
-	}
-	return text
 }
 
 func orDash(s string) string {
