@@ -67,7 +67,7 @@ func (b *builder) look() {
 		observed = append(observed, on.Name)
 	}
 	digests := make([]string, len(observed))
-	each(len(observed), func(i int) { digests[i] = Projection(b.hosts[observed[i]]) })
+	each(len(observed), func(i int) { digests[i] = Projection(Scope(b.in.Desired, b.hosts[observed[i]])) })
 	for i, name := range observed {
 		b.plan.Observed[name] = digests[i]
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,6 +153,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning}
+	r.record.Plan = cmp.Or(options.nonce, fmt.Sprintf("%d-%d", r.record.Number, r.record.Started.UnixNano()))
 	if options.RollbackOf != nil {
 		r.record.From, r.record.Hold = options.RollbackOf.Number, true
 	}
@@ -168,7 +170,7 @@ func planRecord(p plan.Plan, record state.Record) state.PlanRecord {
 	if err != nil {
 		panic(fmt.Sprintf("reconcile: a plan always encodes: %v", err))
 	}
-	return state.PlanRecord{Nonce: fmt.Sprintf("%d-%d", record.Number, record.Started.UnixNano()), At: record.Started, Release: record.Number, Plan: data}
+	return state.PlanRecord{Nonce: record.Plan, At: record.Started, Release: record.Number, Plan: data}
 }
 
 // failureOf joins the errors of steps that began and failed, in the plan's order. A run that did not carry out every step has

@@ -18,6 +18,8 @@ type Options struct {
 	Stored          bool          // plan from the stored snapshot and look at no server
 	Pin             *plan.Pin     // given by a rollback; nil: found out
 	RollbackOf      *state.Record // the release that a rollback goes back to
+
+	nonce string // of the saved plan that is applied; "": the plan gets one of its own
 }
 
 // Planned is a plan with what it was made from.
@@ -26,6 +28,8 @@ type Planned struct {
 	Desired  release.Release
 	Snapshot state.Snapshot
 	Held     *state.Record
+
+	secrets map[string]map[string]map[string]string // keyed digests of those at hand: host → role → variable
 }
 
 // Plan observes the servers, keeps the snapshot, and diffs.
@@ -125,7 +129,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 			return Planned{}, err
 		}
 	}
-	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held}
+	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, secrets: in.Secrets}
 	if options.RollbackOf != nil && planned.Plan.Kind != plan.KindNone {
 		planned.Plan.Kind = plan.KindRollback
 	}

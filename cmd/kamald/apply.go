@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +15,16 @@ func (p *program) applyCommand() *cobra.Command {
 		wait    bool
 	)
 	cmd := &cobra.Command{
-		Use:   "apply",
-		Short: "Make what the file says true on the servers",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "apply [FILE]",
+		Short: "Make what the file says true on the servers, or carry out a saved plan",
+		Long: "Without FILE it plans what deploy.hcl says, and does it. With the FILE that `kamald plan -o FILE` wrote it does exactly that\n" +
+			"plan, once, or refuses with exit code 5 and says what has moved since. What is released is in the plan then; deploy.hcl\n" +
+			"says how the servers and the secrets are reached, and nothing else.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return p.applySaved(cmd, args[0], wait)
+			}
 			return p.carryOut(cmd.Context(), needsRelease, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				return s.Apply(ctx, s.desired, options)
 			})
@@ -25,6 +32,22 @@ func (p *program) applyCommand() *cobra.Command {
 	}
 	p.applyFlags(cmd, &options, &wait)
 	return cmd
+}
+
+// applySaved carries a saved plan out. What was decided when it was made is not decided again.
+func (p *program) applySaved(cmd *cobra.Command, path string, wait bool) error {
+	for _, decided := range []string{"retain", "skip-unreachable", "version"} {
+		if cmd.Flags().Changed(decided) {
+			return fmt.Errorf("--%s was decided when the plan was made: leave it out, or save another plan", decided)
+		}
+	}
+	saved, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	return p.carryOut(cmd.Context(), needsHosts, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
+		return s.ApplySaved(ctx, saved, s.desired)
+	})
 }
 
 // applyFlags are those of every command that carries a plan out.

@@ -14,7 +14,7 @@ const (
 	exitChanges     = 2 // changes are planned; plan --detailed-exitcode
 	exitDrift       = 3
 	exitLocked      = 4
-	exitStale       = 5 // a saved plan that the world has left behind; no command of this build saves one
+	exitStale       = 5 // a saved plan that the world has left behind, or that was used
 	exitSkipped     = 6 // done, but hosts were skipped
 	exitInterrupted = 130
 )
@@ -48,6 +48,8 @@ func exitCode(err error, interrupted bool) int {
 	var (
 		e      *exit
 		locked *reconcile.LockedError
+		stale  *reconcile.StaleError
+		used   *reconcile.UsedError
 	)
 	switch {
 	case err == nil:
@@ -56,6 +58,8 @@ func exitCode(err error, interrupted bool) int {
 		return exitInterrupted
 	case errors.As(err, &locked):
 		return exitLocked
+	case errors.As(err, &stale), errors.As(err, &used):
+		return exitStale
 	case errors.As(err, &e):
 		return e.code
 	}

@@ -12,6 +12,7 @@ func (p *program) planCommand() *cobra.Command {
 		options  reconcile.Options
 		detailed bool
 		markdown bool
+		file     string
 	)
 	cmd := &cobra.Command{
 		Use:   "plan",
@@ -27,11 +28,17 @@ func (p *program) planCommand() *cobra.Command {
 					return err
 				}
 				p.noteHold(planned)
+				if file != "" {
+					if err := p.savePlan(s, planned, file); err != nil {
+						return err
+					}
+				}
 				return planExit(planned.Plan, detailed)
 			})
 		},
 	}
 	f := cmd.Flags()
+	f.StringVarP(&file, "out", "o", "", "save the plan to this `file`, for `kamald apply FILE`")
 	f.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	f.BoolVar(&options.Stored, "no-refresh", false, "look at no server: plan from what was seen last")
 	f.BoolVar(&options.SkipUnreachable, "skip-unreachable", false, "plan without the hosts that cannot be reached")

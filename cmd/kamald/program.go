@@ -89,7 +89,7 @@ func (p *program) command() *cobra.Command {
 	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
 	root.AddCommand(p.validateCommand(), p.fmtCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(), p.statusCommand(),
-		p.historyCommand(), p.auditCommand(), p.rollbackCommand(), p.envCommand(), p.lockCommand(), p.versionCommand())
+		p.historyCommand(), p.showCommand(), p.auditCommand(), p.rollbackCommand(), p.envCommand(), p.lockCommand(), p.versionCommand())
 	return root
 }
 

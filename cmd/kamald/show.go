@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kamald/kamald/plan"
+)
+
+func (p *program) showCommand() *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{
+		Use:   "show FILE | N",
+		Short: "Show a saved plan, or a release of the history",
+		Long: "Shows the plan that `kamald plan -o FILE` saved, from the file alone: no server is looked at.\n" +
+			"Where the argument is a number it means that release of `kamald history`; ./12 is the file of that name.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if isNumber(args[0]) {
+				return p.showRelease(cmd, args[0])
+			}
+			return p.showSaved(args[0], markdown)
+		},
+	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "write Markdown, for a comment on a pull request")
+	return cmd
+}
+
+func isNumber(arg string) bool {
+	return strings.Trim(arg, "0123456789") == ""
+}
+
+// showRelease shows one release of the history.
+func (p *program) showRelease(_ *cobra.Command, number string) error {
+	return fmt.Errorf("there is no release %s that could be shown; `kamald history` lists them", number)
+}
+
+func (p *program) showSaved(path string, markdown bool) error {
+	saved, err := readPlan(path)
+	switch {
+	case err != nil:
+		return err
+	case p.flags.json:
+		return p.writeJSON(saved)
+	case markdown:
+		return saved.Plan.Markdown(p.out)
+	}
+	p.note("Saved by %s on %s at %s.", saved.Who, saved.Where, saved.At.Format("2006-01-02 15:04:05 MST"))
+	return saved.Plan.Text(p.out, plan.TextOptions{Color: p.out.color})
+}
