@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto/sha256"
 	"io/fs"
 	"maps"
 	"path"
@@ -13,6 +14,27 @@ import (
 
 // mostRead is the largest file that is read whole, in bytes.
 const mostRead = 4 << 20
+
+// large is from how many bytes on a file's content is kept once for all hosts, and given out without a copy: nobody may change
+// what was read. A fleet's release record lies on every host of it.
+const large = 16 << 10
+
+// keep gives the world's own copy of a content.
+func (w *World) keep(data []byte) []byte {
+	if len(data) < large {
+		return slices.Clone(data)
+	}
+	sum := sha256.Sum256(data)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.contents == nil {
+		w.contents = map[[sha256.Size]byte][]byte{}
+	}
+	if _, ok := w.contents[sum]; !ok {
+		w.contents[sum] = slices.Clone(data)
+	}
+	return w.contents[sum]
+}
 
 // node is a file or a directory.
 type node struct {
@@ -44,15 +66,18 @@ func (f *Files) Read(ctx context.Context, name string) (data []byte, err error) 
 		if len(n.data) > mostRead {
 			return wrong("read", name, syscall.EFBIG)
 		}
-		data = slices.Clone(n.data)
+		data = n.data
 		return nil
 	})
+	if len(data) < large {
+		data = slices.Clone(data)
+	}
 	return data, err
 }
 
 // Write puts a file there in one go.
 func (f *Files) Write(ctx context.Context, name string, data []byte, mode fs.FileMode) error {
-	data = slices.Clone(data)
+	data = f.world.keep(data)
 	return f.mutate(ctx, "Files.Write", name, func(h *host) error { return h.write(name, data, mode) })
 }
 

@@ -22,8 +22,9 @@ type World struct {
 
 	mu       sync.Mutex
 	hosts    map[string]*host
-	registry map[string]string // reference → image ID
-	images   map[string]Image  // every image there is, by ID
+	registry map[string]string            // reference → image ID
+	images   map[string]Image             // every image there is, by ID
+	contents map[[sha256.Size]byte][]byte // of large files
 	username string
 	password string
 
