@@ -25,12 +25,20 @@ func (c *Controller) claim(ctx context.Context, desired release.Release, paths l
 			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return named(host.Name, "take the deploy lock", err)
+			return perhapsTaken(host.Name, paths, named(host.Name, "take the deploy lock", err))
 		}
 		if err := c.takeOver(ctx, desired, paths, host, conn, wait); err != nil {
 			return err
 		}
 	}
+}
+
+// perhapsTaken says what a lost reply may have left: a lock that nobody knows to be his.
+func perhapsTaken(host string, paths layout, err error) error {
+	if !errors.Is(err, state.ErrUnreachable) {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("%s: the deploy lock %s may be there all the same; it expires by itself %s from now", host, paths.lock(), lease))
 }
 
 func (c *Controller) takeOver(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, wait *waiting) error {
