@@ -19,7 +19,7 @@ func New(in Input) Plan {
 	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, pruned: map[string][]Step{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
-		Items: []Item{}, Steps: []Step{},
+		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter,
 		Desired: digest, Observed: map[string]string{},
 	}
 	b.look()
@@ -32,12 +32,14 @@ func New(in Input) Plan {
 
 // builder holds what is gathered while a plan is made.
 type builder struct {
-	in    Input
-	app   state.App
-	plan  Plan
-	hosts map[string]state.Host // those that were observed
-	slots []*slot               // in the order of roles, then hosts
-	on    map[string][]*slot    // those of a host
+	in       Input
+	app      state.App
+	plan     Plan
+	hosts    map[string]state.Host // those that were observed
+	observed []string              // hosts that were, in the file's order
+	slots    []*slot               // those in scope, in the order of roles, then hosts
+	rest     []*slot               // those out of scope
+	on       map[string][]*slot    // those of a host
 
 	steps  []Step
 	imaged map[string]bool   // hosts that have an image step
@@ -59,12 +61,18 @@ func (b *builder) look() {
 		if !ok {
 			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
 		}
+		if host.Unreachable != "" && !b.concerns(on.Name) && on.Name != b.in.Desired.PrimaryHost() {
+			continue // nothing is planned there, and nothing asked of it
+		}
 		if host.Unreachable != "" {
 			b.plan.Unreachable = append(b.plan.Unreachable, Skipped{Host: on.Name, Reason: host.Unreachable})
 			continue
 		}
 		b.hosts[on.Name] = host
-		observed = append(observed, on.Name)
+		b.observed = append(b.observed, on.Name)
+		if b.concerns(on.Name) || b.hasPrimary(on.Name) {
+			observed = append(observed, on.Name)
+		}
 	}
 	digests := make([]string, len(observed))
 	each(len(observed), func(i int) { digests[i] = Projection(Scope(b.in.Desired, b.hosts[observed[i]])) })
@@ -85,7 +93,7 @@ func (b *builder) decide() {
 	var places []place
 	for i := range b.in.Desired.Roles {
 		role := &b.in.Desired.Roles[i]
-		for _, name := range role.Hosts {
+		for _, name := range role.Places() {
 			if _, ok := b.hosts[name]; ok {
 				places = append(places, place{role, name})
 			}
@@ -95,6 +103,7 @@ func (b *builder) decide() {
 	each(len(places), func(i int) {
 		b.slots[i] = decide(b.in, *places[i].role, desired[places[i].host], b.hosts[places[i].host])
 	})
+	b.limit()
 	versions := map[string]bool{}
 	for _, s := range b.slots {
 		b.on[s.host.Name] = append(b.on[s.host.Name], s)
@@ -141,7 +150,8 @@ func (b *builder) check() {
 	}
 	// Healing needs no barrier: the version that it brings back has been released already.
 	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
-	if !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
+	b.checkFilter(heals)
+	if b.in.Options.Filter.Whole() && !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
 		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
 			"bring a host of the primary role back")
 	}
@@ -153,6 +163,7 @@ func (b *builder) checkSlot(s *slot) {
 			"build and push it, or give another version with --version")
 	}
 	b.checkSecrets(s)
+	b.checkSingleton(s)
 	if taken, ok := s.nameTaken(b.app); ok && s.create {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the name %s is taken by a container that is not this role's (%s)", s.name, taken.ShortID()), "rename or remove that container")
 	}
@@ -191,8 +202,18 @@ func (b *builder) checkSecrets(s *slot) {
 // open.
 func (b *builder) primaryServes() bool {
 	return slices.ContainsFunc(b.slots, func(s *slot) bool {
-		return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
-	})
+		return s.serves()
+	}) || slices.ContainsFunc(b.rest, func(s *slot) bool { return s.serves() && s.route == nil })
+}
+
+// serves tells whether the primary role runs as wanted in the slot.
+func (s *slot) serves() bool {
+	return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
+}
+
+func (b *builder) hasPrimary(host string) bool {
+	role, _ := b.in.Desired.Role(b.in.Desired.PrimaryRole)
+	return slices.Contains(role.Hosts, host)
 }
 
 // openers are the slots whose container may open the barrier.
@@ -225,6 +246,7 @@ func (b *builder) finish() {
 	if len(b.steps) > 0 || len(b.plan.Problems) > 0 {
 		b.plan.Kind = b.plan.kindOf(b.in, b.slots)
 	}
+	b.plan.Partial = !b.in.Options.Filter.Whole() && (b.plan.Kind == KindRelease || b.plan.Kind == KindConfig)
 }
 
 // kindOf tells a release from a change of configuration and from healing.
@@ -234,6 +256,8 @@ func (p Plan) kindOf(in Input, slots []*slot) Kind {
 		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
 	}
 	switch {
+	case slices.ContainsFunc(slots, func(s *slot) bool { return s.ahead != nil && s.boots() }):
+		return KindRelease // also back to the held version, from a partial release of another
 	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
 		return KindHeal
 	case in.Held != nil && in.Held.Version == in.Desired.Version:

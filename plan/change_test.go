@@ -133,8 +133,9 @@ func TestAReplacedContainerWithoutASuccessorIsTheRolesContainer(t *testing.T) {
 }
 
 func TestASingletonStopsBeforeItStartsAndBehindTheBarrier(t *testing.T) {
-	w := released(t, shop()).to("v2")
-	roleOf(w, "workers").Singleton = true
+	r := shop()
+	r.Roles[1].Hosts, r.Roles[1].Singleton = []string{"work-1"}, true
+	w := released(t, r).to("v2")
 	old := webOn(t, w, "work-1", "workers").ShortID()
 	p := w.plan()
 	g := graphOf(p)

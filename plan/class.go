@@ -33,7 +33,7 @@ func Classify(desired release.Release, host state.Host, c state.Container) Class
 		return Foreign
 	}
 	role, ok := desired.Role(c.Role)
-	if !ok || !slices.Contains(role.Hosts, host.Name) {
+	if !ok || !slices.Contains(role.Places(), host.Name) {
 		return Orphaned
 	}
 	current, found := currentOf(app, host, c.Role)

@@ -35,7 +35,10 @@ func (b *builder) orphan(host state.Host, c state.Container, after []string) {
 		needs = []string{b.add(Step{ID: "unroute/" + at, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
 			Name: route.Name, OldRoute: &route, Reason: "the role left the file", Risk: Destructive})}
 	}
-	if c.Running() || c.Status == state.StatusRestarting {
+	switch {
+	case b.isSingleton(c.Role) && b.stopsAlready(host.Name, c):
+		needs = append(needs, "stop/"+at)
+	case c.Running() || c.Status == state.StatusRestarting:
 		needs = []string{b.add(Step{ID: "stop/" + at, Kind: StepStop, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
 			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: "the role left the file", Risk: Destructive})}
 	}
@@ -62,6 +65,10 @@ func (b *builder) orphanRoutes(host state.Host, after []string) {
 // conclude plans what happens only after every role on every host has succeeded: tag, record, prune.
 func (b *builder) conclude() {
 	released := gateIf(b, "released", PhaseFinish, 0, ids(b.steps))
+	if !b.in.Options.Filter.Whole() { // a part of the release moves no latest and takes nothing away
+		b.records(released)
+		return
+	}
 	var tags []string
 	for _, on := range b.in.Desired.Hosts {
 		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
@@ -138,6 +145,9 @@ func (b *builder) records(needs []string) []string {
 // unrecorded tells whether everything runs as wanted, made by kamald, and no record says so: the run ended between the last
 // tag and the record.
 func (b *builder) unrecorded() bool {
+	if !b.in.Options.Filter.Whole() {
+		return false // a part says nothing of the whole
+	}
 	if held := b.in.Held; held != nil && held.Version == b.in.Desired.Version {
 		newer := slices.ContainsFunc(b.slots, func(s *slot) bool { return s.wanted != nil && s.wanted.Release > held.Number })
 		if !b.in.reconfigured || !newer {

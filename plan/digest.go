@@ -38,6 +38,11 @@ func (f *fingerprint) host(h state.Host) {
 	for _, i := range order(len(h.Networks), func(i, j int) int { return cmp.Compare(h.Networks[i].ID, h.Networks[j].ID) }) {
 		f.words(h.Networks[i].ID, h.Networks[i].Name)
 	}
+	f.count(len(h.Partials))
+	for _, p := range h.Partials {
+		f.numbers(int64(p.Number))
+		f.words(p.Version, p.Image, p.Digest, p.ImageID, p.Who)
+	}
 	f.proxy(&h.Proxy)
 	f.lock(h.Lock)
 	f.count(len(h.EnvFiles))

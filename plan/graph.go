@@ -26,7 +26,9 @@ func (b *builder) assemble() {
 		previous = b.group(i+1, hosts, previous, barrier, i == len(groups)-1)
 		b.plan.Groups = append(b.plan.Groups, hosts)
 	}
-	b.orphans(previous)
+	if b.in.Options.Filter.Whole() {
+		b.orphans(previous)
+	}
 	b.conclude()
 }
 
@@ -65,12 +67,13 @@ func (b *builder) barrier() []string {
 // groups are the hosts with work, those of the primary role first, as many at once as the release allows.
 func (b *builder) groups() [][]string {
 	var busy []string
-	total := 0
+	with := map[string]bool{} // a share is of all the release's hosts, also of those out of scope
+	for _, s := range append(slices.Clone(b.slots), b.rest...) {
+		with[s.host.Name] = true
+	}
+	total := len(with)
 	for _, on := range b.in.Desired.Hosts {
 		slots := b.on[on.Name]
-		if len(slots) > 0 {
-			total++
-		}
 		if slices.ContainsFunc(slots, (*slot).busy) {
 			busy = append(busy, on.Name)
 		}
@@ -182,6 +185,9 @@ func (b *builder) boot(n int, s *slot, needs, barrier []string) []string {
 	if s.role.Singleton && s.boots() {
 		for _, old := range s.stop {
 			needs = append(needs, b.add(b.stopStep(n, phase, s, old, needs)))
+		}
+		for _, other := range b.elsewhere(s) {
+			needs = append(needs, b.stopElsewhere(phase, s, other, needs))
 		}
 	}
 	if s.connect {

@@ -11,6 +11,9 @@ func (p Plan) Markdown(w io.Writer) error {
 	var b strings.Builder
 	o := p.outline()
 	fmt.Fprintf(&b, "### %s\n", escape(o.title))
+	if o.scope != "" {
+		fmt.Fprintf(&b, "\n%s\n", escape(o.scope))
+	}
 	for _, host := range o.hosts {
 		fmt.Fprintf(&b, "\n#### %s\n\n", escape(host.name))
 		for _, item := range host.items {

@@ -20,6 +20,7 @@ func (w *world) carryOut(p plan.Plan, choose func(n int) int) error {
 	done := map[string]bool{}
 	left := slices.Clone(p.Steps)
 	recorded := false
+	w.partial, w.number = p.Partial, w.next()
 	for len(left) > 0 {
 		var ready []int
 		for i, s := range left {
@@ -39,7 +40,7 @@ func (w *world) carryOut(p plan.Plan, choose func(n int) int) error {
 		done[s.ID] = true
 		left = slices.Delete(left, i, i+1)
 	}
-	if recorded {
+	if recorded && !p.Partial {
 		w.held = w.record()
 	}
 	return nil
@@ -54,11 +55,21 @@ func begins(s plan.Step, done map[string]bool) bool {
 }
 
 func (w *world) record() *state.Record {
-	number := 1
+	return &state.Record{Schema: state.RecordSchema, Number: w.number, App: w.desired.App(), Version: w.desired.Version, Image: w.desired.Image(), Outcome: state.OutcomeSucceeded}
+}
+
+// next is the number of another release: one more than the newest.
+func (w *world) next() int {
+	newest := 0
 	if w.held != nil {
-		number = w.held.Number + 1
+		newest = w.held.Number
 	}
-	return &state.Record{Schema: state.RecordSchema, Number: number, App: w.desired.App(), Version: w.desired.Version, Image: w.desired.Image(), Outcome: state.OutcomeSucceeded}
+	for _, h := range w.hosts {
+		for _, partial := range h.Partials {
+			newest = max(newest, partial.Number)
+		}
+	}
+	return newest + 1
 }
 
 func (w *world) step(s plan.Step) error {
@@ -86,7 +97,11 @@ func (w *world) step(s plan.Step) error {
 	case plan.StepTag:
 		return w.tag(h, s)
 	case plan.StepRecord:
-		h.Record = w.record()
+		if record := w.record(); w.partial {
+			h.Partials = append(h.Partials, state.Partial{Number: record.Number, Version: record.Version})
+		} else {
+			h.Record = record
+		}
 	case plan.StepUntag:
 		untag(h, s.Name)
 	case plan.StepCreate:
@@ -287,6 +302,6 @@ func (w *world) create(h *state.Host, s plan.Step) error {
 		}
 		spec.Secrets[name] = digest
 	}
-	w.make(s.Host, s.Name, spec, state.StatusCreated, m.ID)
+	w.make(s.Host, s.Name, spec, state.StatusCreated, m.ID).Release = w.number
 	return nil
 }

@@ -12,6 +12,7 @@ type outline struct {
 	hosts    []outlineHost // in the file's order
 	deferred []Item
 	skipped  []Skipped // unreachable hosts that no problem names
+	scope    string    // what it is limited to; "" when to nothing
 	rollout  string    // how it goes over the hosts; "" when there is nothing to say
 	summary  string
 }
@@ -22,7 +23,7 @@ type outlineHost struct {
 }
 
 func (p Plan) outline() outline {
-	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout()}
+	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), scope: p.scope()}
 	for _, item := range p.Items { // they come in the order of the file's hosts
 		if item.Deferred != "" {
 			o.deferred = append(o.deferred, item)
@@ -74,6 +75,17 @@ func (p Plan) title() string {
 		return fmt.Sprintf("Nothing to do on the hosts that were reached: %s %s runs there as written.", what, p.Version)
 	}
 	return fmt.Sprintf("Nothing to do: %s %s runs as written.", what, p.Version)
+}
+
+// scope says what the plan is limited to, and what that means.
+func (p Plan) scope() string {
+	switch {
+	case p.Filter.Whole():
+		return ""
+	case p.Partial:
+		return fmt.Sprintf("Only %s: a partial release. latest stays where it is, and nothing is pruned; `kamald apply` releases the rest.", p.Filter)
+	}
+	return fmt.Sprintf("Only %s.", p.Filter)
 }
 
 // summary counts items and steps; "" when there is nothing to do, or nothing that could be done.

@@ -48,6 +48,10 @@ type Input struct {
 type Options struct {
 	SkipUnreachable bool `json:"skip_unreachable,omitempty"`
 	Retain          int  `json:"retain,omitempty"` // 0: the release's retain_containers
+	// Filter limits the plan; the zero value is the whole release.
+	Filter Filter `json:"filter,omitzero"`
+	// KeepPartial leaves what a partial release has put ahead of the held one as it is.
+	KeepPartial bool `json:"keep_partial,omitempty"`
 }
 
 // Kind is what carrying the plan out would be.
@@ -78,6 +82,9 @@ type Plan struct {
 	Unreachable []Skipped  `json:"unreachable,omitempty"`
 	Problems    []Problem  `json:"problems,omitempty"`
 	Groups      [][]string `json:"groups,omitempty"` // hosts, in the order of the rollout
+	Filter      Filter     `json:"filter,omitzero"`  // what the plan is limited to
+	// Partial: a release that is limited to its scope. It moves no latest, prunes nothing, and is not what is held afterwards.
+	Partial bool `json:"partial,omitempty"`
 
 	Desired  string            `json:"desired"`  // digest of the desired release
 	Observed map[string]string `json:"observed"` // host → digest of what the planner decides on

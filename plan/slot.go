@@ -20,10 +20,12 @@ type slot struct {
 	own  []state.Container // the role's containers, newest first
 	olds []state.Container // those that are not the wanted one
 
+	kept         bool // a partial release's container is to stay as that release asked for it
 	reconfigured bool // what differs from the held release was asked for
 	released     bool // the host's latest and the held record say that the wanted version was released there
 
 	current *state.Container // what the role serves with now
+	ahead   *state.Partial   // the partial release, newer than what is held, that current is of
 	wanted  *state.Container // the one with the wanted name, when it is the one to keep
 	rename  *state.Container // one of the wanted name that makes way
 
@@ -56,6 +58,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
 		s.current = &c
 	}
+	s.lookAhead(in)
 	for _, c := range s.own {
 		if c.Name == s.name {
 			s.wanted = &c
@@ -148,7 +151,7 @@ func (s *slot) mend(w state.Container, fields []Field) {
 	// A container that is there with the wanted spec is adopted and started, not made again.
 	s.start, s.prove = true, true
 	switch {
-	case s.current != nil && s.released:
+	case s.current != nil && s.released && s.ahead == nil:
 		s.item(Replace, Drift, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
 	case s.current != nil:
 		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), s.differs(*s.current))
@@ -173,6 +176,8 @@ func (s *slot) bootNew() {
 	current := *s.current
 	cause, reason := Change, fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"])
 	switch {
+	case s.ahead != nil:
+		reason += fmt.Sprintf(", which partial release %d has put there", s.ahead.Number)
 	case current.Replaced() && strings.HasPrefix(current.Name, s.name+"_"):
 		reason = "its configuration changed"
 	case s.released:
@@ -225,7 +230,7 @@ func (s *slot) risk() Risk {
 
 // decideRoute compares what the proxy does for the role with what it should.
 func (s *slot) decideRoute(app state.App) {
-	if s.role.Proxy == nil {
+	if s.role.Proxy == nil || s.kept {
 		return
 	}
 	want := state.Route{Name: app.RouteName(s.role.Name), Options: s.role.Proxy.Options}

@@ -29,6 +29,9 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 	t := &texter{color: opts.Color}
 	o := p.outline()
 	t.line("%s", t.in(bold, printable(o.title)))
+	if o.scope != "" {
+		t.line("%s", printable(o.scope))
+	}
 	t.hosts(o)
 	if len(o.deferred) > 0 {
 		t.line("")

@@ -25,7 +25,9 @@ type world struct {
 	atHand  map[string]string // secrets at hand: variable → value
 	keys    map[string]bool   // hosts that have a digest key
 	options plan.Options
-	serial  int // of containers made so far
+	partial bool // what is carried out is a partial release
+	number  int  // of the release under way
+	serial  int  // of containers made so far
 }
 
 // input is what the planner is given to see of the world.

@@ -67,7 +67,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 
 // applyLocked takes the locks and acts on what it sees then.
 func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
-	locks, err := c.lock(ctx, first.Desired, reachable(first), first.Snapshot, string(first.Plan.Kind))
+	locks, err := c.lock(ctx, first.Desired, lockable(first), first.Snapshot, string(first.Plan.Kind))
 	if err != nil {
 		return Report{}, err
 	}
@@ -225,7 +225,10 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 	app := planned.Desired.App()
 	before, after := byName(planned.Snapshot), byName(now)
 	for _, role := range planned.Desired.Roles {
-		for _, name := range role.Hosts {
+		for _, name := range role.Places() {
+			if !planned.Plan.Filter.Has(name, role.Name) {
+				continue
+			}
 			row := Row{Host: name, Role: role.Name, Wanted: planned.Desired.Version}
 			if host, ok := before[name]; ok {
 				row.Before = versionOn(app, *host, role.Name)
@@ -241,7 +244,7 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 			report.Rows = append(report.Rows, row)
 		}
 	}
-	if report.Outcome == state.OutcomeSucceeded && len(report.Skipped) > 0 && report.Kind != plan.KindNone {
+	if report.Outcome == state.OutcomeSucceeded && (len(report.Skipped) > 0 || planned.Plan.Partial) && report.Kind != plan.KindNone {
 		report.Outcome = state.OutcomePartial
 	}
 	return report
@@ -305,7 +308,7 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 	record := r.record
 	record.Ended, record.Outcome = r.c.now(), report.Outcome
 	if failure == nil {
-		record.Outcome = state.OutcomeSucceeded
+		record.Outcome = recorded(planned.Plan)
 	}
 	if failure != nil {
 		record.Reason = brief(failure)

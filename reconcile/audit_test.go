@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/state"
 )
@@ -94,7 +95,7 @@ func TestEveryMutationIsNotedBeforeItHappens(t *testing.T) {
 			w.mustApply(w.release(version))
 		}
 		c := w.controller()
-		if _, err := c.PushEnv(t.Context(), w.release("v6"), nil); err != nil {
+		if _, err := c.PushEnv(t.Context(), w.release("v6"), plan.Filter{}); err != nil {
 			t.Error(err)
 		}
 		w.MakeDir("h1", ".kamal/lock-shop")
@@ -143,7 +144,7 @@ func TestAStoreThatCannotBeWrittenForbidsMutations(t *testing.T) {
 		if _, err := c.Apply(t.Context(), w.release("v2"), reconcile.Options{}); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("apply: %v", err)
 		}
-		if _, err := c.PushEnv(t.Context(), w.release("v1"), nil); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "noted before") {
+		if _, err := c.PushEnv(t.Context(), w.release("v1"), plan.Filter{}); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "noted before") {
 			t.Errorf("env push: %v", err)
 		}
 		w.MakeDir("h1", ".kamal/lock-shop")

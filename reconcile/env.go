@@ -12,13 +12,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
-// PushEnv writes the secrets files of every role on the given hosts (all of the release when there are none), from the
-// secrets that are at hand here. It restarts nothing. A secret that is missing is an error before anything is written.
-func (c *Controller) PushEnv(ctx context.Context, desired release.Release, hosts []string) ([]string, error) {
+// PushEnv writes the secrets files of every role in scope, from the secrets
+// that are at hand here. It restarts nothing. A secret that is missing is an error before anything is written.
+func (c *Controller) PushEnv(ctx context.Context, desired release.Release, scope plan.Filter) ([]string, error) {
+	desired = within(desired, scope)
 	if err := c.needSecrets(desired); err != nil {
 		return nil, err
 	}
@@ -27,7 +29,7 @@ func (c *Controller) PushEnv(ctx context.Context, desired release.Release, hosts
 	var pushed []string
 	for _, on := range desired.Hosts {
 		for _, role := range desired.Roles {
-			if (len(hosts) == 0 || slices.Contains(hosts, on.Name)) && slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets) > 0 {
+			if slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets) > 0 {
 				deeds = append(deeds, pushDeed(on.Name, role.Name))
 				pushed = append(pushed, on.Name+"/"+role.Name)
 			}

@@ -301,7 +301,7 @@ func (l *look) newest(ctx context.Context) error {
 		l.host.Record = known
 		return nil
 	}
-	if l.host.Fence > 0 {
+	if l.host.Fence > 0 && !l.knownPartial(l.host.Fence) {
 		if found, err := l.readSucceeded(ctx, l.host.Fence); found || err != nil {
 			return err
 		}
@@ -320,7 +320,7 @@ func (l *look) searchRecords(ctx context.Context) error {
 			l.host.Record = l.old.Record
 			return nil
 		}
-		if n == l.host.Fence {
+		if n == l.host.Fence || l.knownPartial(n) {
 			continue // read already
 		}
 		if found, err := l.readSucceeded(ctx, n); found || err != nil {
@@ -337,6 +337,9 @@ func (l *look) readSucceeded(ctx context.Context, n int) (bool, error) {
 		return false, unless(err, fs.ErrNotExist)
 	}
 	record, err := l.records.parse(data, l.paths, n)
+	if err == nil && record.Outcome == state.OutcomePartial {
+		l.notePartial(*record)
+	}
 	if err != nil || record.Outcome != state.OutcomeSucceeded {
 		return false, err
 	}

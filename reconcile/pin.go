@@ -19,6 +19,9 @@ func (c *Controller) pin(ctx context.Context, desired release.Release, observed 
 	if pin, ok := pinFromRecord(desired, held); ok {
 		return pin, nil
 	}
+	if pin, ok := pinFromPartials(desired, observed, held); ok {
+		return pin, nil
+	}
 	// A version that was never released may have been built anew under its tag since a host got it: its source decides.
 	here, onHosts := pinFromHosts(desired, observed)
 	if onHosts && released(desired, observed) {
@@ -34,6 +37,9 @@ func (c *Controller) pin(ctx context.Context, desired release.Release, observed 
 // pinWithoutAsking is what can be told from a snapshot alone.
 func pinWithoutAsking(desired release.Release, observed state.Snapshot, held *state.Record) plan.Pin {
 	if pin, ok := pinFromRecord(desired, held); ok {
+		return pin
+	}
+	if pin, ok := pinFromPartials(desired, observed, held); ok {
 		return pin
 	}
 	pin, _ := pinFromHosts(desired, observed)

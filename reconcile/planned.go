@@ -18,8 +18,10 @@ type Options struct {
 	Stored          bool          // plan from the stored snapshot and look at no server
 	Pin             *plan.Pin     // given by a rollback; nil: found out
 	RollbackOf      *state.Record // the release that a rollback goes back to
+	Hosts, Roles    []string      // names or globs that limit the plan; none: the whole release
 
-	nonce string // of the saved plan that is applied; "": the plan gets one of its own
+	keepPartial bool   // what a partial release has put ahead of the held one stays
+	nonce       string // of the saved plan that is applied; "": the plan gets one of its own
 }
 
 // Planned is a plan with what it was made from.
@@ -61,7 +63,7 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	if err != nil {
 		return Planned{}, err
 	}
-	options.SkipUnreachable, options.Pin = true, &plan.Pin{}
+	options.SkipUnreachable, options.Pin, options.keepPartial = true, &plan.Pin{}, true
 	held := newestRecord(snapshot)
 	if held == nil {
 		return c.planFrom(ctx, file, snapshot, nil, options)
@@ -87,7 +89,7 @@ func asDrift(items []plan.Item) []plan.Item {
 	turned := slices.Clone(items)
 	for i, item := range turned {
 		pushed := len(item.Fields) > 0 && !slices.ContainsFunc(item.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "secret ") })
-		if (item.Cause == plan.Change || item.Cause == plan.Leftover) && !pushed {
+		if (item.Cause == plan.Change || item.Cause == plan.Leftover) && !pushed && item.Deferred == "" {
 			turned[i].Cause = plan.Drift
 		}
 	}
@@ -106,14 +108,17 @@ func observed(desired release.Release, seen state.Snapshot) bool {
 
 func (c *Controller) planFrom(ctx context.Context, desired release.Release, snapshot state.Snapshot, keys keys, options Options) (Planned, error) {
 	held := newestRecord(snapshot)
+	scope, err := plan.FilterOf(desired, options.Hosts, options.Roles)
+	if err != nil {
+		return Planned{}, err
+	}
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
-		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain}}
+		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial}}
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
 			in.HeldDigest = release.Digest(kept)
 		}
 	}
-	var err error
 	switch {
 	case options.Pin != nil:
 		in.Pin = *options.Pin

@@ -45,7 +45,7 @@ func (r *run) succeeded() (state.Record, []byte, error) {
 		return r.last, r.text, nil
 	}
 	r.last = r.record
-	r.last.Ended, r.last.Outcome = r.c.now(), state.OutcomeSucceeded
+	r.last.Ended, r.last.Outcome = r.c.now(), recorded(r.plan)
 	data, err := json.Marshal(r.last)
 	if err != nil {
 		return state.Record{}, nil, err

@@ -154,6 +154,14 @@ type Role struct {
 	DependsOn []string            `json:"depends_on,omitempty"`
 }
 
+// Places are the hosts where the role has a container: a singleton has one over all its hosts, on the first of them.
+func (r Role) Places() []string {
+	if r.Singleton && len(r.Hosts) > 1 {
+		return r.Hosts[:1]
+	}
+	return r.Hosts
+}
+
 // EnvOn is the role's environment on one host: root < role < the host's tags in their order.
 func (r Release) EnvOn(role Role, host Host) Env {
 	env := Env{Clear: map[string]string{}, Secrets: map[string]string{}}

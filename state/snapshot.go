@@ -39,10 +39,21 @@ type Host struct {
 	Networks   []Network   `json:"networks,omitempty"`
 	Proxy      Proxy       `json:"proxy"`
 	Lock       *Lock       `json:"lock,omitempty"`
-	Fence      int         `json:"fence,omitempty"`  // highest fence written there
-	Record     *Record     `json:"record,omitempty"` // newest release record
-	FreeBytes  int64       `json:"free_bytes"`       // -1 when not known
+	Fence      int         `json:"fence,omitempty"`    // highest fence written there
+	Record     *Record     `json:"record,omitempty"`   // newest release record
+	Partials   []Partial   `json:"partials,omitempty"` // partial releases there newer than Record
+	FreeBytes  int64       `json:"free_bytes"`         // -1 when not known
 	EnvFiles   []EnvFile   `json:"env_files,omitempty"`
+}
+
+// Partial is what is known of a partial release on a host: one that was limited by host or role, and is not held.
+type Partial struct {
+	Number  int    `json:"number"`
+	Version string `json:"version"`
+	Image   string `json:"image"`
+	Digest  string `json:"digest,omitempty"`
+	ImageID string `json:"image_id,omitempty"`
+	Who     string `json:"who"`
 }
 
 // Engine is the container engine of a host.

@@ -26,6 +26,7 @@ func (p *program) applyCommand() *cobra.Command {
 				return p.applySaved(cmd, args[0], wait)
 			}
 			return p.carryOut(cmd.Context(), needsRelease, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
+				options.Hosts, options.Roles = p.flags.hosts, p.flags.roles
 				return s.Apply(ctx, s.desired, options)
 			})
 		},

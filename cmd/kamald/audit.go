@@ -35,7 +35,7 @@ func (p *program) auditCommand() *cobra.Command {
 					filter.Since = time.Now().Add(-since)
 				}
 				if servers {
-					if _, err := chooseHosts(s.desired, filter.Hosts); err != nil {
+					if _, err := plan.FilterOf(s.desired, filter.Hosts, nil); err != nil {
 						return err
 					}
 					entries, skipped, err := s.AuditFiles(cmd.Context(), s.desired, filter)

@@ -30,7 +30,7 @@ func (p *program) driftCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				found, err := s.drift(cmd.Context())
+				found, err := s.drift(cmd.Context(), reconcile.Options{Hosts: p.flags.hosts, Roles: p.flags.roles})
 				if err != nil {
 					return err
 				}
@@ -41,8 +41,8 @@ func (p *program) driftCommand() *cobra.Command {
 }
 
 // drift asks for the difference to the held release.
-func (s *session) drift(ctx context.Context) (drifted, error) {
-	planned, err := s.Drift(ctx, s.desired, reconcile.Options{})
+func (s *session) drift(ctx context.Context, options reconcile.Options) (drifted, error) {
+	planned, err := s.Drift(ctx, s.desired, options)
 	if err != nil {
 		return drifted{}, err
 	}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"path"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 )
 
@@ -18,27 +16,24 @@ func (p *program) envCommand() *cobra.Command {
 }
 
 func (p *program) envPushCommand() *cobra.Command {
-	var patterns []string
-	cmd := &cobra.Command{
+	return limits(&cobra.Command{
 		Use:   "push",
 		Short: "Put the secrets on the servers; nothing is restarted",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				hosts, err := chooseHosts(s.desired, patterns)
+				scope, err := plan.FilterOf(s.desired, p.flags.hosts, p.flags.roles)
 				if err != nil {
 					return err
 				}
-				pushed, err := s.PushEnv(cmd.Context(), s.desired, hosts)
+				pushed, err := s.PushEnv(cmd.Context(), s.desired, scope)
 				if err != nil {
 					return err
 				}
 				return p.showPushed(s.desired, pushed)
 			})
 		},
-	}
-	cmd.Flags().StringSliceVar(&patterns, "hosts", nil, "only these hosts: names or globs, separated by commas")
-	return cmd
+	})
 }
 
 func (p *program) showPushed(desired release.Release, pushed []string) error {
@@ -58,29 +53,4 @@ func (p *program) showPushed(desired release.Release, pushed []string) error {
 	}
 	p.note("Running containers keep what they were started with; `kamald plan` shows what would change.")
 	return nil
-}
-
-// chooseHosts gives the release's hosts that one of the patterns names, all of them when there are none.
-func chooseHosts(desired release.Release, patterns []string) ([]string, error) {
-	var all, chosen []string
-	for _, host := range desired.Hosts {
-		all = append(all, host.Name)
-	}
-	for _, pattern := range patterns {
-		found := false
-		for _, name := range all {
-			matches, err := path.Match(pattern, name)
-			if err != nil {
-				return nil, fmt.Errorf("--hosts: %q is not a glob: %w", pattern, err)
-			}
-			found = found || matches
-			if matches && !slices.Contains(chosen, name) {
-				chosen = append(chosen, name)
-			}
-		}
-		if !found {
-			return nil, fmt.Errorf("--hosts: no host is named %q; the hosts are %s", pattern, strings.Join(all, ", "))
-		}
-	}
-	return chosen, nil
 }

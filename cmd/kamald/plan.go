@@ -20,6 +20,7 @@ func (p *program) planCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsRelease, func(s *session) error {
+				options.Hosts, options.Roles = p.flags.hosts, p.flags.roles
 				planned, err := s.Plan(cmd.Context(), s.desired, options)
 				if err != nil {
 					return err

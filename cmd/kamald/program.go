@@ -32,6 +32,8 @@ type flags struct {
 	destination string
 	version     string
 	store       string
+	hosts       []string
+	roles       []string
 	quiet       bool
 	verbose     bool
 	json        bool
@@ -72,7 +74,11 @@ func (p *program) command() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
-		PersistentPreRun: func(*cobra.Command, []string) { p.out.detect(p.flags.noColor); p.err.detect(p.flags.noColor) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			p.out.detect(p.flags.noColor)
+			p.err.detect(p.flags.noColor)
+			return p.checkLimits(cmd)
+		},
 	}
 	root.SetOut(p.out.Writer)
 	root.SetErr(p.err.Writer)
@@ -84,11 +90,13 @@ func (p *program) command() *cobra.Command {
 	f.StringVarP(&p.flags.destination, "destination", "d", "", "the destination in it, such as staging")
 	f.StringVar(&p.flags.version, "version", "", "the version of the release (default: the file's, else the commit)")
 	f.StringVar(&p.flags.store, "store", "", "the `file` that keeps what was seen and done")
+	f.StringSliceVar(&p.flags.hosts, "hosts", nil, "only these hosts: names or globs, separated by commas")
+	f.StringSliceVar(&p.flags.roles, "roles", nil, "only these roles: names or globs, separated by commas")
 	f.BoolVarP(&p.flags.quiet, "quiet", "q", false, "say nothing but results and errors")
 	f.BoolVarP(&p.flags.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
 	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
-	root.AddCommand(p.validateCommand(), p.fmtCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(), p.statusCommand(),
+	root.AddCommand(p.validateCommand(), p.fmtCommand(), limits(p.planCommand()), limits(p.applyCommand()), limits(p.driftCommand()), limits(p.statusCommand()),
 		p.historyCommand(), p.showCommand(), p.auditCommand(), p.rollbackCommand(), p.envCommand(), p.lockCommand(), p.versionCommand())
 	return root
 }

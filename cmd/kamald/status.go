@@ -50,11 +50,11 @@ func (p *program) statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				s.Secrets = nothing{} // what runs is no matter of secrets, nor of where the image is
-				planned, err := s.Plan(cmd.Context(), s.desired, reconcile.Options{Stored: stored, Pin: &plan.Pin{}, SkipUnreachable: true})
+				planned, err := s.Plan(cmd.Context(), s.desired, reconcile.Options{Stored: stored, Pin: &plan.Pin{}, SkipUnreachable: true, Hosts: p.flags.hosts, Roles: p.flags.roles})
 				if err != nil {
 					return err
 				}
-				return p.showStatus(statusOf(s.desired, planned.Snapshot))
+				return p.showStatus(statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter))
 			})
 		},
 	}
@@ -67,6 +67,19 @@ type nothing struct{}
 
 func (nothing) Secret(string) (release.Secret, bool, error) { return release.Secret{}, false, nil }
 func (nothing) Sources() []string                           { return nil }
+
+// within leaves out what is not in scope.
+func (s status) within(scope plan.Filter) status {
+	hosts := []hostStatus{}
+	for _, host := range s.Hosts {
+		host.Containers = slices.DeleteFunc(host.Containers, func(c containerStatus) bool { return !scope.Has(host.Host, c.Role) })
+		if len(scope.Hosts) == 0 || slices.Contains(scope.Hosts, host.Host) {
+			hosts = append(hosts, host)
+		}
+	}
+	s.Hosts = hosts
+	return s
+}
 
 func statusOf(desired release.Release, seen state.Snapshot) status {
 	s := status{Schema: schema, App: desired.App(), TakenAt: seen.TakenAt, Hosts: []hostStatus{}}

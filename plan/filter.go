@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release"
+)
+
+// Filter is what a plan is limited to, by names of hosts and roles. An empty list is all of them; the zero value is the whole
+// release.
+type Filter struct {
+	Hosts []string `json:"hosts,omitempty"`
+	Roles []string `json:"roles,omitempty"`
+}
+
+// FilterOf resolves patterns (names or globs) against a release. One that matches nothing is an error that names what there is. A
+// scope that leaves nothing out is the whole release.
+func FilterOf(desired release.Release, hosts, roles []string) (Filter, error) {
+	var s Filter
+	var hostNames, roleNames []string
+	for _, on := range desired.Hosts {
+		hostNames = append(hostNames, on.Name)
+	}
+	for _, role := range desired.Roles {
+		roleNames = append(roleNames, role.Name)
+	}
+	var err error
+	if s.Hosts, err = choose("host", hosts, hostNames); err != nil {
+		return Filter{}, err
+	}
+	if s.Roles, err = choose("role", roles, roleNames); err != nil {
+		return Filter{}, err
+	}
+	some, all := false, true
+	for _, role := range desired.Roles {
+		for _, host := range role.Places() {
+			some = some || s.Has(host, role.Name)
+			all = all && s.Has(host, role.Name)
+		}
+	}
+	switch {
+	case all:
+		return Filter{}, nil
+	case !some:
+		return Filter{}, fmt.Errorf("no role of %s is on a host of %s", strings.Join(s.Roles, ", "), strings.Join(s.Hosts, ", "))
+	}
+	return s, nil
+}
+
+// Whole tells whether nothing is left out.
+func (s Filter) Whole() bool { return len(s.Hosts) == 0 && len(s.Roles) == 0 }
+
+// Has tells whether a role on a host is within.
+func (s Filter) Has(host, role string) bool {
+	return s.hasHost(host) && (len(s.Roles) == 0 || slices.Contains(s.Roles, role))
+}
+
+func (s Filter) hasHost(host string) bool { return len(s.Hosts) == 0 || slices.Contains(s.Hosts, host) }
+
+// String is what a person is told: "hosts a, b; roles c".
+func (s Filter) String() string {
+	var parts []string
+	if len(s.Hosts) > 0 {
+		parts = append(parts, "hosts "+strings.Join(s.Hosts, ", "))
+	}
+	if len(s.Roles) > 0 {
+		parts = append(parts, "roles "+strings.Join(s.Roles, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// choose gives the names that one of the patterns matches, in their own order.
+func choose(what string, patterns, names []string) ([]string, error) {
+	chosen := map[string]bool{}
+	for _, pattern := range patterns {
+		found := false
+		for _, name := range names {
+			matches, err := path.Match(pattern, name)
+			if err != nil {
+				return nil, fmt.Errorf("--%ss: %q is not a glob: %w", what, pattern, err)
+			}
+			found = found || matches
+			chosen[name] = chosen[name] || matches
+		}
+		if !found {
+			return nil, fmt.Errorf("--%ss: no %s is named %q; the %ss are %s", what, what, pattern, what, strings.Join(names, ", "))
+		}
+	}
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !chosen[name] }), nil
+}
+
+// concerns tells whether a host has anything in scope.
+func (b *builder) concerns(host string) bool {
+	scope := b.in.Options.Filter
+	return scope.Whole() || slices.ContainsFunc(b.in.Desired.Roles, func(role release.Role) bool {
+		return scope.Has(host, role.Name) && slices.Contains(role.Places(), host)
+	})
+}
+
+// limit keeps the slots in scope for planning, and the others to know what serves.
+func (b *builder) limit() {
+	scope := b.in.Options.Filter
+	if scope.Whole() {
+		return
+	}
+	all := b.slots
+	b.slots = nil
+	for _, s := range all {
+		if scope.Has(s.host.Name, s.role.Name) {
+			b.slots = append(b.slots, s)
+		} else {
+			b.rest = append(b.rest, s)
+		}
+	}
+}
+
+// checkFilter refuses a partial release that nobody could vouch for, or that could not be kept apart from another run's.
+func (b *builder) checkFilter(heals bool) {
+	scope := b.in.Options.Filter
+	if scope.Whole() || heals || !slices.ContainsFunc(b.slots, (*slot).busy) {
+		return
+	}
+	if slices.ContainsFunc(b.slots, func(s *slot) bool { return s.role.Primary }) || b.primaryServes() {
+		return
+	}
+	b.problem("", b.in.Desired.PrimaryRole, fmt.Sprintf("no host of the primary role is in scope (%s), and none serves %s healthy yet", scope, b.in.Desired.Version),
+		"release a host of the primary role first, or take it into the scope")
+}
