@@ -241,6 +241,7 @@ func (b *builder) finish() {
 		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(x.Role, y.Role), cmp.Compare(x.Summary, y.Summary))
 	})
 	b.plan.Problems = slices.Compact(b.plan.Problems)
+	b.guard()
 	b.plan.Steps = b.steps
 	b.plan.Kind = KindNone
 	if len(b.steps) > 0 || len(b.plan.Problems) > 0 {

@@ -126,7 +126,7 @@ func (f *fingerprint) lock(l *state.Lock) {
 	if l == nil {
 		return
 	}
-	f.words(l.Owner, l.Message, l.Version, l.Reason)
+	f.words(l.Owner, l.Message, l.Version, l.Reason, l.Nonce)
 	f.numbers(int64(l.Fence))
 	f.time(l.Taken)
 }

@@ -80,6 +80,8 @@ type Step struct {
 	Reason string `json:"reason,omitempty"`
 	Risk   Risk   `json:"risk,omitempty"`
 
+	Precondition Precondition `json:"precondition,omitzero"`
+
 	// Container is the ID of one that was observed, or the name of one that the plan makes.
 	Container string `json:"container,omitempty"`
 	Name      string `json:"name,omitempty"` // of the container, or of the route, image reference, network

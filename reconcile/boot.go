@@ -122,6 +122,9 @@ func (r *run) secretsFor(ctx context.Context, conn *Connection, role string, spe
 		}
 		values[name], digests[name] = value, state.SecretDigest(key, value.Reveal())
 	}
+	if err := secretsStand(role, spec.Secrets, digests); err != nil {
+		return nil, err
+	}
 	spec.Secrets = digests
 	return values, nil
 }

@@ -58,7 +58,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	return nil
 }
 
-// act dispatches on the closed set of kinds.
+// act does what a step is for, when what it needs is still so.
 func (r *run) act(ctx context.Context, s plan.Step) error {
 	switch s.Kind {
 	case plan.StepBarrier, plan.StepGate:
@@ -70,6 +70,14 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return err
 	}
+	if err := r.precondition(ctx, conn, s); err != nil {
+		return err
+	}
+	return moved(s, r.perform(ctx, conn, s))
+}
+
+// perform dispatches on the closed set of kinds.
+func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error {
 	switch s.Kind {
 	case plan.StepNetwork:
 		return conn.Engine.CreateNetwork(ctx, s.Name)

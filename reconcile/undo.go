@@ -132,6 +132,9 @@ func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, erro
 	if err := u.locks.lostOn(s.Host); err != nil {
 		return "undo: " + describe(s), err // another may hold the lock there
 	}
+	if _, untouched := errors.AsType[*MovedError](o.err); untouched {
+		return "", nil
+	}
 	conn, err := u.connection(ctx, s.Host)
 	if err != nil {
 		return "undo: " + describe(s), err
