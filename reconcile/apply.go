@@ -43,8 +43,8 @@ type Row struct {
 var ErrProblems = errors.New("the plan cannot be carried out")
 
 // Apply makes the desired release true: it looks, plans, locks, looks again, acts, and reads the outcome back. An empty plan
-// takes no lock and writes nothing to any server. The report is there also when the error is not nil, unless nothing was
-// begun.
+// takes no lock and writes nothing to any server; it only takes a lock away that a run which is gone has left. The report is
+// there also when the error is not nil, unless nothing was begun.
 func (c *Controller) Apply(ctx context.Context, desired release.Release, options Options) (Report, error) {
 	began := c.now()
 	first, err := c.Plan(ctx, desired, options)
@@ -58,7 +58,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
 	}
 	if first.Plan.Empty() {
-		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began), nil
+		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began), c.sweep(ctx, first)
 	}
 	report, err := c.applyLocked(ctx, first, options)
 	report.Took = c.now().Sub(began)

@@ -188,13 +188,26 @@ func (r *run) deploy(ctx context.Context, conn *Connection, host string, route s
 	return err
 }
 
-// named says where and what once: drivers name the host themselves.
+// named says first where, then what, then why; drivers name the host themselves, which is said once.
 func named(host, what string, err error) error {
-	if host == "" || strings.HasPrefix(err.Error(), host+": ") {
+	if host == "" {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %s: %w", host, what, err)
+	return &namedError{where: host, what: what, why: err}
 }
+
+type namedError struct {
+	where, what string
+	why         error
+}
+
+// Error implements error.
+func (e *namedError) Error() string {
+	return e.where + ": " + e.what + ": " + strings.TrimPrefix(e.why.Error(), e.where+": ")
+}
+
+// Unwrap implements errors.Is and errors.As.
+func (e *namedError) Unwrap() error { return e.why }
 
 // describe names a step to a person.
 func describe(s plan.Step) string {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -19,13 +22,19 @@ func (e *Engine) failure(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
+	for i, arg := range args {
+		args[i] = shortened(arg)
+	}
 	what := e.prefix() + fmt.Sprintf(format, args...)
 	var dial *dialFailure
 	if errors.As(err, &dial) {
 		if errors.Is(dial.cause, state.ErrUnreachable) {
-			return fmt.Errorf("%s: %w", what, dial.cause)
+			return fmt.Errorf("%s: %w", what, &trimmed{dial.cause, e.prefix()})
 		}
 		return fmt.Errorf("%s: engine socket: %w: %w", what, state.ErrUnreachable, dial.cause)
+	}
+	if why := e.whyBroken(err); why != nil {
+		return fmt.Errorf("%s: %w: the connection to the engine ended: %w", what, state.ErrUnreachable, why)
 	}
 	if kind := kindOf(err); kind != nil {
 		return fmt.Errorf("%s: %w: %w", what, kind, plain{err})
@@ -39,6 +48,58 @@ func (e *Engine) prefix() string {
 	}
 	return e.host + ": "
 }
+
+// broken is how the end of a connection under a call shows itself.
+func broken(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// whyBroken finds out why a connection ended under a call, which shows as no more than its end: what refuses the next one has
+// ended this one. nil: it is another kind of failure.
+func (e *Engine) whyBroken(err error) error {
+	if !broken(err) || e.dialer.stdio.Load() { // a command says it by itself
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askWhy) // the call's own may have ended
+	defer cancel()
+	conn, why := e.dialer.dial(ctx)
+	if why == nil {
+		_ = conn.Close() // it was a chance to be told why
+		return errors.New("it answers again, and may have been restarted")
+	}
+	if dial := (*dialFailure)(nil); errors.As(why, &dial) {
+		why = dial.cause
+	}
+	return &trimmed{why, e.prefix()}
+}
+
+// askWhy bounds finding out why a connection ended.
+const askWhy = 2 * time.Second
+
+// trimmed is an error that says its host no second time.
+type trimmed struct {
+	error
+	prefix string
+}
+
+// Error implements error.
+func (t *trimmed) Error() string { return strings.TrimPrefix(t.error.Error(), t.prefix) }
+
+// Unwrap implements errors.Is and errors.As.
+func (t *trimmed) Unwrap() error { return t.error }
+
+// shortened is a container's whole ID as people know it; anything else stays as it is.
+func shortened(arg any) any {
+	if id, ok := arg.(string); ok && containerID.MatchString(id) {
+		return state.ShortID(id)
+	}
+	return arg
+}
+
+var containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // kindOf finds the one of state's errors that decides; nil when it is none.
 func kindOf(err error) error {

@@ -222,6 +222,7 @@ func do[T any](ctx context.Context, s *SFTP, verb, name string, call func(c *sft
 		verb += " " + name
 	}
 	if lost(r.err) {
+		r.err = s.whyLost(r.err)
 		return r.value, fmt.Errorf("%s: %w: %w", verb, state.ErrUnreachable, r.err)
 	}
 	return r.value, fmt.Errorf("%s: %w", verb, r.err)
@@ -229,6 +230,20 @@ func do[T any](ctx context.Context, s *SFTP, verb, name string, call func(c *sft
 
 func act(ctx context.Context, s *SFTP, verb, name string, call func(c *sftp.Client) error) error {
 	_, err := do(ctx, s, verb, name, func(c *sftp.Client) (struct{}, error) { return struct{}{}, call(c) })
+	return err
+}
+
+// whyLost finds out why the connection ended, which shows as no more than its end: what refuses another client has ended this
+// one.
+func (s *SFTP) whyLost(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, state.ErrUnreachable) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // the call's own may have ended
+	defer cancel()
+	if _, why := s.open(ctx); why != nil {
+		return why
+	}
 	return err
 }
 

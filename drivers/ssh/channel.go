@@ -195,10 +195,10 @@ func (c *Client) mayOpen(ctx context.Context, info fs.FileInfo) bool {
 	return bits&(read|write) == read|write
 }
 
-// broken adds why the connection ended, when it has.
+// broken is why the connection ended, when it has: what its end did to a call says nothing more.
 func (c *Client) broken(err error) error {
 	if failed := c.failed.Load(); failed != nil {
-		return fmt.Errorf("%w (%w)", failed, err)
+		return failed
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", c.name, err)

@@ -98,30 +98,30 @@ func (c *Client) watch() {
 	close(c.done)
 }
 
-// keepalive asks sshd for an answer every interval, and gives the connection up when three in a row have not come. The
-// request itself can block for ever on a peer that is gone, so it is timed from outside.
+// keepalive asks sshd for an answer every interval, and gives the connection up when three in a row have not come and nothing
+// else either: behind much that is being sent, the answer may take long. The request itself can block for ever on a peer that
+// is gone, so it is timed from outside.
 func (c *Client) keepalive(interval time.Duration) {
-	const misses = 3
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	var pending chan error
-	missed := 0
+	var silent silence
 	for {
 		select {
 		case <-c.done:
 			return
 		case <-pending:
-			pending, missed = nil, 0
+			pending = nil
 		case <-ticker.C:
 			if pending == nil {
-				pending = make(chan error, 1)
+				pending, silent = make(chan error, 1), silence{heard: c.wire.raw.times.Load()}
 				go func(answer chan<- error) {
 					_, _, err := c.wire.SendRequest("keepalive@openssh.com", true, nil)
 					answer <- err
 				}(pending)
 				continue
 			}
-			if missed++; missed >= misses {
+			if silent.tooLong(c.wire.raw.times.Load()) {
 				c.failed.CompareAndSwap(nil, c.lost(fmt.Errorf("no answer to a keepalive for %s", time.Duration(misses)*interval)))
 				c.Close()
 				return

@@ -29,7 +29,7 @@ type dialer struct {
 // wire is a standing SSH connection with the raw connection that it runs on.
 type wire struct {
 	*ssh.Client
-	raw net.Conn
+	raw *heardConn
 }
 
 // opener makes the raw connection.
@@ -97,10 +97,11 @@ func (d *dialer) attempt(ctx context.Context, t target, open opener) (*wire, *Er
 }
 
 func (d *dialer) once(ctx context.Context, t target, open opener, keys *hostKeys, algorithms []string) (*wire, *Error) {
-	raw, err := open(ctx)
+	opened, err := open(ctx)
 	if err != nil {
 		return nil, openFailure(ctx, t, err)
 	}
+	raw := &heardConn{Conn: opened}
 	ring := loadKeys(ctx, d.options, d.ssh, t)
 	defer ring.Close()
 	keys.refused = nil
