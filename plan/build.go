@@ -194,7 +194,11 @@ func (b *builder) checkSecrets(s *slot) {
 		if _, there := file.Digests[name]; there {
 			summary = fmt.Sprintf("its secrets file has %s, and the host has no digest key of kamald yet", name)
 		}
-		b.problem(s.host.Name, s.role.Name, summary, fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name))
+		next := fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name)
+		if b.in.Options.Back { // a push is of what the file names today
+			next = "roll back where that secret is at hand, in one of the secrets files; or take today's configuration with --with-current-config"
+		}
+		b.problem(s.host.Name, s.role.Name, summary, next)
 	}
 }
 

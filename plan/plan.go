@@ -52,6 +52,7 @@ type Options struct {
 	Filter Filter `json:"filter,omitzero"`
 	// KeepPartial leaves what a partial release has put ahead of the held one as it is.
 	KeepPartial bool `json:"keep_partial,omitempty"`
+	Back        bool `json:"back,omitempty"` // the desired release is an earlier one, and not what the file says
 }
 
 // Kind is what carrying the plan out would be.

@@ -25,6 +25,8 @@ type Report struct {
 	Skipped []plan.Skipped `json:"skipped,omitempty"` // hosts that could not be reached
 	Undone  bool           `json:"undone,omitempty"`  // the compensation ran
 	Left    []string       `json:"left,omitempty"`    // what could not be undone, for a person to look at
+	To      int            `json:"to,omitempty"`      // of a rollback: the release that it goes back to
+	Note    string         `json:"note,omitempty"`    // of a rollback: why to that one, when nobody named it
 	Took    time.Duration  `json:"took"`
 	Plan    plan.Plan      `json:"-"`
 }
@@ -50,6 +52,9 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	first, err := c.Plan(ctx, desired, options)
 	if err != nil {
 		return Report{}, err
+	}
+	if options.RollbackOf != nil {
+		c.preflight(ctx, &first)
 	}
 	if n := countSteps(first.Plan); n > 0 {
 		c.report(Progress{Kind: "planned", Message: fmt.Sprintf("steps planned: %d", n)})
@@ -99,7 +104,11 @@ func (c *Controller) again(ctx context.Context, first Planned, locks *Locks, opt
 	if options.Pin == nil && first.Plan.Pin.Value() != "" {
 		options.Pin = &first.Plan.Pin // what was planned is what is done, whatever the tag does meanwhile
 	}
-	return c.planFrom(ctx, first.Desired, snapshot, keys, options)
+	planned, err := c.planFrom(ctx, first.Desired, snapshot, keys, options)
+	if err == nil && options.RollbackOf != nil && planned.Held != nil && planned.Held.Number > options.heldThen {
+		return Planned{}, errMoved
+	}
+	return planned, err
 }
 
 // carryOut walks the plan, undoes it when it fails, and reads the outcome back.
@@ -120,16 +129,18 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if err := r.intend(ctx, kept.Nonce); err != nil {
 		return Report{}, err
 	}
+	locks.done.Go(func() { locks.heed(lockOrder(planned.Desired, reachable(planned))[0].Name) })
 	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
 	after := context.WithoutCancel(ctx)
 	if failure != nil {
 		report.Outcome = state.OutcomeFailed
-		if ctx.Err() != nil {
+		cancelled := IsCancelled(failure)
+		if ctx.Err() != nil || cancelled {
 			report.Outcome = state.OutcomeCancelled
 		}
-		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt {
+		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt || cancelled {
 			report.Undone = true
 			report.Left = r.undo(after, outcomes)
 		}
@@ -140,6 +151,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.audit.close(failure)
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.note(&report, outcomes, failure)
+	r.recordFailure(after, report, outcomes, failure)
 	return report, errors.Join(failure, looked, r.keep(planned, report, snapshot, failure, outcomes))
 }
 
@@ -152,7 +164,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		seen: planned.Snapshot, ids: map[string]string{}}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
-		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning}
+		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}
 	r.record.Plan = cmp.Or(options.nonce, fmt.Sprintf("%d-%d", r.record.Number, r.record.Started.UnixNano()))
 	if options.RollbackOf != nil {
 		r.record.From, r.record.Hold = options.RollbackOf.Number, true
@@ -180,13 +192,16 @@ func failureOf(ctx context.Context, locks *Locks, outcomes map[string]outcome, s
 	seen := map[string]bool{}
 	for _, s := range steps {
 		o := outcomes[s.ID]
-		if o.err == nil || o.skipped || errors.Is(o.err, errSkipped) || errors.Is(o.err, errAbandoned) || seen[o.err.Error()] {
+		if o.err == nil || o.skipped || IsCancelled(o.err) || errors.Is(o.err, errSkipped) || errors.Is(o.err, errAbandoned) || seen[o.err.Error()] {
 			continue
 		}
 		seen[o.err.Error()] = true
 		errs = append(errs, o.err)
 	}
+	cancelled := locks.cancelledBy()
 	switch lost := context.Cause(locks.run); {
+	case cancelled != nil && !finished(outcomes):
+		return errors.Join(append([]error{cancelled}, errs...)...)
 	case len(errs) > 0 || finished(outcomes):
 		return errors.Join(errs...)
 	case errors.Is(lost, ErrLeaseLost):
@@ -285,6 +300,9 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 			report.Rows[i].Why = "the release failed elsewhere"
 			if report.Outcome == state.OutcomeCancelled {
 				report.Rows[i].Why = "the release was interrupted"
+			}
+			if IsCancelled(failure) {
+				report.Rows[i].Why = "the release was cancelled"
 			}
 		}
 	}

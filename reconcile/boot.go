@@ -23,10 +23,16 @@ func (r *run) image(ctx context.Context, conn *Connection, s plan.Step) error {
 	pin := r.plan.Pin
 	if pin.Digest != "" {
 		ref := r.desired.ImageName() + "@" + pin.Digest
+		if r.tagged(ctx, conn, s) {
+			return nil
+		}
 		if err := conn.Engine.Pull(ctx, ref, r.auth); err != nil {
 			return err
 		}
 		return conn.Engine.Tag(ctx, ref, s.Name)
+	}
+	if r.tagged(ctx, conn, s) {
+		return nil
 	}
 	if err := r.carry(ctx, conn, s.Name); err != nil {
 		return err
@@ -36,6 +42,14 @@ func (r *run) image(ctx context.Context, conn *Connection, s plan.Step) error {
 		return fmt.Errorf("%s arrived as %s instead of %s: the tag was moved on this machine meanwhile; plan again", s.Name, image.ID, pin.ID)
 	}
 	return err
+}
+
+// tagged tells whether the host has the very image under another name, and has given it the version's tag: it need not come
+// again, and may not be at the registry any more.
+func (r *run) tagged(ctx context.Context, conn *Connection, s plan.Step) bool {
+	seen, _ := r.seen.Host(s.Host)
+	image, there := pinned(seen, r.desired, r.plan.Pin)
+	return there && conn.Engine.Tag(ctx, image.ID, s.Name) == nil
 }
 
 // carry streams the image from this machine's own engine to the host's.

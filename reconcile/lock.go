@@ -38,8 +38,10 @@ type Locks struct {
 	refused error // why not every lock was taken
 	began   time.Time
 
-	mu   sync.Mutex
-	held map[string]*heldLock // by host
+	mu        sync.Mutex
+	held      map[string]*heldLock // by host
+	cancelled error                // the request that ended the run
+	finishing bool                 // the last phase has begun: nothing is taken back any more
 
 	renewing context.Context
 	stop     context.CancelFunc

@@ -22,6 +22,7 @@ func (l layout) ours() string    { return path.Join(l.appDir(), "kamald") }
 func (l layout) key() string     { return path.Join(l.ours(), "key") }
 func (l layout) fence() string   { return path.Join(l.ours(), "fence") }
 func (l layout) plans() string   { return path.Join(l.ours(), "plans") } // a mark for each saved plan that was used
+func (l layout) cancel() string  { return path.Join(l.ours(), "cancel") }
 func (l layout) records() string { return path.Join(l.ours(), "releases") }
 func (l layout) record(n int) string {
 	return path.Join(l.records(), strconv.Itoa(n)+".json")

@@ -22,6 +22,7 @@ type Options struct {
 
 	keepPartial bool   // what a partial release has put ahead of the held one stays
 	nonce       string // of the saved plan that is applied; "": the plan gets one of its own
+	heldThen    int    // of a rollback: what was held when its release was chosen
 }
 
 // Planned is a plan with what it was made from.
@@ -113,7 +114,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 		return Planned{}, err
 	}
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
-		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial}}
+		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial, Back: options.RollbackOf != nil}}
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
 			in.HeldDigest = release.Digest(kept)
@@ -135,7 +136,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 		}
 	}
 	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, secrets: in.Secrets}
-	if options.RollbackOf != nil && planned.Plan.Kind != plan.KindNone {
+	if options.RollbackOf != nil && (planned.Plan.Kind == plan.KindRelease || planned.Plan.Kind == plan.KindConfig) {
 		planned.Plan.Kind = plan.KindRollback
 	}
 	return planned, nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
 )
 
@@ -52,4 +54,36 @@ func (r *run) succeeded() (state.Record, []byte, error) {
 	}
 	r.text = append(data, '\n')
 	return r.last, r.text, nil
+}
+
+// recordFailure leaves word of a release that did not succeed on the servers, best effort, so that its history can be read from
+// any machine. Once a host may keep it as succeeded, that is the last word.
+func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[string]outcome, failure error) {
+	if failure == nil || r.plan.Kind == plan.KindHeal {
+		return
+	}
+	for _, o := range outcomes {
+		if o.step.Kind == plan.StepRecord && o.begun() {
+			return
+		}
+	}
+	record := r.record
+	record.Ended, record.Outcome, record.Reason = r.c.now(), report.Outcome, brief(failure)
+	data, err := json.MarshalIndent(record, "", " ")
+	if err != nil {
+		return
+	}
+	data = append(data, '\n')
+	ctx, cancel := context.WithTimeout(ctx, lease/6)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, h := range r.locks.all() {
+		all.Go(func() {
+			conn, err := r.locks.reach(ctx, h.host)
+			if err == nil && r.locks.lostOn(h.host) == nil {
+				_ = conn.Files.Write(ctx, r.paths.record(record.Number), data, 0o600)
+			}
+		})
+	}
+	all.Wait()
 }

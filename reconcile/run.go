@@ -38,6 +38,9 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	if err := r.locks.lostOn(s.Host); err != nil {
 		return err // another may hold the lock: no call begins
 	}
+	if err := r.locks.enter(s.Phase); err != nil {
+		return err
+	}
 	if s.Kind == plan.StepGate {
 		return nil
 	}

@@ -41,6 +41,7 @@ type Record struct {
 	Reason  string          `json:"reason,omitempty"` // why it failed
 	Hold    bool            `json:"hold,omitempty"`   // given by a person: what is proposed waits
 	Plan    string          `json:"plan,omitempty"`   // nonce of the plan
+	Lock    string          `json:"lock,omitempty"`   // nonce of the lock that it was made under
 }
 
 // Event is a line of the history kept in the store. What is done to a server is in it twice: before it begins, as intended, and

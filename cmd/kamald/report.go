@@ -60,6 +60,9 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
 	}
 	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report)))
+	if report.Note != "" {
+		p.printf("  why: %s\n", report.Note)
+	}
 	for _, left := range report.Left {
 		p.printf("  left: %s\n", left)
 	}
@@ -70,6 +73,8 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 		p.printf("next: they converge with the next `kamald apply` after they return\n")
 	}
 	switch {
+	case reconcile.IsCancelled(err):
+		p.printf("next: nothing; whoever asked for it goes on from here\n")
 	case report.Outcome == state.OutcomeCancelled:
 		p.printf("next: `kamald apply` goes on from where the servers stand\n")
 	case err != nil:

@@ -13,16 +13,19 @@ import (
 func (p *program) rollbackCommand() *cobra.Command {
 	var (
 		options reconcile.Options
+		back    reconcile.Back
 		wait    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "rollback [N | --version V]",
 		Short: "Make an earlier release true again",
-		Long: "Goes back to the release before the current one, to release N of `kamald history`, or to the newest release of a version,\n" +
-			"with the configuration it had and the secrets that lie on the servers now.",
+		Long: "Goes one release back from what the servers run, to release N of `kamald history`, or to the newest release of a version,\n" +
+			"with the configuration it had and today's secrets. Each further rollback goes further back.\n" +
+			"A release that is under way is asked to end first: it takes back what it has begun, and without N the servers stay on\n" +
+			"what they ran before it.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			back := reconcile.Back{Version: p.flags.version}
+			back.Version = p.flags.version
 			if len(args) == 1 {
 				number, err := strconv.Atoi(args[0])
 				if err != nil || number < 1 {
@@ -34,10 +37,17 @@ func (p *program) rollbackCommand() *cobra.Command {
 				back.Number = number
 			}
 			return p.carryOut(cmd.Context(), needsHosts, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
+				if back.CurrentConfig {
+					if err := refuseUnbuilt(s.desired); err != nil {
+						return reconcile.Report{}, err
+					}
+				}
 				return s.Rollback(ctx, s.desired, back, options)
 			})
 		},
 	}
 	p.applyFlags(cmd, &options, &wait)
+	cmd.Flags().BoolVar(&back.CurrentConfig, "with-current-config", false, "take only version and image of that release, and the configuration of today's file")
+	cmd.Flags().BoolVar(&back.NoCancel, "no-cancel", false, "leave a release that is under way alone (--lock-wait waits for it)")
 	return cmd
 }

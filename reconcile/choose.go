@@ -1,0 +1,160 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// choice is the release that a rollback goes to.
+type choice struct {
+	target state.Record
+	held   state.Record // what the servers hold before
+	origin int          // the release whose content the target has: itself, or what it was a rollback to
+	why    string       // when nobody named it and it is not simply the one before
+}
+
+// String says where it goes, for a person.
+func (c choice) String() string {
+	text := fmt.Sprintf("going back to release %d (version %s", c.target.Number, c.target.Version)
+	if c.origin != c.target.Number {
+		text += fmt.Sprintf(", itself a rollback to release %d", c.origin)
+	}
+	text += ")"
+	if c.target.Number == c.held.Number {
+		text = fmt.Sprintf("staying on release %d (version %s)", c.target.Number, c.target.Version)
+	}
+	if c.why != "" {
+		text += ": " + c.why
+	}
+	return text
+}
+
+// choose finds the release that is meant among those that succeeded; a miss lists what is there. Without a number or a version
+// it is one step back from what the servers run. Where they run a part of a newer release that did not succeed, that is what is
+// held; else it is the release before that, where a rollback counts as the release it went back to: each further rollback goes
+// further back. half says what the servers run a part of, "" when they do not.
+func choose(records []state.Record, back Back, half string) (choice, error) {
+	succeeded := successful(records)
+	if len(succeeded) == 0 {
+		return choice{}, errors.New("no release is known to have succeeded, so there is none to go back to")
+	}
+	if back.named() {
+		return chooseNamed(records, succeeded, back)
+	}
+	held := succeeded[0]
+	before := slices.IndexFunc(succeeded, func(r state.Record) bool { return r.Number < originOf(records, held) })
+	switch {
+	case half != "":
+		why := fmt.Sprintf("%s, and release %d was what the servers ran before", half, held.Number)
+		if before >= 0 {
+			why += fmt.Sprintf("; to go further back: `kamald rollback %d`", succeeded[before].Number)
+		}
+		return choice{target: held, held: held, origin: originOf(records, held), why: why}, nil
+	case before < 0:
+		return choice{}, missing(fmt.Sprintf("release before release %d, which the servers hold,", originOf(records, held)), succeeded)
+	}
+	chosen := choice{target: succeeded[before], held: held, origin: originOf(records, succeeded[before])}
+	if tried := records[0]; tried.Number > held.Number {
+		chosen.why = fmt.Sprintf("release %d (version %s) %s, and the servers held release %d (version %s)", tried.Number, tried.Version, ended(tried.Outcome), held.Number, held.Version)
+	}
+	return chosen, nil
+}
+
+func successful(records []state.Record) []state.Record {
+	var list []state.Record
+	for _, r := range records {
+		if r.Outcome == state.OutcomeSucceeded {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func chooseNamed(records, succeeded []state.Record, back Back) (choice, error) {
+	what, match := "release of version "+back.Version, func(r state.Record) bool { return r.Version == back.Version }
+	if back.Number > 0 {
+		what, match = fmt.Sprintf("release %d", back.Number), func(r state.Record) bool { return r.Number == back.Number }
+	}
+	if i := slices.IndexFunc(succeeded, match); i >= 0 {
+		return choice{target: succeeded[i], held: succeeded[0], origin: originOf(records, succeeded[i])}, nil
+	}
+	if i := slices.IndexFunc(records, match); i >= 0 {
+		what = fmt.Sprintf("%s (release %d %s)", what, records[i].Number, ended(records[i].Outcome))
+	}
+	return choice{}, missing(what, succeeded)
+}
+
+// missing lists what is there instead.
+func missing(what string, succeeded []state.Record) error {
+	var there []string
+	for _, r := range succeeded {
+		there = append(there, fmt.Sprintf("%d (version %s)", r.Number, r.Version))
+	}
+	return fmt.Errorf("there is no %s among those that succeeded: %s", what, strings.Join(there, ", "))
+}
+
+// originOf follows rollbacks to the release that they went back to.
+func originOf(records []state.Record, r state.Record) int {
+	for r.From > 0 && r.From < r.Number {
+		i := slices.IndexFunc(records, func(other state.Record) bool { return other.Number == r.From })
+		if i < 0 {
+			return r.From
+		}
+		r = records[i]
+	}
+	return r.Number
+}
+
+// half says which release the servers may run an unwanted part of (a partial release is wanted as it is, and gone past): one that this rollback has cancelled, one whose run died and left its
+// lock, or one that did not succeed and has containers running. "" when they run what is held.
+func (c *Controller) half(ctx context.Context, current release.Release, records []state.Record, other *otherRun) (string, error) {
+	succeeded := successful(records)
+	if len(succeeded) == 0 {
+		return "", nil
+	}
+	if other != nil && other.releases() && !slices.ContainsFunc(succeeded, func(r state.Record) bool { return r.Lock == other.nonce }) {
+		if other.asked {
+			return fmt.Sprintf("release %d of %s was cancelled", other.lock.Fence, orUnknown(other.lock.Owner)), nil
+		}
+		return fmt.Sprintf("release %d of %s did not end", other.lock.Fence, orUnknown(other.lock.Owner)), nil
+	}
+	if records[0].Number <= succeeded[0].Number {
+		return "", nil
+	}
+	snapshot, _, err := c.look(ctx, current, false)
+	if err != nil {
+		return "", err
+	}
+	app := current.App()
+	for _, tried := range records {
+		for _, host := range snapshot.Hosts {
+			if tried.Number > succeeded[0].Number && tried.Outcome != state.OutcomePartial && slices.ContainsFunc(host.Containers, func(c state.Container) bool {
+				return c.Service == app.Service && c.Destination == app.Destination && c.Running() && c.Release == tried.Number
+			}) {
+				return fmt.Sprintf("release %d (version %s) %s and %s runs a part of it", tried.Number, tried.Version, ended(tried.Outcome), host.Name), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// ended is an outcome in a sentence.
+func ended(o state.Outcome) string {
+	switch o {
+	case state.OutcomeSucceeded:
+		return "succeeded"
+	case state.OutcomePartial:
+		return "reached only a part of the servers"
+	case state.OutcomeFailed:
+		return "failed"
+	case state.OutcomeCancelled:
+		return "was cancelled"
+	}
+	return "did not end"
+}

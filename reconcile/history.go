@@ -1,0 +1,111 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// History gives the app's release records, newest first: the store's, and those on the servers that it lacks, which it then
+// keeps.
+func (c *Controller) History(ctx context.Context, desired release.Release) ([]state.Record, error) {
+	records, _, err := c.history(ctx, desired, &sync.Map{})
+	return records, err
+}
+
+// history gives the hosts whose records could not be read, too. All hosts are asked at once, but for those that are known to be
+// out of reach (name → error).
+func (c *Controller) history(ctx context.Context, desired release.Release, gone *sync.Map) (all []state.Record, unread []string, err error) {
+	app := desired.App()
+	records, err := c.Store.Releases(app)
+	if err != nil {
+		return nil, nil, err
+	}
+	known := map[int]bool{}
+	for _, r := range records {
+		known[r.Number] = r.Outcome == state.OutcomeSucceeded // of others the servers may know better: the run was killed
+	}
+	found, failed := make([][]state.Record, len(desired.Hosts)), make([]error, len(desired.Hosts))
+	var asking sync.WaitGroup
+	for i, on := range desired.Hosts {
+		if err, ok := gone.Load(on.Name); ok {
+			failed[i] = err.(error)
+			continue
+		}
+		asking.Go(func() { found[i], failed[i] = c.recordsOn(ctx, desired, on, known) })
+	}
+	asking.Wait()
+	for i, on := range desired.Hosts {
+		if failed[i] != nil {
+			c.report(Progress{Kind: "warn", Host: on.Name, Message: fmt.Sprintf("its release records cannot be read: %s", why(failed[i], on.Name))})
+			unread = append(unread, on.Name)
+		}
+	}
+	for _, record := range newer(records, slices.Concat(found...)) {
+		records = slices.DeleteFunc(records, func(r state.Record) bool { return r.Number == record.Number })
+		records = append(records, record)
+		if err := c.Store.SaveRelease(record); err != nil {
+			return nil, nil, err
+		}
+	}
+	slices.SortFunc(records, func(a, b state.Record) int { return cmp.Compare(b.Number, a.Number) })
+	return records, unread, ctx.Err()
+}
+
+// newer gives of the records found on hosts one of each number, where it says more than the known one: that the release
+// succeeded, on any host, or how it ended where that is not known here.
+func newer(known, found []state.Record) []state.Record {
+	best := map[int]state.Record{}
+	for _, r := range known {
+		best[r.Number] = r
+	}
+	better := map[int]bool{}
+	for _, r := range found {
+		old, there := best[r.Number]
+		if !there || old.Outcome == state.OutcomeRunning || r.Outcome == state.OutcomeSucceeded && old.Outcome != state.OutcomeSucceeded {
+			best[r.Number], better[r.Number] = r, true
+		}
+	}
+	var list []state.Record
+	for n := range better {
+		list = append(list, best[n])
+	}
+	return list
+}
+
+func (c *Controller) recordsOn(ctx context.Context, desired release.Release, on release.Host, known map[int]bool) ([]state.Record, error) {
+	conn, err := c.fleet.Connection(ctx, on)
+	if err != nil {
+		return nil, err
+	}
+	paths := layoutOf(desired)
+	names, err := conn.Files.List(ctx, paths.records())
+	if err != nil {
+		return nil, err
+	}
+	var found []state.Record
+	for _, name := range names {
+		n, err := strconv.Atoi(strings.TrimSuffix(name, ".json"))
+		if err != nil || known[n] {
+			continue
+		}
+		record, err := readRecord(ctx, conn.Files, paths, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, record)
+	}
+	return found, nil
+}
