@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Markdown writes the plan as a comment for a pull request: the same as Text, in GitHub's Markdown.
+// Markdown writes the plan as a comment for a pull request: the same as Text, in GitHub's Markdown, and no longer than GitHub
+// takes.
 func (p Plan) Markdown(w io.Writer) error {
 	var b strings.Builder
 	o := p.outline()
@@ -39,12 +40,13 @@ func (p Plan) Markdown(w io.Writer) error {
 			fmt.Fprintf(&b, "- **%s**: %s\n  - next: %s\n", escape(problem.where()), escape(problem.Summary), escape(problem.Next))
 		}
 	}
+	var end strings.Builder
 	for _, last := range []string{o.rollout, o.summary} {
 		if last != "" {
-			fmt.Fprintf(&b, "\n%s\n", escape(last))
+			fmt.Fprintf(&end, "\n%s\n", escape(last))
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, fitted(b.String(), end.String()))
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // outline is what the text and the Markdown of a plan say, in their order.
@@ -174,9 +176,11 @@ func shown(value string) string {
 	return printable(value)
 }
 
-// printable quotes what would disturb a line or a terminal. Texts come from servers, too.
+// printable quotes what would disturb a line or a terminal, or show it in another order. Texts come from servers, too.
 func printable(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }) {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r)
+	}) {
 		return fmt.Sprintf("%q", s)
 	}
 	return s

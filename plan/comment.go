@@ -1,0 +1,26 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// commentLimit is how many characters GitHub takes in a comment.
+const commentLimit = 65536
+
+// ending has room for what is said instead of the rest.
+const ending = 400
+
+// fitted cuts a Markdown text between two lines so that it fits into a comment, and says what was left out. The last lines, which
+// sum the plan up, stay.
+func fitted(text, last string) string {
+	if len(text)+len(last) <= commentLimit { // bytes are never fewer than characters
+		return text + last
+	}
+	if room := commentLimit / 4; len(last) > room {
+		last = "\n" + strings.ToValidUTF8(last[:room], "") + " …\n"
+	}
+	cut := strings.LastIndexByte(text[:commentLimit-ending-len(last)], '\n') + 1
+	left := strings.Count(text[cut:], "\n")
+	return text[:cut] + fmt.Sprintf("\n*The plan is longer than a comment may be: %s left out here. `kamald plan` shows all of it.*\n", number(left, "line")) + last
+}
