@@ -17,6 +17,8 @@ const (
 	// restartFirst and restartMost are the engine's pauses before it restarts a container that ended: they double.
 	restartFirst = 100 * time.Millisecond
 	restartMost  = time.Minute
+	// endsAtOnce is how long a program runs that ends at once.
+	endsAtOnce = 5 * time.Millisecond
 	// restartForgets is how long it must have run for the pause to begin anew.
 	restartForgets = 10 * time.Second
 )
@@ -27,6 +29,7 @@ type container struct {
 	image    *stored
 	spec     state.Spec // as it is: Update changes it
 	labels   map[string]string
+	asked    *state.Spec // what the label of it says; nil without one
 	secrets  map[string]release.Secret
 	networks map[string]string // name → address, "" while it does not run
 
@@ -64,8 +67,8 @@ func (h *host) settleOne(c *container, now time.Time) {
 			c.end(c.stopAt, c.stopCode)
 			c.byHand = true
 			return
-		case c.running() && b.Ends && !now.Before(c.started.Add(b.EndsIn)):
-			ended := c.started.Add(b.EndsIn)
+		case c.running() && b.Ends && !now.Before(c.started.Add(max(b.EndsIn, endsAtOnce))):
+			ended := c.started.Add(max(b.EndsIn, endsAtOnce))
 			c.end(ended, b.ExitCode)
 			c.oom = b.OOM
 			if !c.restarted() {
@@ -168,11 +171,12 @@ func (b Behaviour) status(up time.Duration) int {
 
 // healthy is Docker's own check.
 func (c *container) health(now time.Time) string {
-	if !c.image.Healthcheck || !c.running() {
-		return ""
-	}
 	b := c.image.Behaviour
 	switch {
+	case !c.image.Healthcheck || c.started.IsZero():
+		return ""
+	case !c.running():
+		return "unhealthy" // an engine says so of what it has stopped
 	case now.Before(c.started.Add(b.Ready)):
 		return "starting"
 	case b.status(now.Sub(c.started)) >= 300:
@@ -200,10 +204,10 @@ func (c *container) observe(h *host, inspect bool, v state.View) state.Container
 	if !c.finished.IsZero() {
 		seen.Finished = c.finished.Add(h.skew)
 	}
-	if text := c.labels[state.LabelSpec]; text != "" {
-		if asked, err := state.ParseSpec(text); err == nil {
-			seen.Asked = &asked
-		}
+	if c.asked != nil {
+		asked := *c.asked
+		asked.Env, asked.Secrets, asked.Labels, asked.Options = maps.Clone(asked.Env), maps.Clone(asked.Secrets), maps.Clone(asked.Labels), maps.Clone(asked.Options)
+		seen.Asked = &asked
 	}
 	seen.Live = c.live(seen.Asked, v)
 	return seen
@@ -225,6 +229,15 @@ func (c *container) live(asked *state.Spec, v state.View) state.Spec {
 		if names := slices.Sorted(maps.Keys(c.networks)); len(names) > 0 {
 			s.Network = names[0]
 		}
+	}
+	if s.Network == "bridge" { // where a container is that asks for none
+		s.Network = ""
+	}
+	if c.image.Workdir != "" && len(s.Options["workdir"]) == 0 {
+		if s.Options == nil {
+			s.Options = map[string][]string{}
+		}
+		s.Options["workdir"] = []string{c.image.Workdir}
 	}
 	s.Labels = nil
 	for name, value := range c.labels {

@@ -15,6 +15,9 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
+// notStarted is the exit code of a container that could not be started.
+const notStarted = 128
+
 // stopsIn is how long a program takes to end when its image does not say.
 const stopsIn = 10 * time.Millisecond
 
@@ -255,6 +258,11 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 			c.labels = with(c.labels, label, value)
 		}
 	}
+	if text := c.labels[state.LabelSpec]; text != "" {
+		if asked, err := state.ParseSpec(text); err == nil {
+			c.asked = &asked
+		}
+	}
 	network := cmp.Or(spec.Network, "bridge")
 	if network != "host" && network != "none" {
 		c.networks[network] = ""
@@ -270,12 +278,12 @@ func (h *host) start(c *container) error {
 	}
 	for name := range c.networks {
 		if _, ok := h.networks[name]; !ok {
-			c.fault = "network " + name + " not found"
+			c.fault, c.exitCode = "network "+name+" not found", notStarted
 			return fmt.Errorf("start container %s: %s: %w", c.name, c.fault, state.ErrNotFound)
 		}
 	}
 	if other := h.portOwner(c); other != nil {
-		c.fault = "Bind failed: port is already allocated"
+		c.fault, c.exitCode = "Bind failed: port is already allocated", notStarted
 		return fmt.Errorf("start container %s: %s, by container %s", c.name, c.fault, other.name)
 	}
 	c.restarts, c.pause = 0, 0

@@ -102,6 +102,9 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 		if errors.Is(err, state.ErrNotFound) {
 			return nil
 		}
+		if ref == m.id && len(m.tags) > 1 {
+			return fmt.Errorf("image %s has %d tags, and is removed by its ID only when forced: %w", ref, len(m.tags), state.ErrConflict)
+		}
 		rest := slices.DeleteFunc(slices.Clone(m.tags), func(tag string) bool { return tag == ref || ref == m.id })
 		if len(rest) > 0 {
 			m.tags = rest

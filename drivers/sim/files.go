@@ -99,7 +99,7 @@ func (f *Files) Mkdir(ctx context.Context, name string) error {
 	})
 }
 
-// Rename moves a file or a directory; a file in its way is replaced, a directory is not.
+// Rename moves a file or a directory; a file or an empty directory in its way is replaced, a full one is not.
 func (f *Files) Rename(ctx context.Context, from, to string) error {
 	return f.mutate(ctx, "Files.Rename", from+" "+to, func(h *host) error {
 		source, target := h.path(from), h.path(to)
@@ -110,14 +110,17 @@ func (f *Files) Rename(ctx context.Context, from, to string) error {
 		if !ok {
 			return wrong("rename", from, fs.ErrNotExist)
 		}
-		if there, ok := h.files[target]; ok && (there.dir || n.dir) {
-			return wrong("rename", to, fs.ErrExist)
-		}
-		if err := h.parents(target); err != nil {
-			return err
-		}
-		if source == target {
+		there, taken := h.files[target]
+		switch {
+		case source == target:
 			return nil
+		case taken && there.dir && (!n.dir || len(h.list(target)) > 0):
+			return wrong("rename", to, fs.ErrExist)
+		case taken && !there.dir && n.dir:
+			return wrong("rename", to, fs.ErrNotExist) // what sshd makes of ENOTDIR
+		}
+		if dir, ok := h.files[path.Dir(target)]; !ok || !dir.dir {
+			return wrong("rename", to, fs.ErrNotExist)
 		}
 		for _, name := range slices.Sorted(maps.Keys(h.files)) {
 			if rest, ok := strings.CutPrefix(name, source); ok && (rest == "" || rest[0] == '/') {
@@ -195,6 +198,9 @@ func (f *Files) Touch(ctx context.Context, name string) error {
 // Free is the number of free bytes.
 func (f *Files) Free(ctx context.Context, name string) (free int64, err error) {
 	err = f.read(ctx, "Files.Free", name, func(h *host) error {
+		if _, ok := h.files[h.path(name)]; !ok {
+			return wrong("free", name, fs.ErrNotExist)
+		}
 		free = h.free
 		return nil
 	})

@@ -65,6 +65,7 @@ type Image struct {
 	Cmd         []string
 	Labels      map[string]string
 	StopSignal  string
+	Workdir     string
 	Healthcheck bool // Docker's own, that follows the behaviour
 
 	id, digest string

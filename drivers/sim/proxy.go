@@ -50,15 +50,15 @@ func (p *Proxy) Routes(ctx context.Context, name string) (list []state.Route, er
 // Deploy routes to the targets once they are healthy, and drains the old ones. When the caller goes away, the proxy goes on.
 func (p *Proxy) Deploy(ctx context.Context, name string, route state.Route, deploy, drain time.Duration) error {
 	w, h := p.world, p.host
+	if err := validate(route, deploy, drain); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	call := Call{Method: "Proxy.Deploy", Args: route.Name + " " + strings.Join(route.Targets, ","), Mutates: true}
 	return p.call(ctx, call, func(*host) error {
 		c, err := h.proxy(name)
 		if err != nil {
 			return err
-		}
-		if len(route.Targets) == 0 {
-			return errors.New(`required flag(s) "target" not set`)
 		}
 		up := c.started
 		go func() { done <- w.deploy(h, life{c, up}, route, deploy, drain) }()
@@ -173,6 +173,15 @@ func (w *World) drain(h *host, proxy life, old []*container, drain time.Duration
 			}
 			time.Sleep(drainLook)
 		}
+	}
+	return nil
+}
+
+// validate refuses what the real driver refuses before it asks the proxy.
+func validate(route state.Route, deploy, drain time.Duration) error {
+	o := route.Options
+	if route.Name == "" || len(route.Targets) == 0 || o.HealthInterval <= 0 || o.HealthTimeout <= 0 || deploy <= 0 || drain < 0 {
+		return fmt.Errorf("route %q is not deployed: %+v within %s, drain %s", route.Name, route, deploy, drain)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kamald/kamald/state"
@@ -62,11 +63,11 @@ func (w *World) ThawEngine(hostName string) {
 	h.wake()
 }
 
-// RestartEngine ends every container; those whose policy says so run again when the engine answers again, after a time. Calls
+// RestartEngine ends every container; those whose policy says so (a policy always: also those stopped by hand) run again when the engine answers again, after a time. Calls
 // of the engine that are under way are lost, and fail meanwhile; connections stand.
 func (w *World) RestartEngine(hostName string, after time.Duration) {
 	w.at(hostName, func(h *host) {
-		h.endAll(time.Now().Add(after))
+		h.endAll(time.Now().Add(after), true)
 		h.drop(fmt.Errorf("the engine went away: %w", state.ErrUnreachable), func(waiting *waiter) bool { return waiting.engine })
 	})
 }
@@ -77,25 +78,37 @@ func (w *World) Reboot(hostName string, after time.Duration) {
 	w.at(hostName, func(h *host) {
 		h.offUntil = time.Now().Add(after)
 		h.frozen = false
-		h.endAll(h.offUntil)
+		h.endAll(h.offUntil, false)
 		h.lose()
 	})
 }
 
-// endAll ends every container now, and has those that the policy wants started at a time.
-func (h *host) endAll(back time.Time) {
+// endAll ends every container now, and has those that the policy wants started at a time. An engine that goes down asks them
+// to end; a host without power does not.
+func (h *host) endAll(back time.Time, asked bool) {
+	const engineGrace, lost = 10 * time.Second, 255
 	now := time.Now()
 	h.downUntil = back
 	for _, c := range h.order {
-		if !c.running() && c.status != state.StatusRestarting {
-			continue
-		}
+		up := c.running() || c.status == state.StatusRestarting
 		if c.running() {
-			c.end(now, 137)
+			code, b := lost, c.image.Behaviour
+			switch {
+			case asked && (b.IgnoresStop || b.StopsIn > engineGrace):
+				code = 137
+			case asked:
+				code = 0
+			}
+			c.end(now, code)
 		}
-		if c.spec.Restart == "always" || c.spec.Restart == "unless-stopped" && !c.byHand {
+		policy, _, _ := strings.Cut(c.spec.Restart, ":")
+		switch {
+		case c.status == state.StatusCreated:
+		case policy == "always", policy == "unless-stopped" && !c.byHand, up && !c.byHand && c.restarted(): // always: also what a hand has stopped
 			c.status, c.again = state.StatusRestarting, back
 			c.restarts-- // an engine's own restart is not counted
+		case up:
+			c.status = state.StatusExited
 		}
 	}
 }

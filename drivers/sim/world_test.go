@@ -59,7 +59,7 @@ func (b bench) run(t *testing.T, name, tag string) (id string) {
 func (b bench) route(t *testing.T, id string) error {
 	t.Helper()
 	route := state.Route{Name: "shop-web", Targets: []string{state.ShortID(id) + ":3000"}}
-	route.Options.HealthInterval = 100 * time.Millisecond
+	route.Options.HealthInterval, route.Options.HealthTimeout = 100*time.Millisecond, time.Second
 	return b.Proxy.Deploy(t.Context(), proxy, route, 3*time.Second, 10*time.Second)
 }
 
@@ -160,6 +160,7 @@ func TestWhatACallerLeftBehindTheProxyFinishes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		route := state.Route{Name: "shop-web", Targets: []string{state.ShortID(id) + ":3000"}}
+		route.Options.HealthInterval, route.Options.HealthTimeout = time.Second, time.Second
 		if err := b.Proxy.Deploy(ctx, proxy, route, 5*time.Second, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}

@@ -1,0 +1,140 @@
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kamald/kamald/drivers/docker"
+	"github.com/kamald/kamald/drivers/files"
+	"github.com/kamald/kamald/drivers/probe"
+	"github.com/kamald/kamald/drivers/proxy"
+	"github.com/kamald/kamald/drivers/ssh"
+	"github.com/kamald/kamald/lab"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+// Cases that stop the engine would disturb the others, so they come when those are over.
+func TestRealServersAnswerAsTheyDid(t *testing.T) {
+	l := lab.Require(t)
+	h := &l.Hosts[0]
+	if err := h.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn := dial(t, l, h)
+	run := func(t *testing.T, name string) {
+		s := real(t, l, h, conn, name)
+		suite[name](s)
+		s.compare(true)
+	}
+	alone := func(name string) bool { return strings.Contains(name, "engine restart") }
+	began := time.Now()
+	t.Run("together", func(t *testing.T) {
+		for _, name := range slices.Sorted(maps.Keys(suite)) {
+			if !alone(name) {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					run(t, name)
+				})
+			}
+		}
+	})
+	t.Logf("together: %s", time.Since(began).Round(time.Second))
+	t.Run("alone", func(t *testing.T) {
+		for _, name := range slices.Sorted(maps.Keys(suite)) {
+			if alone(name) {
+				t.Run(name, func(t *testing.T) { run(t, name) })
+			}
+		}
+	})
+}
+
+// dial wires a connection as kamald does.
+func dial(t *testing.T, l *lab.Lab, h *lab.Host) *reconcile.Connection {
+	t.Helper()
+	on := release.Host{Name: h.Name, Address: h.Address,
+		SSH: release.SSH{User: "root", Port: 22, Keys: []string{l.KeyFile}, KeysOnly: true, KnownHosts: []string{l.KnownHosts}, Keepalive: 30 * time.Second}}
+	client, err := ssh.Dial(t.Context(), ssh.Options{Limiter: ssh.NewLimiter(0)}, on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := docker.New(client.Dial, docker.Options{Host: h.Name, Session: client.Session})
+	sftp := files.NewSFTP(client.SFTP)
+	conn := &reconcile.Connection{Engine: engine, Files: sftp, Prober: probe.New(client.Dial),
+		Proxy: proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
+		Close: func() error { return errors.Join(engine.Close(), client.Close()) }}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, name string) *subject {
+	s := &subject{
+		t: t, ctx: t.Context(), name: name, server: l.Registry.Server, arch: "amd64",
+		auth:   release.Auth{Server: l.Registry.Server, Username: l.Registry.Username, Password: release.NewSecret(l.Registry.Password.Reveal())},
+		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy,
+	}
+	s.push = func(repository, tag string, p program) {
+		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command()})
+		s.must(err)
+	}
+	s.connect = func() *reconcile.Connection { return dial(t, l, h) }
+	s.request = func(ctx context.Context, p program) int {
+		path := "/up"
+		if p.serves > 0 {
+			path = fmt.Sprintf("/slow?ms=%d", p.serves.Milliseconds())
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.Address+path, nil)
+		s.must(err)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return 0
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	s.restartEngine = func() {
+		before, err := h.Exec(s.ctx, "pgrep", "-x", "dockerd")
+		s.must(err)
+		_, err = h.Exec(s.ctx, "pkill", "-TERM", "-x", "dockerd")
+		s.must(err)
+		s.wait(func() bool {
+			now, err := h.Exec(s.ctx, "pgrep", "-x", "dockerd")
+			return err == nil && now != before
+		}, func() string { return "no other dockerd" })
+		s.wait(func() bool { _, err := conn.Engine.Info(s.ctx); return err == nil }, func() string { return "the engine does not answer" })
+		time.Sleep(time.Second)
+	}
+	return s
+}
+
+// environment is the lab app's settings.
+func (p program) environment() map[string]string {
+	env := map[string]string{}
+	if p.ready > 0 {
+		env["APP_START_DELAY"] = p.ready.String()
+	}
+	if p.sick {
+		env["APP_SICK"] = "true"
+	}
+	if p.elsewhere > 0 {
+		env["APP_PORT_WRONG"] = strconv.Itoa(p.elsewhere)
+	}
+	if p.crash {
+		env["APP_CRASH"] = strconv.Itoa(p.code)
+	}
+	if p.crashAfter > 0 {
+		env["APP_CRASH_AFTER"] = p.crashAfter.String()
+	}
+	if p.lines > 0 {
+		env["APP_LOG"] = strconv.Itoa(p.lines)
+	}
+	return env
+}
