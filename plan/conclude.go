@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kamald/kamald/state"
@@ -114,12 +113,7 @@ func (b *builder) tag(host state.Host, released []string) []string {
 
 // versionOf names an image by its version's tag, the first of several.
 func (b *builder) versionOf(image state.Image) string {
-	for _, tag := range slices.Sorted(slices.Values(image.Tags)) {
-		if version, ok := strings.CutPrefix(tag, b.in.Desired.ImageName()+":"); ok && version != b.app.LatestTag() && !isLatest(version) {
-			return version
-		}
-	}
-	return state.ShortID(trimSHA(image.ID))
+	return versionAmong(image, b.in.Desired.ImageName(), b.app)
 }
 
 // records writes the release record on every host that took part; drift that is healed is no release.

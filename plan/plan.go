@@ -85,7 +85,9 @@ type Plan struct {
 	Groups      [][]string `json:"groups,omitempty"` // hosts, in the order of the rollout
 	Filter      Filter     `json:"filter,omitzero"`  // what the plan is limited to
 	// Partial: a release that is limited to its scope. It moves no latest, prunes nothing, and is not what is held afterwards.
-	Partial bool `json:"partial,omitempty"`
+	Partial bool       `json:"partial,omitempty"`
+	Moved   []HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+	Waits   string     `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items
 
 	Desired  string            `json:"desired"`  // digest of the desired release
 	Observed map[string]string `json:"observed"` // host → digest of what the planner decides on

@@ -33,6 +33,13 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 		t.line("%s", printable(o.scope))
 	}
 	t.hosts(o)
+	if len(p.Moved) > 0 {
+		t.line("")
+		t.line("%s", t.in(yellow, "Moved by hand"))
+		for _, m := range p.Moved {
+			t.line("  %s", m)
+		}
+	}
 	if len(o.deferred) > 0 {
 		t.line("")
 		t.line("%s", t.in(bold, "Deferred"))

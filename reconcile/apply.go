@@ -59,13 +59,21 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if n := countSteps(first.Plan); n > 0 {
 		c.report(Progress{Kind: "planned", Message: fmt.Sprintf("steps planned: %d", n)})
 	}
+	if err := first.refused(); err != nil {
+		return Report{}, err
+	}
 	if err := problems(first.Plan); err != nil {
 		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
 	}
+	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
-		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began), c.sweep(ctx, first)
+		err = c.sweep(ctx, first)
+	} else {
+		report, err = c.applyLocked(ctx, first, options)
 	}
-	report, err := c.applyLocked(ctx, first, options)
+	if err == nil && options.given() && (report.Kind == plan.KindNone || report.Kind == plan.KindHeal) {
+		err = c.holdOn(ctx, desired) // it runs already: nothing was recorded that says so
+	}
 	report.Took = c.now().Sub(began)
 	return report, err
 }
@@ -79,6 +87,9 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
 	planned, err := c.again(ctx, first, locks, options)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := planned.refused(); err != nil {
 		return Report{}, err
 	}
 	if err := problems(planned.Plan); err != nil {
@@ -167,8 +178,9 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}
 	r.record.Plan = cmp.Or(options.nonce, fmt.Sprintf("%d-%d", r.record.Number, r.record.Started.UnixNano()))
 	if options.RollbackOf != nil {
-		r.record.From, r.record.Hold = options.RollbackOf.Number, true
+		r.record.From = options.RollbackOf.Number
 	}
+	r.record.Hold = options.given()
 	if slices.ContainsFunc(planned.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepImage }) {
 		if r.auth, err = c.auth(planned.Desired); err != nil {
 			return nil, err

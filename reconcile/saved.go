@@ -74,6 +74,9 @@ func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current r
 	if err := problems(saved.Plan); err != nil {
 		return Report{Kind: saved.Plan.Kind, Version: saved.Plan.Version, Plan: saved.Plan}, err
 	}
+	if saved.Plan.Waits != "" {
+		return Report{}, fmt.Errorf("the plan waits, so nothing was changed: %s", saved.Plan.Waits)
+	}
 	if err := c.usedHere(saved); err != nil {
 		return Report{}, err
 	}
