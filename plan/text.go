@@ -56,6 +56,14 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 			t.line("  %s: %s", host.Host, indent(host.Reason))
 		}
 	}
+	for _, host := range p.Cordoned {
+		t.line("")
+		t.line("Left out: %s: %s", host.Host, indent(host.Reason))
+	}
+	for _, host := range p.Left {
+		t.line("")
+		t.line("Left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`", host.Host, indent(host.Reason), host.Host)
+	}
 	if len(p.Problems) > 0 {
 		t.line("")
 		t.line("%s", t.in(red, "This cannot be carried out"))

@@ -36,7 +36,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 			}
 			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
 			if err != nil {
-				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name)}
+				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name), Intents: old.Intents}
 			}
 			snapshot.Hosts[i], found[i] = host, key
 			return nil
@@ -130,6 +130,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	})
 	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
+	group.Go(func() error { return l.intents(ctx) })
 	group.Go(func() error {
 		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
 			l.host.FreeBytes = free

@@ -52,7 +52,7 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 	if err != nil || stored {
 		return known, nil, err
 	}
-	snapshot, keys, err := observe(ctx, c.fleet, desired, known, c.now())
+	snapshot, keys, err := c.observeAll(ctx, desired, known)
 	if err != nil {
 		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
 	}
@@ -123,7 +123,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	var moved []plan.HandMove
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
-			in.HeldDigest = release.Digest(kept)
+			in.HeldDigest, in.HeldRelease = release.Digest(kept), heldRelease(snapshot)
 			moved = plan.MovedByHand(kept, snapshot)
 		}
 	}

@@ -29,6 +29,7 @@ func (s Snapshot) Host(name string) (Host, bool) {
 type Host struct {
 	Name        string `json:"name"`
 	Unreachable string `json:"unreachable,omitempty"` // the reason, for a person
+	Leaving     bool   `json:"leaving,omitempty"`     // it is in no role of the release any more
 
 	Engine     Engine      `json:"engine"`
 	Home       string      `json:"home"`    // the SSH user's
@@ -44,6 +45,7 @@ type Host struct {
 	FenceVersion string    `json:"fence_version,omitempty"`
 	Record       *Record   `json:"record,omitempty"`   // newest release record
 	Partials     []Partial `json:"partials,omitempty"` // partial releases there newer than Record
+	Intents      []Intent  `json:"intents,omitempty"`  // those that lie there, of any host
 	FreeBytes    int64     `json:"free_bytes"`         // -1 when not known
 	EnvFiles     []EnvFile `json:"env_files,omitempty"`
 }
