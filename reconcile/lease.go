@@ -18,6 +18,8 @@ type heldLock struct {
 
 	one      chan struct{} // holds a token while the details are written or compared
 	data     []byte        // what they say when the lock is ours
+	claimed  time.Time     // when its directory was made
+	written  bool          // its details were, as far as is known
 	verified time.Time     // when it last was
 	lost     error
 

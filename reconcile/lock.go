@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -36,7 +37,6 @@ type Locks struct {
 	deeds   []deed
 	refused error // why not every lock was taken
 	began   time.Time
-	marks   map[string]fenceMark // by host, once sealed
 
 	mu        sync.Mutex
 	held      map[string]*heldLock // by host
@@ -112,12 +112,14 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 		return err
 	}
 	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who, l.nonce), verified: l.c.now()}
+	h.claimed = h.verified
 	l.mu.Lock()
 	l.held[host.Name] = h
 	l.mu.Unlock()
 	if err := conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600); err != nil {
 		return named(host.Name, "write the deploy lock's details", err)
 	}
+	h.written = true
 	l.done.Go(func() { l.renew(h) })
 	return nil
 }
@@ -126,14 +128,6 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 // under the lock. It is written before anything else is.
 func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
 	l.Fence = nextFence(seen)
-	l.marks = map[string]fenceMark{}
-	for _, host := range seen.Hosts {
-		mark := fenceMark{number: l.Fence, version: l.desired.Version}
-		if host.Record != nil {
-			mark.record, mark.revision = host.Record.Number, host.Record.Revision
-		}
-		l.marks[host.Name] = mark
-	}
 	expected := l.details.Fence == l.Fence // nobody was in between: the details say so already
 	l.details.Fence = l.Fence
 	group, ctx := errgroup.WithContext(ctx)
@@ -170,7 +164,7 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error 
 		group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
 	}
 	group.Go(func() error {
-		return conn.Files.Write(ctx, l.paths.fence(), l.marks[h.host].text(), 0o600)
+		return conn.Files.Write(ctx, l.paths.fence(), []byte(strconv.Itoa(l.Fence)+"\n"), 0o600)
 	})
 	if err := group.Wait(); err != nil {
 		return named(h.host, "write the fence", err)
@@ -252,7 +246,7 @@ func (l *Locks) tryRemove(ctx context.Context, h *heldLock) error {
 		if err != nil {
 			return err
 		}
-		if !ours {
+		if !ours && !h.isBare(ctx, conn, l.paths, l.c.now()) {
 			l.c.report(Progress{Kind: "warn", Host: h.host, Message: "the deploy lock there is not ours any more, and is left to whoever has it"})
 			return nil
 		}

@@ -48,7 +48,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	began := time.Now()
 	err := r.act(ctx, s)
 	r.audit.step(s, err)
-	if errors.Is(err, errAbandoned) {
+	if errors.Is(err, errAbandoned) || err != nil && s.Kind == plan.StepImage && ctx.Err() != nil { // nobody waits: its context has ended
 		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err
 	}

@@ -65,7 +65,9 @@ func (s *SFTP) Read(ctx context.Context, name string) ([]byte, error) {
 
 // Write puts a file there in one go.
 func (s *SFTP) Write(ctx context.Context, name string, data []byte, mode fs.FileMode) error {
-	return act(ctx, s, "write", name, func(c *sftp.Client) error { return writeFile(c, name, data, mode) })
+	return act(ctx, s, "write", name, func(c *sftp.Client) error {
+		return whyNotWritten(c, name, len(data), writeFile(c, name, data, mode))
+	})
 }
 
 // Mkdir makes a directory exclusively.
@@ -119,7 +121,7 @@ func (s *SFTP) Append(ctx context.Context, name string, data []byte) error {
 			return err
 		}
 		_, err = f.WriteAt(data, end)
-		return errors.Join(err, f.Close())
+		return whyNotWritten(c, name, len(data), errors.Join(err, f.Close()))
 	})
 }
 
