@@ -32,7 +32,6 @@ func TestDriftByHand(t *testing.T) {
 		{"old version running too", "shop-web-v1", func(t *testing.T) { f.exec(web, "docker", "start", "shop-web-v1") }},
 		{"network detached", "network", func(t *testing.T) { f.exec(web, "docker", "network", "disconnect", "kamal", "shop-web-v2") }},
 		{"route removed", "the proxy does not know it", func(t *testing.T) { f.exec(web, "docker", "exec", "kamal-proxy", "kamal-proxy", "remove", "shop-web") }},
-		{"latest moved", "latest", func(t *testing.T) { f.exec(web, "docker", "tag", image+":v1", image+":latest") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.do(t)

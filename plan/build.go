@@ -36,6 +36,8 @@ type builder struct {
 	app      state.App
 	plan     Plan
 	hosts    map[string]state.Host // those that were observed
+	cordoned map[string]string     // host → why it is left out
+	leaving  []state.Host          // that left the file and hold something still
 	observed []string              // hosts that were, in the file's order
 	slots    []*slot               // those in scope, in the order of roles, then hosts
 	rest     []*slot               // those out of scope
@@ -55,8 +57,13 @@ func (b *builder) look() {
 			seen[host.Name] = host
 		}
 	}
+	b.cordoned = CordonedIn(b.in.Observed, b.in.Now)
 	var observed []string
 	for _, on := range b.in.Desired.Hosts {
+		if reason := b.cordoned[on.Name]; reason != "" {
+			b.plan.Cordoned = append(b.plan.Cordoned, Skipped{Host: on.Name, Reason: reason})
+			continue
+		}
 		host, ok := seen[on.Name]
 		if !ok {
 			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
@@ -79,6 +86,7 @@ func (b *builder) look() {
 	for i, name := range observed {
 		b.plan.Observed[name] = digests[i]
 	}
+	b.leave()
 }
 
 func (b *builder) decide() {
@@ -135,7 +143,9 @@ func (b *builder) problem(host, role, summary, next string) {
 
 // check finds what forbids carrying the plan out.
 func (b *builder) check() {
-	skip := b.in.Options.SkipUnreachable || b.in.Desired.Rollout.SkipUnreachable
+	// Healing needs neither every host nor the barrier: the version that it brings back has been released already.
+	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
+	skip := b.in.Options.SkipUnreachable || b.in.Desired.Rollout.SkipUnreachable || heals && b.in.Held != nil
 	for _, host := range b.plan.Unreachable {
 		switch {
 		case !skip:
@@ -148,8 +158,6 @@ func (b *builder) check() {
 	for _, s := range b.slots {
 		b.checkSlot(s)
 	}
-	// Healing needs no barrier: the version that it brings back has been released already.
-	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
 	b.checkFilter(heals)
 	if b.in.Options.Filter.Whole() && !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
 		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
@@ -164,7 +172,10 @@ func (b *builder) checkSlot(s *slot) {
 	}
 	b.checkSecrets(s)
 	b.checkSingleton(s)
-	if taken, ok := s.nameTaken(b.app); ok && s.create {
+	b.checkMoved(s)
+	if taken, ok := s.nameTaken(b.app); ok && s.create && taken.Status == state.StatusRemoving {
+		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the engine is removing the container %s (%s)", s.name, taken.ShortID()), "wait a moment and plan again; `docker rm -f` ends one that hangs")
+	} else if ok && s.create {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the name %s is taken by a container that is not this role's (%s)", s.name, taken.ShortID()), "rename or remove that container")
 	}
 	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && image.Arch != s.host.Engine.Arch {
@@ -236,6 +247,9 @@ func (b *builder) finish() {
 	order := map[string]int{}
 	for i, h := range b.in.Desired.Hosts {
 		order[h.Name] = i
+	}
+	for i, h := range b.leaving {
+		order[h.Name] = len(b.in.Desired.Hosts) + i
 	}
 	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6}
 	slices.SortStableFunc(b.plan.Items, func(x, y Item) int {

@@ -44,7 +44,7 @@ func Classify(desired release.Release, host state.Host, c state.Container) Class
 		return Candidate
 	case c.Running() || c.Status == state.StatusRestarting:
 		return Draining
-	case c.Status == state.StatusCreated || c.Status == state.StatusDead:
+	case c.Status == state.StatusCreated || c.Status == state.StatusDead || c.Status == state.StatusRemoving:
 		return Failed
 	}
 	return Superseded
@@ -88,17 +88,17 @@ func currency(host state.Host, route state.Route, c state.Container) int {
 	return rank
 }
 
-// ofApp gives the app's own containers on a host, newest first.
+// ofApp gives the app's own containers on a host, newest first; not those that the engine is removing.
 func ofApp(app state.App, host state.Host) []state.Container {
 	return newestFirst(host.Containers, func(c *state.Container) bool {
-		return c.Service == app.Service && c.Destination == app.Destination && c.Role != ""
+		return c.Service == app.Service && c.Destination == app.Destination && c.Role != "" && c.Status != state.StatusRemoving
 	})
 }
 
 // ofRole gives the app's containers of one role on a host, newest first.
 func ofRole(app state.App, host state.Host, role string) []state.Container {
 	return newestFirst(host.Containers, func(c *state.Container) bool {
-		return c.Role == role && role != "" && c.Service == app.Service && c.Destination == app.Destination
+		return c.Role == role && role != "" && c.Status != state.StatusRemoving && c.Service == app.Service && c.Destination == app.Destination
 	})
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kamald/kamald/state"
@@ -20,32 +19,33 @@ func (b *builder) orphans(after []string) {
 		}
 		for _, c := range ofApp(b.app, host) {
 			if !slices.ContainsFunc(b.on[on.Name], func(s *slot) bool { return s.role.Name == c.Role }) {
-				b.orphan(host, c, after)
+				b.orphan(host, c, "its role is not on this host any more", after)
 			}
 		}
 		b.orphanRoutes(host, after)
+		b.emptyRoutes(host, after)
 	}
 }
 
-func (b *builder) orphan(host state.Host, c state.Container, after []string) {
+func (b *builder) orphan(host state.Host, c state.Container, reason string, after []string) {
 	needs := slices.Clone(after)
 	at := host.Name + "/" + c.Role + "/" + c.ShortID()
 	route, routed := host.Proxy.Route(b.app.RouteName(c.Role))
 	if routed && route.TargetID() == c.ShortID() {
 		needs = []string{b.add(Step{ID: "unroute/" + at, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
-			Name: route.Name, OldRoute: &route, Reason: "the role left the file", Risk: Destructive})}
+			Name: route.Name, OldRoute: &route, Reason: reason, Risk: Destructive})}
 	}
 	switch {
 	case b.isSingleton(c.Role) && b.stopsAlready(host.Name, c):
 		needs = append(needs, "stop/"+at)
 	case c.Running() || c.Status == state.StatusRestarting:
 		needs = []string{b.add(Step{ID: "stop/" + at, Kind: StepStop, Phase: PhaseSwitch, Host: host.Name, Role: c.Role, Needs: needs,
-			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: "the role left the file", Risk: Destructive})}
+			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: reason, Risk: Destructive})}
 	}
 	b.afterwards(Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: c.Role, Needs: needs,
-		Container: c.ID, Name: c.Name, Reason: "the role left the file", Risk: Destructive})
+		Container: c.ID, Name: c.Name, Reason: reason, Risk: Destructive})
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
-		Reason: "its role is not on this host any more", Risk: Destructive})
+		Reason: reason, Risk: Destructive})
 }
 
 // orphanRoutes takes away routes of roles that are there and not proxied any more.
@@ -114,12 +114,7 @@ func (b *builder) tag(host state.Host, released []string) []string {
 
 // versionOf names an image by its version's tag, the first of several.
 func (b *builder) versionOf(image state.Image) string {
-	for _, tag := range slices.Sorted(slices.Values(image.Tags)) {
-		if version, ok := strings.CutPrefix(tag, b.in.Desired.ImageName()+":"); ok && version != b.app.LatestTag() && !isLatest(version) {
-			return version
-		}
-	}
-	return state.ShortID(trimSHA(image.ID))
+	return versionAmong(image, b.in.Desired.ImageName(), b.app)
 }
 
 // records writes the release record on every host that took part; drift that is healed is no release.

@@ -43,6 +43,11 @@ func (f *fingerprint) host(h state.Host) {
 		f.numbers(int64(p.Number))
 		f.words(p.Version, p.Image, p.Digest, p.ImageID, p.Who)
 	}
+	f.flags(h.Leaving)
+	f.count(len(h.Intents))
+	for i := range h.Intents {
+		f.intent(&h.Intents[i])
+	}
 	f.proxy(&h.Proxy)
 	f.lock(h.Lock)
 	f.count(len(h.EnvFiles))
@@ -64,6 +69,14 @@ func (f *fingerprint) container(c *state.Container) {
 	}
 	f.spec(&c.Live)
 	f.names(c.IPs) // which networks are attached, and not the addresses there
+}
+
+func (f *fingerprint) intent(i *state.Intent) {
+	f.words(i.Kind, i.Host, i.Reason, i.Who, i.Where)
+	f.numbers(int64(i.Schema), int64(i.Serial), int64(i.Release))
+	f.flags(i.Lifted)
+	f.time(i.Since)
+	f.time(i.Until)
 }
 
 func (f *fingerprint) spec(s *state.Spec) {

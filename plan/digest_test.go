@@ -14,7 +14,7 @@ import (
 // ignored are the fields of an observation on which no plan depends: clocks, counters, free space, addresses, and what planning
 // is given by itself.
 var ignored = []string{
-	"Engine.Clock", "FreeBytes", "Fence", "Record",
+	"Engine.Clock", "FreeBytes", "Fence", "FenceVersion", "Record",
 	"Lock.Renewed", "Lock.Lease",
 	"Containers[0].RestartCount", "Containers[0].Started", "Containers[0].Finished", "Containers[0].IPs{}",
 }

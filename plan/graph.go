@@ -28,6 +28,9 @@ func (b *builder) assemble() {
 	}
 	if b.in.Options.Filter.Whole() {
 		b.orphans(previous)
+		for _, host := range b.leaving {
+			b.orphansOf(host, previous)
+		}
 	}
 	b.conclude()
 }
@@ -78,18 +81,34 @@ func (b *builder) groups() [][]string {
 			busy = append(busy, on.Name)
 		}
 	}
-	slices.SortStableFunc(busy, func(x, y string) int { return b.primaryRank(x) - b.primaryRank(y) })
+	depths := b.depths()
+	slices.SortStableFunc(busy, func(x, y string) int { return b.rank(x, depths) - b.rank(y, depths) })
 	if len(busy) == 0 {
 		return nil
 	}
 	return slices.Collect(slices.Chunk(busy, b.in.Desired.Rollout.Limit.Of(max(total, 1))))
 }
 
-// primaryRank puts hosts that can open the barrier first, then those of the primary role.
-func (b *builder) primaryRank(host string) int {
+// depths are the lengths of the longest chains of depends_on below the roles.
+func (b *builder) depths() map[string]int {
+	depths := map[string]int{}
+	for _, name := range b.rolesInOrder() {
+		role, _ := b.in.Desired.Role(name)
+		for _, dependency := range role.DependsOn {
+			depths[name] = max(depths[name], depths[dependency]+1)
+		}
+	}
+	return depths
+}
+
+// rank puts hosts that can open the barrier first, then those of the primary role, then the others: those first whose roles the
+// roles of the next depend on.
+func (b *builder) rank(host string, depths map[string]int) int {
 	rank := 2
 	for _, s := range b.on[host] {
 		switch {
+		case !s.role.Primary && s.busy() && rank >= 2:
+			rank = max(rank, 2+depths[s.role.Name])
 		case s.role.Primary && s.boots():
 			return 0
 		case s.role.Primary:

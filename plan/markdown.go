@@ -21,6 +21,12 @@ func (p Plan) Markdown(w io.Writer) error {
 			markdownItem(&b, item, "")
 		}
 	}
+	if len(p.Moved) > 0 {
+		b.WriteString("\n#### Moved by hand\n\n")
+		for _, m := range p.Moved {
+			fmt.Fprintf(&b, "- %s\n", escape(m.String()))
+		}
+	}
 	if len(o.deferred) > 0 {
 		b.WriteString("\n#### Deferred\n\n")
 		for _, item := range o.deferred {

@@ -73,6 +73,9 @@ func (p Plan) title() string {
 	case KindHeal:
 		return fmt.Sprintf("kamald %s heal drift of %s %s", will, what, p.Version)
 	}
+	if p.Waits != "" {
+		return fmt.Sprintf("Nothing is done to %s now: %s", what, p.Waits)
+	}
 	if len(p.Unreachable) > 0 {
 		return fmt.Sprintf("Nothing to do on the hosts that were reached: %s %s runs there as written.", what, p.Version)
 	}

@@ -35,6 +35,8 @@ type Input struct {
 	Held     *state.Record // the newest succeeded release record; nil when there is none
 	// HeldDigest is the digest of the release that the held record keeps; "" when there is none, or it cannot be read.
 	HeldDigest string
+	// HeldRelease is that release; nil when there is none, or it cannot be read.
+	HeldRelease *release.Release
 	// Secrets has, for each host and role whose secrets are at hand here, the keyed digest of each variable's value. A host
 	// without a key has empty digests.
 	Secrets map[string]map[string]map[string]string
@@ -81,11 +83,15 @@ type Plan struct {
 	Items       []Item     `json:"items"`
 	Steps       []Step     `json:"steps"`
 	Unreachable []Skipped  `json:"unreachable,omitempty"`
+	Cordoned    []Skipped  `json:"cordoned,omitempty"` // left out on purpose
+	Left        []Skipped  `json:"left,omitempty"`     // hosts that left the file and cannot be reached: what is there stays
 	Problems    []Problem  `json:"problems,omitempty"`
 	Groups      [][]string `json:"groups,omitempty"` // hosts, in the order of the rollout
 	Filter      Filter     `json:"filter,omitzero"`  // what the plan is limited to
 	// Partial: a release that is limited to its scope. It moves no latest, prunes nothing, and is not what is held afterwards.
-	Partial bool `json:"partial,omitempty"`
+	Partial bool       `json:"partial,omitempty"`
+	Moved   []HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+	Waits   string     `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items
 
 	Desired  string            `json:"desired"`  // digest of the desired release
 	Observed map[string]string `json:"observed"` // host → digest of what the planner decides on

@@ -100,7 +100,7 @@ func (s *slot) suits(c state.Container) bool {
 // nameTaken finds a container that bears the slot's name and is none of the role's.
 func (s *slot) nameTaken(app state.App) (state.Container, bool) {
 	i := slices.IndexFunc(s.host.Containers, func(c state.Container) bool {
-		return c.Name == s.name && (c.Service != app.Service || c.Destination != app.Destination || c.Role != s.role.Name)
+		return c.Name == s.name && (c.Status == state.StatusRemoving || c.Service != app.Service || c.Destination != app.Destination || c.Role != s.role.Name)
 	})
 	if i < 0 {
 		return state.Container{}, false

@@ -33,6 +33,13 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 		t.line("%s", printable(o.scope))
 	}
 	t.hosts(o)
+	if len(p.Moved) > 0 {
+		t.line("")
+		t.line("%s", t.in(yellow, "Moved by hand"))
+		for _, m := range p.Moved {
+			t.line("  %s", m)
+		}
+	}
 	if len(o.deferred) > 0 {
 		t.line("")
 		t.line("%s", t.in(bold, "Deferred"))
@@ -48,6 +55,14 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 		for _, host := range o.skipped {
 			t.line("  %s: %s", host.Host, indent(host.Reason))
 		}
+	}
+	for _, host := range p.Cordoned {
+		t.line("")
+		t.line("Left out: %s: %s", host.Host, indent(host.Reason))
+	}
+	for _, host := range p.Left {
+		t.line("")
+		t.line("Left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`", host.Host, indent(host.Reason), host.Host)
 	}
 	if len(p.Problems) > 0 {
 		t.line("")

@@ -23,12 +23,15 @@ type Report struct {
 	Version string         `json:"version"`
 	Rows    []Row          `json:"rows"`
 	Skipped []plan.Skipped `json:"skipped,omitempty"` // hosts that could not be reached
-	Undone  bool           `json:"undone,omitempty"`  // the compensation ran
-	Left    []string       `json:"left,omitempty"`    // what could not be undone, for a person to look at
-	To      int            `json:"to,omitempty"`      // of a rollback: the release that it goes back to
-	Note    string         `json:"note,omitempty"`    // of a rollback: why to that one, when nobody named it
-	Took    time.Duration  `json:"took"`
-	Plan    plan.Plan      `json:"-"`
+	// Cordoned hosts were left out on purpose; of LeftBehind, which left the file, nobody knows what they still run.
+	Cordoned   []plan.Skipped `json:"cordoned,omitempty"`
+	LeftBehind []plan.Skipped `json:"left_behind,omitempty"`
+	Undone     bool           `json:"undone,omitempty"` // the compensation ran
+	Left       []string       `json:"left,omitempty"`   // what could not be undone, for a person to look at
+	To         int            `json:"to,omitempty"`     // of a rollback: the release that it goes back to
+	Note       string         `json:"note,omitempty"`   // of a rollback: why to that one, when nobody named it
+	Took       time.Duration  `json:"took"`
+	Plan       plan.Plan      `json:"-"`
 }
 
 // Row is one role on one host.
@@ -59,26 +62,37 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if n := countSteps(first.Plan); n > 0 {
 		c.report(Progress{Kind: "planned", Message: fmt.Sprintf("steps planned: %d", n)})
 	}
+	if err := first.refused(); err != nil {
+		return Report{}, err
+	}
 	if err := problems(first.Plan); err != nil {
 		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
 	}
+	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
-		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began), c.sweep(ctx, first)
+		err = c.sweep(ctx, first)
+	} else {
+		report, err = c.applyLocked(ctx, first, options)
 	}
-	report, err := c.applyLocked(ctx, first, options)
+	if err == nil && options.given() && (report.Kind == plan.KindNone || report.Kind == plan.KindHeal) {
+		err = c.holdOn(ctx, desired) // it runs already: nothing was recorded that says so
+	}
 	report.Took = c.now().Sub(began)
 	return report, err
 }
 
 // applyLocked takes the locks and acts on what it sees then.
 func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
-	locks, err := c.lock(ctx, first.Desired, lockable(first), first.Snapshot, string(first.Plan.Kind))
+	locks, err := c.lock(ctx, wide(first.Desired, first.Snapshot), lockable(first), first.Snapshot, string(first.Plan.Kind))
 	if err != nil {
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
 	planned, err := c.again(ctx, first, locks, options)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := planned.refused(); err != nil {
 		return Report{}, err
 	}
 	if err := problems(planned.Plan); err != nil {
@@ -96,7 +110,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 // again looks once more under the lock, and plans again when the world moved between the two looks.
 func (c *Controller) again(ctx context.Context, first Planned, locks *Locks, options Options) (Planned, error) {
 	began := c.now()
-	snapshot, keys, err := observe(ctx, c.fleet, first.Desired, first.Snapshot, began, unreachable(first.Snapshot)...)
+	snapshot, keys, err := c.observeAgain(ctx, first.Desired, first.Snapshot)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -146,7 +160,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		}
 	}
 	looks := c.now()
-	snapshot, _, looked := observe(after, c.fleet, planned.Desired, planned.Snapshot, looks, unreachable(planned.Snapshot)...)
+	snapshot, _, looked := c.observeAgain(after, planned.Desired, planned.Snapshot)
 	locks.confirm(&snapshot, looks)
 	r.audit.close(failure)
 	report = c.done(report, planned, snapshot, r.record.Started)
@@ -156,19 +170,20 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
-	body, err := packRelease(planned.Desired)
+	body, err := packRelease(recordedAs(planned))
 	if err != nil {
 		return nil, err
 	}
-	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(planned.Desired), paths: layoutOf(planned.Desired),
+	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(wide(planned.Desired, planned.Snapshot)), paths: layoutOf(planned.Desired),
 		seen: planned.Snapshot, ids: map[string]string{}}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}
 	r.record.Plan = cmp.Or(options.nonce, fmt.Sprintf("%d-%d", r.record.Number, r.record.Started.UnixNano()))
 	if options.RollbackOf != nil {
-		r.record.From, r.record.Hold = options.RollbackOf.Number, true
+		r.record.From = options.RollbackOf.Number
 	}
+	r.record.Hold = options.given()
 	if slices.ContainsFunc(planned.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepImage }) {
 		if r.auth, err = c.auth(planned.Desired); err != nil {
 			return nil, err
@@ -236,6 +251,7 @@ func lateOnly(outcomes map[string]outcome) bool {
 // done fills the report's rows from a snapshot.
 func (c *Controller) done(report Report, planned Planned, now state.Snapshot, began time.Time) Report {
 	report.Plan, report.Version, report.Skipped = planned.Plan, planned.Desired.Version, planned.Plan.Unreachable
+	report.Cordoned, report.LeftBehind = planned.Plan.Cordoned, planned.Plan.Left
 	report.Took = c.now().Sub(began)
 	app := planned.Desired.App()
 	before, after := byName(planned.Snapshot), byName(now)
@@ -259,6 +275,7 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 			report.Rows = append(report.Rows, row)
 		}
 	}
+	report.Rows = append(report.Rows, leftRows(planned, now)...)
 	if report.Outcome == state.OutcomeSucceeded && (len(report.Skipped) > 0 || planned.Plan.Partial) && report.Kind != plan.KindNone {
 		report.Outcome = state.OutcomePartial
 	}

@@ -39,6 +39,8 @@ var covers = map[string][]string{
 	"update":    {"Engine.Update"},
 	"connect":   {"Engine.ConnectNetwork"},
 	"tag":       {"Engine.Tag"},
+	"resume":    {"Files.Write .kamal/apps/shop/kamald/"},
+	"adopt":     {"Files.Write .kamal/apps/shop/kamald/"},
 	"record":    {"Files.Write .kamal/apps/shop/kamald/releases/"},
 	"remove":    {"Engine.Remove"},
 	"untag":     {"Engine.RemoveImage"},
@@ -91,6 +93,7 @@ func TestEveryMutationIsNotedBeforeItHappens(t *testing.T) {
 		w.UpdateMemory("h1", "shop-web-v2", "1000000000")
 		w.mustApply(w.release("v2")) // heals
 		w.mustRollBack(w.release("v2"))
+		w.mustResume()
 		for _, version := range []string{"v4", "v5", "v6"} { // the last ones prune
 			w.mustApply(w.release(version))
 		}

@@ -15,6 +15,11 @@ func lockable(planned Planned) []release.Host {
 	all := reachable(planned)
 	scope := planned.Plan.Filter
 	if scope.Whole() {
+		for _, on := range leavingHosts(planned.Desired, planned.Snapshot) {
+			if host, ok := planned.Snapshot.Host(on.Name); ok && host.Unreachable == "" {
+				all = append(all, on)
+			}
+		}
 		return all
 	}
 	primary, _ := planned.Desired.Role(planned.Desired.PrimaryRole)
@@ -38,6 +43,13 @@ func within(desired release.Release, scope plan.Filter) release.Release {
 		roles[i].Hosts = slices.DeleteFunc(slices.Clone(role.Hosts), func(host string) bool { return !scope.Has(host, role.Name) })
 	}
 	desired.Roles = roles
+	return desired
+}
+
+// recordedAs is the release as its record keeps it: with the hosts that it still has to leave.
+func recordedAs(planned Planned) release.Release {
+	desired := planned.Desired
+	desired.Leaving = leavingHosts(desired, planned.Snapshot)
 	return desired
 }
 

@@ -43,6 +43,7 @@ func TestEachRollbackGoesFurtherBackAndTheLastOneListsWhatIsThere(t *testing.T) 
 		if got.err == nil || !strings.Contains(got.err.Error(), "no release before release 1") || !strings.Contains(got.err.Error(), "2 (version v2)") {
 			t.Errorf("%v", got.err)
 		}
+		w.mustResume()
 		w.released("v4")
 		w.back(current, reconcile.Back{}, 5, allV1) // what ran before was the rollback to 1
 		if record := w.store.releases[7]; record.From != 1 {

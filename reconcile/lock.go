@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -37,6 +36,7 @@ type Locks struct {
 	deeds   []deed
 	refused error // why not every lock was taken
 	began   time.Time
+	marks   map[string]fenceMark // by host, once sealed
 
 	mu        sync.Mutex
 	held      map[string]*heldLock // by host
@@ -128,6 +128,14 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 // under the lock. It is written before anything else is.
 func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
 	l.Fence = nextFence(seen)
+	l.marks = map[string]fenceMark{}
+	for _, host := range seen.Hosts {
+		mark := fenceMark{number: l.Fence, version: l.desired.Version}
+		if host.Record != nil {
+			mark.record, mark.revision = host.Record.Number, host.Record.Revision
+		}
+		l.marks[host.Name] = mark
+	}
 	expected := l.details.Fence == l.Fence // nobody was in between: the details say so already
 	l.details.Fence = l.Fence
 	group, ctx := errgroup.WithContext(ctx)
@@ -164,7 +172,7 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error 
 		group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
 	}
 	group.Go(func() error {
-		return conn.Files.Write(ctx, l.paths.fence(), []byte(strconv.Itoa(l.Fence)+"\n"), 0o600)
+		return conn.Files.Write(ctx, l.paths.fence(), l.marks[h.host].text(), 0o600)
 	})
 	if err := group.Wait(); err != nil {
 		return named(h.host, "write the fence", err)

@@ -36,7 +36,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 			}
 			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
 			if err != nil {
-				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name)}
+				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name), Intents: old.Intents}
 			}
 			snapshot.Hosts[i], found[i] = host, key
 			return nil
@@ -70,6 +70,7 @@ type look struct {
 	old     state.Host
 	records *sameRecord
 
+	mark fenceMark
 	host state.Host
 	key  []byte
 	envs map[string]map[string]release.Secret // role → values; they live as long as the look
@@ -129,6 +130,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	})
 	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
+	group.Go(func() error { return l.intents(ctx) })
 	group.Go(func() error {
 		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
 			l.host.FreeBytes = free
@@ -160,7 +162,8 @@ func (l *look) fence(ctx context.Context) error {
 	if err := unless(err, fs.ErrNotExist); err != nil || len(data) == 0 {
 		return err
 	}
-	l.host.Fence, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	l.mark, err = parseFence(data)
+	l.host.Fence, l.host.FenceVersion = l.mark.number, l.mark.version
 	if err != nil {
 		return fmt.Errorf("%s on %s is not a number: %w; nobody but kamald writes it: remove it if it is damaged", l.paths.fence(), l.on.Name, err)
 	}
@@ -297,6 +300,7 @@ func (l *look) newest(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	there = there && l.mark.covers(*known)
 	if there && known.Number == l.host.Fence {
 		l.host.Record = known
 		return nil
@@ -316,7 +320,7 @@ func (l *look) searchRecords(ctx context.Context) error {
 		return err
 	}
 	for _, n := range slices.Backward(numbers) {
-		if l.old.Record != nil && l.old.Record.Number == n && l.old.Record.Outcome == state.OutcomeSucceeded {
+		if old := l.old.Record; old != nil && old.Number == n && old.Outcome == state.OutcomeSucceeded && l.mark.covers(*old) {
 			l.host.Record = l.old.Record
 			return nil
 		}

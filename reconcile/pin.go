@@ -109,10 +109,10 @@ func (c *Controller) pinFromRegistry(ctx context.Context, desired release.Releas
 		return plan.Pin{}, err
 	}
 	for _, host := range observed.Hosts {
-		if host.Unreachable != "" {
+		on, ours := desired.Host(host.Name)
+		if host.Unreachable != "" || !ours {
 			continue
 		}
-		on, _ := desired.Host(host.Name)
 		conn, err := c.fleet.Connection(ctx, on)
 		if err != nil {
 			continue // it was reachable a moment ago; another may still be

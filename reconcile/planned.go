@@ -23,6 +23,8 @@ type Options struct {
 	keepPartial bool   // what a partial release has put ahead of the held one stays
 	nonce       string // of the saved plan that is applied; "": the plan gets one of its own
 	heldThen    int    // of a rollback: what was held when its release was chosen
+	measures    bool   // what is held is measured against: nothing waits
+	Hold        bool   // a person names the version: it goes through a hold, and sets one
 }
 
 // Planned is a plan with what it was made from.
@@ -50,9 +52,12 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 	if err != nil || stored {
 		return known, nil, err
 	}
-	snapshot, keys, err := observe(ctx, c.fleet, desired, known, c.now())
+	snapshot, keys, err := c.observeAll(ctx, desired, known)
 	if err != nil {
 		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
+	}
+	if err := c.adoptRecord(known, snapshot); err != nil {
+		return state.Snapshot{}, nil, err
 	}
 	return snapshot, keys, c.Store.SaveSnapshot(snapshot)
 }
@@ -64,7 +69,7 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	if err != nil {
 		return Planned{}, err
 	}
-	options.SkipUnreachable, options.Pin, options.keepPartial = true, &plan.Pin{}, true
+	options.SkipUnreachable, options.Pin, options.keepPartial, options.measures = true, &plan.Pin{}, true, true
 	held := newestRecord(snapshot)
 	if held == nil {
 		return c.planFrom(ctx, file, snapshot, nil, options)
@@ -115,9 +120,11 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	}
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial, Back: options.RollbackOf != nil}}
+	var moved []plan.HandMove
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
-			in.HeldDigest = release.Digest(kept)
+			in.HeldDigest, in.HeldRelease = release.Digest(kept), heldRelease(snapshot)
+			moved = plan.MovedByHand(kept, snapshot)
 		}
 	}
 	switch {
@@ -139,14 +146,15 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if options.RollbackOf != nil && (planned.Plan.Kind == plan.KindRelease || planned.Plan.Kind == plan.KindConfig) {
 		planned.Plan.Kind = plan.KindRollback
 	}
-	return planned, nil
+	planned.Plan.Moved = moved
+	return planned.waits(options), nil
 }
 
 // newestRecord is the newest succeeded release that any host knows of: what is held.
 func newestRecord(snapshot state.Snapshot) *state.Record {
 	var newest *state.Record
 	for _, host := range snapshot.Hosts {
-		if host.Record != nil && (newest == nil || host.Record.Number > newest.Number) {
+		if r := host.Record; r != nil && (newest == nil || r.Number > newest.Number || r.Number == newest.Number && r.Revision > newest.Revision) {
 			newest = host.Record
 		}
 	}

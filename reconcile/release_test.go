@@ -183,7 +183,6 @@ func TestDriftIsSeenAndHealed(t *testing.T) {
 		"old one started":   func(w *world) { w.StartContainer("h3", "shop-workers-v1") },
 		"network detached":  func(w *world) { w.DetachNetwork("h1", "shop-web-v2", "kamal") },
 		"route removed":     func(w *world) { w.RemoveRoute("h1", "shop-web") },
-		"latest moved":      func(w *world) { w.Retag("h1", repository+":v1", repository+":latest") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

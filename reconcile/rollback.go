@@ -88,7 +88,7 @@ func decodeRelease(record state.Record, current release.Release) (release.Releas
 	if err != nil {
 		return release.Release{}, fmt.Errorf("release %d cannot be read back: %w", record.Number, err)
 	}
-	desired.SSH = current.SSH
+	desired.SSH, desired.Leaving = current.SSH, nil
 	desired.SecretFiles = current.SecretFiles
 	for i, on := range desired.Hosts {
 		if now, ok := current.Host(on.Name); ok {

@@ -74,6 +74,9 @@ func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current r
 	if err := problems(saved.Plan); err != nil {
 		return Report{Kind: saved.Plan.Kind, Version: saved.Plan.Version, Plan: saved.Plan}, err
 	}
+	if saved.Plan.Waits != "" {
+		return Report{}, fmt.Errorf("the plan waits, so nothing was changed: %s", saved.Plan.Waits)
+	}
 	if err := c.usedHere(saved); err != nil {
 		return Report{}, err
 	}
@@ -107,12 +110,12 @@ func (a *savedApply) planned(snapshot state.Snapshot) Planned {
 
 // locked takes the locks, looks again, and carries the file's own steps out when all is as it was.
 func (a *savedApply) locked(ctx context.Context, snapshot state.Snapshot) (report Report, err error) {
-	locks, err := a.c.lock(ctx, a.desired, reachable(a.planned(snapshot)), snapshot, string(a.saved.Plan.Kind))
+	locks, err := a.c.lock(ctx, wide(a.desired, snapshot), lockable(a.planned(snapshot)), snapshot, string(a.saved.Plan.Kind))
 	if err != nil {
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
-	snapshot, keys, err := observe(ctx, a.c.fleet, a.desired, snapshot, a.c.now(), unreachable(snapshot)...)
+	snapshot, keys, err := a.c.observeAgain(ctx, a.desired, snapshot)
 	if err != nil {
 		return Report{}, err
 	}

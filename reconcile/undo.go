@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/kamald/kamald/plan"
@@ -141,6 +142,9 @@ func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, erro
 	}
 	switch s.Kind {
 	case plan.StepStop:
+		if err := u.stays(s); err != nil {
+			return "start " + s.Name + " again", err
+		}
 		return "start " + s.Name + " again", u.restart(ctx, conn, s)
 	case plan.StepSwitch:
 		return u.switchBack(ctx, conn, s)
@@ -219,6 +223,18 @@ func (u *undoing) removeMade(ctx context.Context, conn *Connection, s plan.Step)
 		return what, err
 	}
 	return what, unless(conn.Engine.Remove(ctx, c.ID), state.ErrNotFound)
+}
+
+// stays says why a singleton's old container must not come back: the new one may still run.
+func (u *undoing) stays(s plan.Step) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, at := range sortedKeys(u.stuck) {
+		if u.singleton(s) && strings.HasSuffix(at, "/"+s.Role) {
+			return fmt.Errorf("the role is a singleton, and the new container on %s could not be ended", strings.TrimSuffix(at, "/"+s.Role))
+		}
+	}
+	return nil
 }
 
 func (u *undoing) isStuck(s plan.Step) bool {

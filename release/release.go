@@ -33,6 +33,9 @@ type Release struct {
 	Rollout     Rollout     `json:"rollout"`
 	SecretFiles []string    `json:"secret_files"` // relative to the file's directory; read in this order, later ones win
 
+	// Leaving are hosts that left the release and may hold something of it still. Only a release record has them.
+	Leaving []Host `json:"leaving,omitempty"`
+
 	// Unbuilt names what the file uses and this build of kamald does not do: `plan` refuses it by name.
 	Unbuilt []Unbuilt `json:"unbuilt,omitempty"`
 }

@@ -42,6 +42,11 @@ type Record struct {
 	Hold    bool            `json:"hold,omitempty"`   // given by a person: what is proposed waits
 	Plan    string          `json:"plan,omitempty"`   // nonce of the plan
 	Lock    string          `json:"lock,omitempty"`   // nonce of the lock that it was made under
+
+	// Revision counts how often the hold was set or lifted after the release; of two copies the higher one is right.
+	Revision int       `json:"revision,omitempty"`
+	HoldBy   string    `json:"hold_by,omitempty"` // who set the hold or lifted it; "": whoever released
+	HoldAt   time.Time `json:"hold_at,omitzero"`
 }
 
 // Event is a line of the history kept in the store. What is done to a server is in it twice: before it begins, as intended, and

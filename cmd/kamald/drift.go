@@ -14,12 +14,13 @@ import (
 
 // drifted is what was found, as data.
 type drifted struct {
-	Schema      int            `json:"schema"`
-	App         state.App      `json:"app"`
-	Version     string         `json:"version"`
-	Release     int            `json:"release,omitempty"` // the held one that it was measured against; 0: the file
-	Drift       []plan.Item    `json:"drift"`
-	Unreachable []plan.Skipped `json:"unreachable,omitempty"`
+	Schema      int             `json:"schema"`
+	App         state.App       `json:"app"`
+	Version     string          `json:"version"`
+	Release     int             `json:"release,omitempty"` // the held one that it was measured against; 0: the file
+	Drift       []plan.Item     `json:"drift"`
+	Unreachable []plan.Skipped  `json:"unreachable,omitempty"`
+	Moved       []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
 }
 
 func (p *program) driftCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func (s *session) drift(ctx context.Context, options reconcile.Options) (drifted
 	if planned.Held == nil && s.desired.Version == "" {
 		return drifted{}, errors.New("no release is recorded on the servers yet, and the file's version is not known here: give --version")
 	}
-	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable}
+	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable, Moved: planned.Plan.Moved}
 	if planned.Held != nil {
 		found.Release = planned.Held.Number
 	}
@@ -68,7 +69,7 @@ func (p *program) showDrift(found drifted) error {
 		return err
 	}
 	switch {
-	case len(found.Drift) > 0:
+	case len(found.Drift) > 0 || len(found.Moved) > 0:
 		return &exit{code: exitDrift}
 	case len(found.Unreachable) > 0:
 		return &exit{code: exitSkipped}
@@ -81,17 +82,30 @@ func (p *program) driftText(found drifted) error {
 	if found.Release > 0 {
 		against = fmt.Sprintf("release %d", found.Release)
 	}
-	if len(found.Drift) == 0 {
+	if len(found.Drift) == 0 && len(found.Moved) == 0 {
 		p.printf("No drift: %s %s runs as %s says.\n", found.App, found.Version, against)
 	} else {
 		p.printf("%s\n", p.out.in(bold, fmt.Sprintf("%s %s is not as %s says:", found.App, found.Version, against)))
 		if err := (plan.Plan{Items: found.Drift}).ItemsText(p.out, plan.TextOptions{Color: p.out.color}); err != nil {
 			return err
 		}
-		p.printf("\nnext: `kamald apply` heals it\n")
+		p.driftNext(found)
 	}
 	for _, host := range found.Unreachable {
 		p.printf("%s: unreachable: %s\n", host.Host, host.Reason)
 	}
 	return nil
+}
+
+// driftNext says what to do: what somebody moved to another version is not put back unasked.
+func (p *program) driftNext(found drifted) {
+	if len(found.Moved) == 0 {
+		p.printf("\nnext: `kamald apply` heals it\n")
+		return
+	}
+	p.printf("\nmoved by hand:\n")
+	for _, m := range found.Moved {
+		p.printf("  %s\n", m)
+	}
+	p.printf("next: `kamald adopt` takes what runs now as the held release, `kamald release VERSION` goes to that version\n")
 }

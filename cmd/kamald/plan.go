@@ -28,7 +28,6 @@ func (p *program) planCommand() *cobra.Command {
 				if err := p.showPlan(planned.Plan, markdown); err != nil {
 					return err
 				}
-				p.noteHold(planned)
 				if file != "" {
 					if err := p.savePlan(s, planned, file); err != nil {
 						return err
@@ -55,15 +54,6 @@ func (p *program) showPlan(planned plan.Plan, markdown bool) error {
 		return planned.Markdown(p.out)
 	}
 	return planned.Text(p.out, plan.TextOptions{Color: p.out.color})
-}
-
-// noteHold says when a person went back on purpose, before somebody goes forward again without knowing.
-func (p *program) noteHold(planned reconcile.Planned) {
-	held := planned.Held
-	if held != nil && held.Hold && held.Version != planned.Desired.Version && !planned.Plan.Empty() {
-		p.note("%s release %d, a rollback to %s by %s since %s, holds; `kamald apply` goes on from it",
-			p.err.in(yellow, "note:"), held.Number, held.Version, held.Who, held.Started.UTC().Format("2006-01-02 15:04 MST"))
-	}
 }
 
 func planExit(planned plan.Plan, detailed bool) error {

@@ -69,6 +69,12 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 	for _, host := range report.Skipped {
 		p.printf("  skipped: %s: %s\n", host.Host, host.Reason)
 	}
+	for _, host := range report.Cordoned {
+		p.printf("  left out: %s: %s\n", host.Host, host.Reason)
+	}
+	for _, host := range report.LeftBehind {
+		p.printf("  left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`\n", host.Host, host.Reason, host.Host)
+	}
 	if len(report.Skipped) > 0 {
 		p.printf("next: they converge with the next `kamald apply` after they return\n")
 	}

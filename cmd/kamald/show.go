@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,11 +29,6 @@ func (p *program) showCommand() *cobra.Command {
 
 func isNumber(arg string) bool {
 	return strings.Trim(arg, "0123456789") == ""
-}
-
-// showRelease shows one release of the history.
-func (p *program) showRelease(_ *cobra.Command, number string) error {
-	return fmt.Errorf("there is no release %s that could be shown; `kamald history` lists them", number)
 }
 
 func (p *program) showSaved(path string, markdown bool) error {

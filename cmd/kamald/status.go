@@ -14,10 +14,23 @@ import (
 
 // status is what runs, as data.
 type status struct {
-	Schema  int          `json:"schema"`
-	App     state.App    `json:"app"`
-	TakenAt time.Time    `json:"taken_at"`
-	Hosts   []hostStatus `json:"hosts"`
+	Schema  int             `json:"schema"`
+	App     state.App       `json:"app"`
+	TakenAt time.Time       `json:"taken_at"`
+	Hosts   []hostStatus    `json:"hosts"`
+	Held    *heldStatus     `json:"held,omitempty"`
+	Moved   []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+}
+
+// heldStatus is the newest release that succeeded.
+type heldStatus struct {
+	Release int       `json:"release"`
+	Version string    `json:"version"`
+	Kind    string    `json:"kind"`
+	Who     string    `json:"who"`
+	Where   string    `json:"where"`
+	At      time.Time `json:"at"`
+	Hold    bool      `json:"hold"` // what the file proposes waits
 }
 
 type hostStatus struct {
@@ -54,7 +67,12 @@ func (p *program) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.showStatus(statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter))
+				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter)
+				found.Moved = planned.Plan.Moved
+				if r := planned.Held; r != nil {
+					found.Held = &heldStatus{Release: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
+				}
+				return p.showStatus(found)
 			})
 		},
 	}
@@ -173,6 +191,13 @@ func (p *program) statusText(s status) {
 		if host.Lock != nil {
 			p.printf("%s: locked by %s\n", host.Host, host.Lock.By())
 		}
+	}
+	for _, m := range s.Moved {
+		p.printf("%s %s\n", p.out.in(yellow, "moved by hand:"), m)
+	}
+	if s.Held != nil && s.Held.Hold {
+		p.printf("release %d (%s of version %s) is held by %s@%s since %s: what the file proposes waits until `kamald resume`\n", s.Held.Release, s.Held.Kind,
+			s.Held.Version, s.Held.Who, s.Held.Where, s.Held.At.UTC().Format(time.RFC3339))
 	}
 	if kept > 0 {
 		p.note("%d older containers are kept for rollback; -v lists them.", kept)

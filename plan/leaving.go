@@ -1,0 +1,129 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// CordonedIn gives the hosts that somebody has cordoned, with the reason; what any host knows counts.
+func CordonedIn(observed state.Snapshot, now time.Time) map[string]string {
+	var cordoned map[string]string
+	for _, intent := range observed.Intents() {
+		if intent.Kind != state.IntentCordon || !intent.Holds(now) {
+			continue
+		}
+		reason := "cordoned by " + intent.Who
+		if !intent.Since.IsZero() {
+			reason += " since " + intent.Since.UTC().Format("2006-01-02 15:04 MST")
+		}
+		if !intent.Until.IsZero() {
+			reason += " until " + intent.Until.UTC().Format("2006-01-02 15:04 MST")
+		}
+		if intent.Reason != "" {
+			reason += ": " + intent.Reason
+		}
+		if cordoned == nil {
+			cordoned = map[string]string{}
+		}
+		cordoned[intent.Host] = reason
+	}
+	return cordoned
+}
+
+// leave notes the hosts that left the file: those that can be reached are planned for, the others named.
+func (b *builder) leave() {
+	if !b.in.Options.Filter.Whole() {
+		return
+	}
+	for _, host := range b.in.Observed.Hosts {
+		_, wanted := b.in.Desired.Host(host.Name)
+		_, twice := b.hosts[host.Name]
+		switch {
+		case !host.Leaving || wanted || twice || b.cordoned[host.Name] != "":
+		case host.Unreachable != "":
+			b.plan.Left = append(b.plan.Left, Skipped{Host: host.Name, Reason: host.Unreachable})
+		case b.holds(host):
+			b.hosts[host.Name] = host
+			b.observed = append(b.observed, host.Name)
+			b.leaving = append(b.leaving, host)
+			b.plan.Observed[host.Name] = Projection(Scope(b.in.Desired, host))
+		}
+	}
+}
+
+// holds tells whether anything of the app's is on a host.
+func (b *builder) holds(host state.Host) bool {
+	return len(ofApp(b.app, host)) > 0 || len(b.formerRoutes(host)) > 0
+}
+
+type formerRoute struct {
+	role  string
+	route state.Route
+}
+
+// formerRoutes are routes on a host of roles that the held release has and that are not on the host any more.
+func (b *builder) formerRoutes(host state.Host) []formerRoute {
+	if b.in.HeldRelease == nil {
+		return nil
+	}
+	var routes []formerRoute
+	for _, role := range b.in.HeldRelease.Roles {
+		route, there := host.Proxy.Route(b.app.RouteName(role.Name))
+		if now, still := b.in.Desired.Role(role.Name); there && (!still || !placed(now, host.Name)) {
+			routes = append(routes, formerRoute{role.Name, route})
+		}
+	}
+	return routes
+}
+
+func placed(role release.Role, host string) bool { return slices.Contains(role.Places(), host) }
+
+// orphansOf plans the end of what is on a host that left the file.
+func (b *builder) orphansOf(host state.Host, after []string) {
+	for _, c := range ofApp(b.app, host) {
+		b.orphan(host, c, "the host left the file", after)
+	}
+	b.emptyRoutes(host, after)
+}
+
+// emptyRoutes takes away routes of roles that are not on the host any more and have left no container that they lead to.
+func (b *builder) emptyRoutes(host state.Host, after []string) {
+	const reason = "the role left, and its route leads nowhere"
+	for _, former := range b.formerRoutes(host) {
+		planned := slices.ContainsFunc(b.steps, func(s Step) bool { return s.Kind == StepUnroute && s.Host == host.Name && s.Name == former.route.Name })
+		if planned {
+			continue
+		}
+		b.add(Step{ID: "unroute/" + host.Name + "/" + former.role, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: former.role, Needs: after,
+			Name: former.route.Name, OldRoute: &former.route, Reason: reason, Risk: Destructive})
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceRoute, Host: host.Name, Role: former.role, Name: former.route.Name,
+			Reason: reason, Risk: Destructive})
+	}
+}
+
+// checkMoved refuses to start a singleton while nobody can say whether the one of the held release still runs.
+func (b *builder) checkMoved(s *slot) {
+	if !s.role.Singleton || !s.boots() || b.in.HeldRelease == nil {
+		return
+	}
+	was, ok := b.in.HeldRelease.Role(s.role.Name)
+	if !ok || len(was.Places()) == 0 || placed(was, s.host.Name) {
+		return
+	}
+	for _, name := range was.Places() {
+		reason := b.cordoned[name]
+		for _, host := range b.in.Observed.Hosts {
+			if host.Name == name && host.Unreachable != "" && reason == "" {
+				reason = host.Unreachable
+			}
+		}
+		if reason != "" {
+			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("it is a singleton, and its container may still run on %s, which cannot be looked at (%s)", name, reason),
+				fmt.Sprintf("bring %s back, or run `kamald server forget %s` when it is gone for good", name, name))
+		}
+	}
+}
