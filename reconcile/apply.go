@@ -66,7 +66,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 		return Report{}, err
 	}
 	if err := problems(first.Plan); err != nil {
-		return Report{Kind: first.Plan.Kind, Version: desired.Version, Plan: first.Plan}, err
+		return Report{Kind: first.Plan.Kind, Version: desired.Version, Skipped: first.Plan.Unreachable, Plan: first.Plan}, err
 	}
 	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
@@ -96,7 +96,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 		return Report{}, err
 	}
 	if err := problems(planned.Plan); err != nil {
-		return Report{Kind: planned.Plan.Kind, Version: planned.Desired.Version, Plan: planned.Plan}, err
+		return Report{Kind: planned.Plan.Kind, Version: planned.Desired.Version, Skipped: planned.Plan.Unreachable, Plan: planned.Plan}, err
 	}
 	if planned.Plan.Empty() {
 		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, planned, planned.Snapshot, c.now()), nil

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
@@ -36,7 +37,8 @@ func (h *history) oldAfterFailure(c *command) (found []violation) {
 	for _, role := range c.desired.Roles {
 		for _, host := range role.Hosts {
 			key := host + "/" + factOf(c.app, role.Name)
-			whole = whole && h.proven(c.desired, role, host)
+			skipped := slices.ContainsFunc(c.report.Plan.Unreachable, func(s plan.Skipped) bool { return s.Host == host })
+			whole = whole && (skipped || h.proven(c.desired, role, host))
 			if c.before[key] != c.after[key] && !h.isDown(host) && !named(c, host) {
 				wrong = append(wrong, violation{"I4", host, fmt.Sprintf("%s ran %s and runs %s after a failure, and nobody says so: %v", role.Name, c.before[key], c.after[key], c.err)})
 			}
@@ -108,17 +110,23 @@ func (h *history) leasePassed(c *command) (found []violation) {
 	if h.crowded(c) {
 		return nil
 	}
-	renewed := map[string]sim.Call{}
+	var renewed []sim.Call
 	for _, call := range h.History() {
-		switch {
-		case call.At.Before(c.began) || call.At.After(c.left):
-		case strings.HasPrefix(call.Method, "Files."):
-			if strings.Contains(call.Args, "lock-"+c.app.String()) && (call.Method == "Files.Touch" || call.Method == "Files.Write" || call.Method == "Files.Mkdir") {
-				renewed[call.Host] = call
+		writes := call.Method == "Files.Touch" || call.Method == "Files.Write" || call.Method == "Files.Mkdir"
+		if writes && !call.At.Before(c.began) && strings.Contains(call.Args, "lock-"+c.app.String()) {
+			renewed = append(renewed, call)
+		}
+	}
+	for _, host := range h.Hosts() {
+		for _, b := range c.engineCalls(host) {
+			var last time.Time
+			for _, call := range renewed {
+				if call.Host == host && !call.At.After(b.at) {
+					last = call.At
+				}
 			}
-		case slices.ContainsFunc(c.engineCalls(call.Host), func(b began) bool { return b.method == call.Method }):
-			if last, ok := renewed[call.Host]; !ok || call.At.Sub(last.At) > lease {
-				found = append(found, violation{"I5", call.Host, fmt.Sprintf("%s begins %s after the lock's last renewal", call, call.At.Sub(last.At))})
+			if b.at.Sub(last) > lease {
+				found = append(found, violation{"I5", host, fmt.Sprintf("%s begins %s after the lock's last renewal", b.method, b.at.Sub(last))})
 			}
 		}
 	}

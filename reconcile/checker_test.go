@@ -39,7 +39,7 @@ func (h *history) check(c *command) {
 // lastHealthyTarget is I1: no call takes away the healthy target of a route that has served.
 func (h *history) lastHealthyTarget(c sim.Call) (found []violation) {
 	for _, route := range h.Routes(c.Host) {
-		for _, command := range h.routing(route.Name) {
+		for _, command := range h.routing(c, route.Name) {
 			role, ok := roleOfRoute(command.desired, route.Name)
 			if !ok || role.Proxy == nil || role.Singleton || !slices.Contains(role.Hosts, c.Host) || !command.served[c.Host+"/"+route.Name] {
 				continue
@@ -67,7 +67,7 @@ func (h *history) oldBeforeBarrier(c sim.Call) (found []violation) {
 	if !ok || x.Status != state.StatusRunning {
 		return nil
 	}
-	for _, command := range h.active(app) {
+	for _, command := range h.writers(c, app) {
 		role, known := command.desired.Role(x.Role)
 		old := strings.Contains(command.before[c.Host+"/"+factOf(app, x.Role)], state.ShortID(x.ID))
 		if !known || role.Primary || !old || h.primaryProven(command.desired) {
@@ -114,7 +114,7 @@ func (h *history) latestBeforeHealth(c sim.Call) {
 		return
 	}
 	_, ref, _ := strings.Cut(c.Args, " ")
-	for _, command := range h.underWay() {
+	for _, command := range h.writing(c) {
 		if ref != command.desired.ImageName()+":"+command.app.LatestTag() {
 			continue
 		}
@@ -187,7 +187,7 @@ func (h *history) unaudited(c sim.Call) []violation {
 // neededForRollback is I11: no call removes the last container, or the image, of a version that a rollback within retention
 // needs.
 func (h *history) neededForRollback(c sim.Call) (found []violation) {
-	for _, command := range h.underWay() {
+	for _, command := range h.writing(c) {
 		kept := h.retained(command)
 		switch c.Method {
 		case "Engine.Remove":
@@ -225,8 +225,16 @@ func (h *history) mine(host, id string, c *command) bool {
 func (h *history) retained(c *command) (kept []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	places := c.desired.RetainContainers
+	taken := map[string]bool{}
+	for _, version := range h.released[c.app] {
+		if unsure, ok := strings.CutPrefix(version, perhaps); ok && !slices.Contains(h.released[c.app], unsure) && !taken[unsure] {
+			taken[unsure] = true
+			places--
+		}
+	}
 	for _, version := range slices.Backward(h.released[c.app]) {
-		if version != c.desired.Version && !slices.Contains(kept, version) && len(kept) < c.desired.RetainContainers {
+		if !strings.HasPrefix(version, perhaps) && version != c.desired.Version && !slices.Contains(kept, version) && len(kept) < places {
 			kept = append(kept, version)
 		}
 	}
@@ -264,9 +272,21 @@ func (h *history) underWay() (list []*command) {
 	return list
 }
 
-// routing gives the commands under way whose app has a route of that name.
-func (h *history) routing(name string) []*command {
-	return slices.DeleteFunc(h.underWay(), func(c *command) bool {
+// writing gives, for each app, the command that a call is of.
+func (h *history) writing(call sim.Call) (list []*command) {
+	apps := map[state.App]bool{}
+	for _, c := range h.underWay() {
+		if !apps[c.app] {
+			list = append(list, h.writers(call, c.app)...)
+		}
+		apps[c.app] = true
+	}
+	return list
+}
+
+// routing gives the commands that a call may be of whose app has a route of that name.
+func (h *history) routing(call sim.Call, name string) []*command {
+	return slices.DeleteFunc(h.writing(call), func(c *command) bool {
 		_, ok := roleOfRoute(c.desired, name)
 		return !ok
 	})

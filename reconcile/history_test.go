@@ -25,7 +25,7 @@ type history struct {
 
 	mu       sync.Mutex
 	commands []*command
-	released map[state.App][]string // versions, in the order in which they succeeded
+	released map[state.App][]string // versions, in the order in which they succeeded, or perhaps did
 	healthy  map[string]bool        // host/ID of every container that was ever seen healthy
 	down     map[string]bool        // hosts whose engine or containers somebody else has ended: requests may fail there
 	still    map[string]bystander   // host/ID of what belongs to others
@@ -52,6 +52,10 @@ type command struct {
 	left     time.Time
 	requests int
 }
+
+// perhaps marks a version of which nobody can say whether it was released: the run was killed, or skipped hosts, or was not
+// taken back. It may take the place of an older one among those that are kept.
+const perhaps = "perhaps "
 
 // began is one remote call of a command, as it begins.
 type began struct {
@@ -174,8 +178,12 @@ func (h *history) run(by string, desired release.Release, act func(*reconcile.Co
 	h.mu.Lock()
 	c.ended = true
 	succeeded := c.err == nil && c.report.Outcome == state.OutcomeSucceeded && !c.killed
-	if succeeded && c.report.Kind != plan.KindNone && c.report.Kind != plan.KindHeal {
+	switch {
+	case c.report.Kind == plan.KindNone || c.report.Kind == plan.KindHeal || c.report.Kind == "":
+	case succeeded:
 		h.released[c.app] = append(h.released[c.app], c.report.Version)
+	case !c.report.Undone || c.killed:
+		h.released[c.app] = append(h.released[c.app], perhaps+c.report.Version)
 	}
 	h.mu.Unlock()
 	h.check(c)
@@ -331,6 +339,23 @@ func (h *history) active(app state.App) (list []*command) {
 		}
 	}
 	return list
+}
+
+// writers gives the commands under way for an app that may have made a call: those that made one of its kind last on that host,
+// or all, when none has.
+func (h *history) writers(call sim.Call, app state.App) []*command {
+	all := h.active(app)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	writing := slices.DeleteFunc(slices.Clone(all), func(c *command) bool {
+		calls := c.engineCalls(call.Host)
+		return len(calls) == 0
+	})
+	if len(writing) == 0 {
+		return all
+	}
+	last := func(c *command) time.Time { calls := c.engineCalls(call.Host); return calls[len(calls)-1].at }
+	return []*command{slices.MaxFunc(writing, func(x, y *command) int { return last(x).Compare(last(y)) })}
 }
 
 // beside puts a container there that kamald must leave alone.
