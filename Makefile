@@ -20,7 +20,7 @@ TESTFLAGS   ?= -race $(if $(CI),-count=1)
 TIMEOUT     ?= 10m
 LAB_TIMEOUT ?= 30m
 
-.PHONY: help build proxies demo test long lint fmt lab-up lab-down bench clean
+.PHONY: help build proxies demo test long soak lint fmt lab-up lab-down bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,8 +51,14 @@ test: build ## every test, with the race detector; lists at the end what was not
 	) | $(GO) run ./lab/cmd/testreport
 
 long: export KAMALD_LONG = 1
+long: export KAMALD_FIGURES = 1
 long: ## the tests again, with longer fuzzing, soaks and counts
 	$(MAKE) test TIMEOUT=60m LAB_TIMEOUT=120m
+
+soak: export KAMALD_SOAK = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+soak: export KAMALD_FIGURES = 1
+soak: ## random fleets and faults with new seeds: make soak SECONDS=3600
+	$(GO) test ./reconcile -run '^TestSoak$$' -count=1 -timeout 0 -v | tee /dev/stderr | grep -q -- '--- PASS: TestSoak'
 
 lint: ## gofmt, go vet, staticcheck
 	@echo gofmt -l .

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -47,7 +48,7 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 		_ = m.conn.Close() // it is lost already
 		m.conn = nil
 	}
-	raw, err := f.connector.Connect(ctx, host)
+	raw, err := f.connect(ctx, host)
 	if err != nil {
 		return nil, named(host.Name, "connect", err)
 	}
@@ -63,6 +64,23 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	m.conn = Intercept(host.Name, raw, append(append([]Interceptor{notice}, f.chain...), Bound)...)
 	m.lost = lost
 	return m.conn, nil
+}
+
+// connectLimit is how long it may take to reach a host, whatever the driver bounds itself: an answer that never comes must not
+// hold a run, and with it the locks of the other hosts.
+const connectLimit = 2 * time.Minute
+
+// connect reaches a host within the limit. The context lives on when it was reached: a driver may keep it with the connection.
+func (f *Fleet) connect(ctx context.Context, host release.Host) (*Connection, error) {
+	slow := &DeadlineError{Call: Call{Host: host.Name, Method: "Connect"}, After: connectLimit}
+	ctx, cancel := context.WithCancelCause(ctx)
+	limit := time.AfterFunc(connectLimit, func() { cancel(slow) })
+	defer limit.Stop()
+	conn, err := f.connector.Connect(ctx, host)
+	if err != nil && errors.Is(context.Cause(ctx), slow) {
+		return nil, slow
+	}
+	return conn, err
 }
 
 func (f *Fleet) member(name string) *member {

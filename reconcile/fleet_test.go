@@ -59,3 +59,19 @@ func TestOneSlowCallCutsNoPull(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostThatNeverAnswersAConnectionIsUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // found by KAMALD_SEED=241
+		w := newWorld(t, 1)
+		w.HangNth(1)
+		fleet := reconcile.NewFleet(connector{w.Connector()})
+		began := time.Now()
+		_, err := fleet.Connection(t.Context(), release.Host{Name: "h1", Address: "h1"})
+		if !errors.Is(err, state.ErrUnreachable) || time.Since(began) > 3*time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		if _, err := fleet.Connection(t.Context(), release.Host{Name: "h1", Address: "h1"}); err != nil {
+			t.Errorf("when it answers: %v", err)
+		}
+	})
+}

@@ -20,7 +20,7 @@ func TestRandom(t *testing.T) {
 	if long() {
 		seeds = envInt("KAMALD_SEEDS", 10_000)
 	}
-	wander(t, 1, func(n uint64) bool { return n < uint64(seeds) })
+	wander(t, "random", 1, func(n uint64) bool { return n < uint64(seeds) })
 }
 
 // KAMALD_SOAK=n goes on with new seeds for n seconds (`make soak SECONDS=n`).
@@ -31,11 +31,11 @@ func TestSoak(t *testing.T) {
 		return
 	}
 	end := time.Now().Add(time.Duration(seconds) * time.Second)
-	wander(t, uint64(time.Now().UnixNano()), func(uint64) bool { return time.Now().Before(end) })
+	wander(t, "soak", uint64(time.Now().UnixNano()), func(uint64) bool { return time.Now().Before(end) })
 }
 
 // wander plays seeds from first on, on all processors, as long as it may, and says how many.
-func wander(t *testing.T, first uint64, more func(n uint64) bool) {
+func wander(t *testing.T, name string, first uint64, more func(n uint64) bool) {
 	began := time.Now()
 	var next, seeds, violations atomic.Uint64
 	t.Run("seeds", func(t *testing.T) {
@@ -50,6 +50,8 @@ func wander(t *testing.T, first uint64, more func(n uint64) bool) {
 		}
 	})
 	took := time.Since(began)
-	t.Logf("%d seeds from %d, %d violations, %.0f seeds a second on %d processors", seeds.Load(), first, violations.Load(),
+	said := fmt.Sprintf("%d seeds from %d, %d violations, %.0f seeds a second on %d processors", seeds.Load(), first, violations.Load(),
 		float64(seeds.Load())/took.Seconds(), runtime.GOMAXPROCS(0))
+	t.Log(said)
+	figures(t, name, fmt.Sprintf("%s (%s): %s.", name, took.Round(time.Second), said))
 }

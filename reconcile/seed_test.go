@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -189,7 +190,7 @@ func (s *story) drift() *command {
 func (s *story) pushEnv() *command {
 	s.tell("env push")
 	return s.run("laptop", s.wanted, func(c *reconcile.Controller) (reconcile.Report, error) {
-		_, err := c.PushEnv(s.t.Context(), s.wanted, nil)
+		_, err := c.PushEnv(s.t.Context(), s.wanted, plan.Filter{})
 		return reconcile.Report{Outcome: state.OutcomeSucceeded, Kind: "none"}, err
 	})
 }
