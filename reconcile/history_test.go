@@ -182,7 +182,7 @@ func (h *history) run(by string, desired release.Release, act func(*reconcile.Co
 	case c.report.Kind == plan.KindNone || c.report.Kind == plan.KindHeal || c.report.Kind == "":
 	case succeeded:
 		h.released[c.app] = append(h.released[c.app], c.report.Version)
-	case !c.report.Undone || c.killed:
+	case !c.report.Undone || c.killed || len(c.report.Left) > 0:
 		h.released[c.app] = append(h.released[c.app], perhaps+c.report.Version)
 	}
 	h.mu.Unlock()

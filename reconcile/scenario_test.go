@@ -245,6 +245,11 @@ func (h *history) wrapUp() []violation {
 
 // saidToStay tells whether a lock on a host may be there: a killed run cannot give it back, and one that lost the host says so.
 func (h *history) saidToStay(host string) bool {
+	if slices.ContainsFunc(h.log, func(p reconcile.Progress) bool {
+		return p.Kind == "warn" && p.Host == host && strings.Contains(p.Message, "deploy lock")
+	}) {
+		return true
+	}
 	return slices.ContainsFunc(h.commands, func(c *command) bool {
 		return c.killed || c.err != nil && strings.Contains(c.err.Error(), host+": the deploy lock")
 	})

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ type story struct {
 	wanted  release.Release // what the last operation that asked for a good version asked for
 	configs map[string]release.Release
 	version int
+	backed  bool     // a rollback may hold
 	lines   []string // what happened, for whoever reads a failure
 }
 
@@ -72,6 +74,7 @@ func (s *story) at(version string) release.Release {
 
 // operate does one thing, disturbed or not.
 func (s *story) operate() {
+	s.resume()
 	var what []string
 	if s.d.chance(60) {
 		what = disturbance(s.d, s.history)
@@ -137,6 +140,20 @@ func (s *story) configure() *command {
 	return s.apply(s.wanted, reconcile.Options{})
 }
 
+// resume lifts the hold that a rollback has set.
+func (s *story) resume() {
+	if !s.backed {
+		return
+	}
+	s.backed = false
+	s.run("laptop", s.wanted, func(c *reconcile.Controller) (reconcile.Report, error) {
+		if lift := reflect.ValueOf(c).MethodByName("Resume"); lift.IsValid() { // a build without holds has nothing to lift
+			lift.Call([]reflect.Value{reflect.ValueOf(s.t.Context()), reflect.ValueOf(s.wanted)})
+		}
+		return reconcile.Report{Kind: plan.KindNone}, nil
+	})
+}
+
 // goBack rolls back to a version that was released before.
 func (s *story) goBack() *command {
 	s.mu.Lock()
@@ -152,7 +169,7 @@ func (s *story) goBack() *command {
 	}
 	s.tell("roll back to %s", desired.Version)
 	current := s.wanted
-	s.wanted = desired
+	s.wanted, s.backed = desired, true
 	return s.run("laptop", desired, func(c *reconcile.Controller) (reconcile.Report, error) {
 		return c.Rollback(s.t.Context(), current, reconcile.Back{Version: desired.Version}, reconcile.Options{})
 	})
@@ -212,6 +229,7 @@ func (s *story) twice() *command {
 func (s *story) converge() {
 	s.endOfTroubles()
 	s.tell("faults have ended")
+	s.resume()
 	var c *command
 	for range 2 {
 		c = s.apply(s.wanted, reconcile.Options{})
