@@ -46,4 +46,5 @@ const (
 	ResourceTag       Resource = "tag"
 	ResourceEnvFile   Resource = "env file"
 	ResourceRecord    Resource = "record"
+	ResourceFile      Resource = "file"
 )

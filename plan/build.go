@@ -24,8 +24,12 @@ func New(in Input) Plan {
 	}
 	b.look()
 	b.decide()
-	b.check()
-	b.assemble()
+	if in.Options.Prune {
+		b.pruneOnly()
+	} else {
+		b.check()
+		b.assemble()
+	}
 	b.finish()
 	return b.plan
 }
@@ -251,7 +255,7 @@ func (b *builder) finish() {
 	for i, h := range b.leaving {
 		order[h.Name] = len(b.in.Desired.Hosts) + i
 	}
-	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6}
+	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6, ResourceFile: 7}
 	slices.SortStableFunc(b.plan.Items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(resources[x.Resource], resources[y.Resource]))
 	})
@@ -266,6 +270,9 @@ func (b *builder) finish() {
 		b.plan.Kind = b.plan.kindOf(b.in, b.slots)
 	}
 	b.plan.Partial = !b.in.Options.Filter.Whole() && (b.plan.Kind == KindRelease || b.plan.Kind == KindConfig)
+	if b.in.Options.Prune {
+		b.plan.Kind = KindPrune
+	}
 }
 
 // kindOf tells a release from a change of configuration and from healing.

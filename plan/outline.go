@@ -70,6 +70,11 @@ func (p Plan) title() string {
 		return fmt.Sprintf("kamald %s roll %s back to %s (now %s)", will, what, p.Version, now)
 	case KindConfig:
 		return fmt.Sprintf("kamald %s change the configuration of %s %s", will, what, p.Version)
+	case KindPrune:
+		if len(p.Steps) == 0 && len(p.Problems) == 0 {
+			return "Nothing to prune: all that " + what + " has on the servers is kept for something."
+		}
+		return fmt.Sprintf("kamald %s prune %s: %s", will, what, p.frees())
 	case KindHeal:
 		return fmt.Sprintf("kamald %s heal drift of %s %s", will, what, p.Version)
 	}
@@ -91,6 +96,29 @@ func (p Plan) scope() string {
 		return fmt.Sprintf("Only %s: a partial release. latest stays where it is, and nothing is pruned; `kamald apply` releases the rest.", p.Filter)
 	}
 	return fmt.Sprintf("Only %s.", p.Filter)
+}
+
+// frees says how much removing the plan's images gives back at most.
+func (p Plan) frees() string {
+	var bytes int64
+	for _, item := range p.Items {
+		bytes += item.Bytes
+	}
+	if bytes == 0 {
+		return "no image goes"
+	}
+	return "up to " + Size(bytes) + " of images, layers that they share counted twice"
+}
+
+// Size writes bytes for a person.
+func Size(bytes int64) string {
+	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%d KiB", (bytes+1023)/1024)
 }
 
 // summary counts items and steps; "" when there is nothing to do, or nothing that could be done.

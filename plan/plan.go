@@ -40,6 +40,11 @@ type Input struct {
 	// Secrets has, for each host and role whose secrets are at hand here, the keyed digest of each variable's value. A host
 	// without a key has empty digests.
 	Secrets map[string]map[string]map[string]string
+	// Records are the app's releases, the newest first, as far as they are known: which images are kept for a rollback, and which
+	// belong to a release that failed.
+	Records []state.Record
+	// Litter has, for each host, paths of files of kamald's own that an interrupted run left there.
+	Litter  map[string][]string
 	Options Options
 	Now     time.Time
 
@@ -55,6 +60,8 @@ type Options struct {
 	// KeepPartial leaves what a partial release has put ahead of the held one as it is.
 	KeepPartial bool `json:"keep_partial,omitempty"`
 	Back        bool `json:"back,omitempty"` // the desired release is an earlier one, and not what the file says
+	// Prune plans nothing but the removal of what is kept for nothing.
+	Prune bool `json:"prune,omitempty"`
 }
 
 // Kind is what carrying the plan out would be.
@@ -67,6 +74,7 @@ const (
 	KindConfig   Kind = "config"   // the same version, another configuration
 	KindHeal     Kind = "heal"     // drift only: no release is recorded
 	KindRollback Kind = "rollback" // set by the caller
+	KindPrune    Kind = "prune"    // only what is kept for nothing goes: no release is recorded
 )
 
 // Plan is what would be done, in which order, and why. It is data: text, JSON and Markdown are renderings of it. A plan with
@@ -108,6 +116,7 @@ type Item struct {
 	Reason   string   `json:"reason"`
 	Fields   []Field  `json:"fields,omitempty"`
 	Risk     Risk     `json:"risk"`
+	Bytes    int64    `json:"bytes,omitempty"`    // what removing it frees at most: images share layers
 	Deferred string   `json:"deferred,omitempty"` // why it waits, and what would do it; not part of the steps
 }
 

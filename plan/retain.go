@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,10 +11,7 @@ import (
 // retain plans the removal of old containers beyond what is kept for rollback, a role and host, and of the references to
 // images that only those used. The release's own, what runs, and other roles' and destinations' things are never among them.
 func (b *builder) retain() {
-	keep := b.in.Desired.RetainContainers
-	if b.in.Options.Retain > 0 {
-		keep = b.in.Options.Retain
-	}
+	keep, past := b.keep(), b.past()
 	for _, on := range b.in.Desired.Hosts {
 		host, ok := b.hosts[on.Name]
 		if !ok {
@@ -22,15 +19,18 @@ func (b *builder) retain() {
 		}
 		gone := map[string]bool{}
 		for _, s := range b.on[on.Name] {
-			for _, c := range beyond(s.latestFirst(), keep, b.in.Desired.Version) {
+			for _, c := range beyond(s.latestFirst(past), keep, b.servedVersion(s), func(c state.Container) bool { return b.in.Options.Prune && !s.servesWith(c) && past.failed(c) }) {
+				if b.in.Options.Prune && (s.servesWith(c) || c.Status != state.StatusExited && c.Status != state.StatusDead && c.Status != state.StatusCreated) {
+					continue // it is not this plan's to stop
+				}
 				gone[c.ID] = true
-				b.removeOld(host, s, c)
+				b.removeOld(host, s, c, past)
 			}
 		}
 		for _, s := range b.pruned[host.Name] {
 			gone[s.Container] = true
 		}
-		b.removeImages(host, gone)
+		b.removeImages(host, gone, past)
 	}
 }
 
@@ -41,30 +41,77 @@ func (b *builder) afterwards(s Step) {
 }
 
 // latestFirst orders a role's other containers by what a rollback would want: the one that serves until this release, then the
-// newest.
-func (s *slot) latestFirst() []state.Container {
+// newest, and what releases that failed have left last: it must push out no version to go back to.
+func (s *slot) latestFirst(past past) []state.Container {
 	olds := slices.Clone(s.olds)
-	slices.SortStableFunc(olds, func(x, y state.Container) int { return s.rank(x) - s.rank(y) })
+	slices.SortStableFunc(olds, func(x, y state.Container) int { return s.rank(x, past) - s.rank(y, past) })
 	return olds
 }
 
-func (s *slot) rank(c state.Container) int {
-	if s.current != nil && s.current.ID == c.ID {
+func (s *slot) rank(c state.Container, past past) int {
+	switch {
+	case s.servesWith(c):
 		return 0
+	case past.failed(c):
+		return 2
 	}
 	return 1
+}
+
+// servesWith tells whether the role serves with a container until this release.
+func (s *slot) servesWith(c state.Container) bool { return s.current != nil && s.current.ID == c.ID }
+
+// servedVersion is the version that the retained ones are older than.
+func (b *builder) servedVersion(s *slot) string {
+	if b.in.Options.Prune && s.current != nil {
+		return s.current.Version()
+	}
+	return b.in.Desired.Version
+}
+
+// keep is how many older versions are kept for rollback.
+func (b *builder) keep() int {
+	if b.in.Options.Retain > 0 {
+		return b.in.Options.Retain
+	}
+	return b.in.Desired.RetainContainers
+}
+
+// pruneOnly plans nothing but what is kept for nothing, on the hosts that can be reached.
+func (b *builder) pruneOnly() {
+	if len(b.hosts) == 0 {
+		for _, host := range b.plan.Unreachable {
+			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
+		}
+	}
+	b.retain()
+	for _, on := range b.in.Desired.Hosts {
+		if host, ok := b.hosts[on.Name]; ok {
+			b.clean(host)
+		}
+	}
+	b.steps = b.prune
+}
+
+// clean plans the removal of files that an interrupted run of kamald left.
+func (b *builder) clean(host state.Host) {
+	for _, path := range slices.Sorted(slices.Values(b.in.Litter[host.Name])) {
+		const reason = "an interrupted run left it"
+		b.afterwards(Step{ID: "clean/" + host.Name + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host.Name, Name: path, Reason: reason})
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Leftover, Resource: ResourceFile, Host: host.Name, Name: path, Reason: reason, Risk: Safe})
+	}
 }
 
 // beyond gives the old containers that are not kept. Kept is one of each of so many older versions, and beside them the one that
 // made way last for another of the current version: what healing replaces again and again must not push out a version to go back
 // to.
-func beyond(olds []state.Container, keep int, current string) []state.Container {
+func beyond(olds []state.Container, keep int, current string, failed func(state.Container) bool) []state.Container {
 	var gone []state.Container
 	kept := map[string]bool{}
 	older := 0
 	for _, c := range olds {
 		version := c.Version()
-		if c.Status == state.StatusCreated || kept[version] || version != current && older >= keep {
+		if c.Status == state.StatusCreated || failed(c) || kept[version] || version != current && older >= keep {
 			gone = append(gone, c)
 			continue
 		}
@@ -76,44 +123,18 @@ func beyond(olds []state.Container, keep int, current string) []state.Container 
 	return gone
 }
 
-func (b *builder) removeOld(host state.Host, s *slot, c state.Container) {
+func (b *builder) removeOld(host state.Host, s *slot, c state.Container, past past) {
 	at := host.Name + "/" + s.role.Name + "/" + c.ShortID()
 	step := Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: s.role.Name, Container: c.ID, Name: c.Name, Reason: "beyond what is kept for rollback"}
 	cause := Retention
-	if c.Status == state.StatusCreated {
+	switch {
+	case c.Status == state.StatusCreated:
 		cause, step.Reason = Leftover, "it was made and never started"
+	case b.in.Options.Prune && past.failed(c):
+		cause, step.Reason = Leftover, fmt.Sprintf("release %d failed", c.Release)
 	}
 	b.afterwards(step)
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: host.Name, Role: s.role.Name, Name: c.Name, Reason: step.Reason, Risk: Safe})
-}
-
-// removeImages untags versions that no container of the service has any more, of any destination.
-func (b *builder) removeImages(host state.Host, gone map[string]bool) {
-	if len(gone) == 0 {
-		return
-	}
-	used := map[string]bool{host.Latest: true}
-	removed := map[string]bool{}
-	for _, c := range host.Containers {
-		if gone[c.ID] {
-			removed[c.ImageID] = true
-		} else {
-			used[c.ImageID] = true
-		}
-	}
-	images := slices.SortedFunc(slices.Values(host.Images), func(x, y state.Image) int { return cmp.Compare(x.ID, y.ID) })
-	for _, image := range images {
-		if used[image.ID] || !removed[image.ID] || slices.Contains(image.Tags, b.in.Desired.Image()) || slices.ContainsFunc(image.Tags, b.latestOfAny) {
-			continue
-		}
-		for _, tag := range slices.Sorted(slices.Values(image.Tags)) {
-			if strings.HasPrefix(tag, b.in.Desired.ImageName()+":") {
-				b.afterwards(Step{ID: "untag/" + host.Name + "/" + tag, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: tag,
-					Needs: b.removalsOn(host.Name), Reason: "no container that is kept has it"})
-				b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: tag, Reason: "no container that is kept has it", Risk: Safe})
-			}
-		}
-	}
 }
 
 func (b *builder) removalsOn(host string) []string {

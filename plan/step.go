@@ -30,6 +30,7 @@ const (
 	StepRecord  StepKind = "record"  // write the release record
 	StepRemove  StepKind = "remove"  // a container
 	StepUntag   StepKind = "untag"   // an image reference
+	StepClean   StepKind = "clean"   // a file that an interrupted run of kamald left
 	StepGate    StepKind = "gate"    // does nothing; others wait for it
 	StepWait    StepKind = "wait"    // lets time pass between groups
 )

@@ -68,7 +68,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if err := problems(first.Plan); err != nil {
 		return Report{Kind: first.Plan.Kind, Version: desired.Version, Skipped: first.Plan.Unreachable, Plan: first.Plan}, err
 	}
-	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, first, first.Snapshot, began)
+	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: first.Plan.Kind}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
 		err = c.sweep(ctx, first)
 	} else {
@@ -99,7 +99,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 		return Report{Kind: planned.Plan.Kind, Version: planned.Desired.Version, Skipped: planned.Plan.Unreachable, Plan: planned.Plan}, err
 	}
 	if planned.Plan.Empty() {
-		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, planned, planned.Snapshot, c.now()), nil
+		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind}, planned, planned.Snapshot, c.now()), nil
 	}
 	if err := locks.seal(ctx, planned.Snapshot); err != nil {
 		return Report{}, err
@@ -135,7 +135,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if err := c.Store.SavePlan(planned.Desired.App(), kept); err != nil {
 		return Report{}, err // no mutation without an audit record before it
 	}
-	if planned.Plan.Kind != plan.KindHeal {
+	if isRelease(planned.Plan.Kind) {
 		if err := c.Store.SaveRelease(r.record); err != nil {
 			return Report{}, err
 		}
@@ -338,6 +338,9 @@ func (r *run) intend(ctx context.Context, nonce string) error {
 	return r.notes.intend(deeds...)
 }
 
+// isRelease tells whether carrying out a plan is a release.
+func isRelease(kind plan.Kind) bool { return kind != plan.KindHeal && kind != plan.KindPrune }
+
 // keep writes what happened into the store.
 func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {
 	record := r.record
@@ -349,7 +352,7 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 		record.Reason = brief(failure)
 	}
 	var errs []error
-	if planned.Plan.Kind != plan.KindHeal {
+	if isRelease(planned.Plan.Kind) {
 		errs = append(errs, r.c.Store.SaveRelease(record))
 	}
 	for _, s := range planned.Plan.Steps {

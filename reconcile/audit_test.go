@@ -44,6 +44,7 @@ var covers = map[string][]string{
 	"record":    {"Files.Write .kamal/apps/shop/kamald/releases/"},
 	"remove":    {"Engine.Remove"},
 	"untag":     {"Engine.RemoveImage"},
+	"clean":     {"Files.Remove .kamal/"},
 }
 
 // open gives the intentions on a host whose outcome is not noted.

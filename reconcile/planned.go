@@ -15,6 +15,7 @@ import (
 type Options struct {
 	SkipUnreachable bool
 	Retain          int
+	Prune           bool          // nothing but the removal of what is kept for nothing
 	Stored          bool          // plan from the stored snapshot and look at no server
 	Pin             *plan.Pin     // given by a rollback; nil: found out
 	RollbackOf      *state.Record // the release that a rollback goes back to
@@ -119,13 +120,20 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 		return Planned{}, err
 	}
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
-		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial, Back: options.RollbackOf != nil}}
+		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
+			Back: options.RollbackOf != nil, Prune: options.Prune}}
 	var moved []plan.HandMove
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
 			in.HeldDigest, in.HeldRelease = release.Digest(kept), heldRelease(snapshot)
 			moved = plan.MovedByHand(kept, snapshot)
 		}
+	}
+	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
+		return Planned{}, err
+	}
+	if options.Prune && !options.Stored {
+		in.Litter = c.litter(ctx, desired, snapshot)
 	}
 	switch {
 	case options.Pin != nil:

@@ -114,6 +114,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.writeRecord(ctx, conn)
 	case plan.StepRemove:
 		return conn.Engine.Remove(ctx, s.Container)
+	case plan.StepClean:
+		return conn.Files.Remove(ctx, s.Name)
 	case plan.StepUntag:
 		return unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound, state.ErrConflict) // another service may use it
 	}
@@ -251,6 +253,8 @@ func describe(s plan.Step) string {
 		return "remove " + s.Name
 	case plan.StepUntag:
 		return "remove image " + s.Name
+	case plan.StepClean:
+		return "remove file " + s.Name
 	case plan.StepWait:
 		return fmt.Sprintf("wait %s before the next hosts", s.Wait)
 	case plan.StepGate:

@@ -22,6 +22,9 @@ func (p *program) applyCommand() *cobra.Command {
 			"says how the servers and the secrets are reached, and nothing else.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkRetain(cmd, options.Retain); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				return p.applySaved(cmd, args[0], wait)
 			}

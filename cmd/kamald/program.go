@@ -97,7 +97,7 @@ func (p *program) command() *cobra.Command {
 	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
 	root.AddCommand(p.validateCommand(), p.fmtCommand(), limits(p.planCommand()), limits(p.applyCommand()), limits(p.driftCommand()), limits(p.statusCommand()),
-		p.historyCommand(), p.showCommand(), p.diffCommand(), p.auditCommand(), p.rollbackCommand(), p.releaseCommand(), p.resumeCommand(), p.adoptCommand(), p.envCommand(), p.lockCommand(), p.serverCommand(), p.versionCommand())
+		p.historyCommand(), p.showCommand(), p.diffCommand(), p.auditCommand(), p.pruneCommand(), p.rollbackCommand(), p.releaseCommand(), p.resumeCommand(), p.adoptCommand(), p.envCommand(), p.lockCommand(), p.serverCommand(), p.versionCommand())
 	return root
 }
 

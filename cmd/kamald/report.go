@@ -44,6 +44,9 @@ func (p *program) showReport(app state.App, report reconcile.Report, err error) 
 }
 
 func (p *program) rows(report reconcile.Report) {
+	if report.Kind == plan.KindPrune {
+		return // no version moves
+	}
 	if report.Kind == plan.KindNone || p.flags.quiet && report.Outcome == state.OutcomeSucceeded {
 		return
 	}
@@ -106,6 +109,9 @@ func sentence(app state.App, report reconcile.Report) string {
 	}
 	switch report.Outcome {
 	case state.OutcomeSucceeded, state.OutcomePartial:
+		if report.Kind == plan.KindPrune {
+			return pruned(app, report)
+		}
 		if report.Kind == plan.KindNone {
 			return fmt.Sprintf("Nothing to do: %s runs as written.", what)
 		}
@@ -132,6 +138,8 @@ func nameOf(kind plan.Kind) string {
 		return "The rollback"
 	case plan.KindHeal:
 		return "The healing"
+	case plan.KindPrune:
+		return "The pruning"
 	case plan.KindConfig:
 		return "The change of configuration"
 	}
