@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/kamald/kamald/plan"
@@ -80,5 +81,29 @@ func TestTheGraphGrowsWithTheFleetAndNoFaster(t *testing.T) {
 	}
 	if small, large := size(20), size(200); large > 11*small {
 		t.Errorf("10 times the hosts have %d instead of %d steps and needs", large, small)
+	}
+}
+
+// TestAPlanAllocatesAsMuchAsTheFleetIsLargeAndNoMore, whether there is much to do, little, or only a part is asked for.
+func TestAPlanAllocatesAsMuchAsTheFleetIsLargeAndNoMore(t *testing.T) {
+	for name, ask := range map[string]func(*world){
+		"nothing to do": func(*world) {},
+		"release":       func(w *world) { *w = *w.to("v3") },
+		"partial":       func(w *world) { *w = *w.to("v3"); w.options.Filter = plan.Filter{Roles: []string{"web"}} },
+		"a role left": func(w *world) {
+			held := w.desired
+			w.heldRelease, w.desired.Roles = &held, slices.Clone(w.desired.Roles[1:])
+			w.desired.Roles[0].DependsOn, w.desired.Roles[0].Primary, w.desired.PrimaryRole = nil, true, "workers"
+		},
+	} {
+		allocations := func(hosts int) float64 {
+			w := fleet(hosts, "v2")
+			ask(w)
+			in := w.input()
+			return testing.AllocsPerRun(1, func() { plan.New(in) })
+		}
+		if small, large := allocations(100), allocations(1000); large > 11*small {
+			t.Errorf("%s: 10 times the hosts need %.0f instead of %.0f allocations", name, large, small)
+		}
 	}
 }

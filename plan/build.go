@@ -16,14 +16,16 @@ import (
 func New(in Input) Plan {
 	digest := release.Digest(in.Desired)
 	in.reconfigured = in.HeldDigest != "" && in.HeldDigest != digest
-	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, pruned: map[string][]Step{}}
+	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
 		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter,
 		Desired: digest, Observed: map[string]string{},
 	}
+	b.known = lookupOf(in)
 	b.look()
 	b.decide()
+	b.kind = b.plan.kindOf(in, b.slots)
 	if in.Options.Prune {
 		b.pruneOnly()
 	} else {
@@ -43,14 +45,17 @@ type builder struct {
 	cordoned map[string]string     // host → why it is left out
 	leaving  []state.Host          // that left the file and hold something still
 	observed []string              // hosts that were, in the file's order
-	slots    []*slot               // those in scope, in the order of roles, then hosts
-	rest     []*slot               // those out of scope
-	on       map[string][]*slot    // those of a host
+	known    lookup
+	kind     Kind               // what the slots make of it
+	slots    []*slot            // those in scope, in the order of roles, then hosts
+	rest     []*slot            // those out of scope
+	on       map[string][]*slot // those of a host
 
 	steps  []Step
 	imaged map[string]bool   // hosts that have an image step
 	prune  []Step            // what goes when the release is recorded
 	pruned map[string][]Step // those of a host
+	ended  map[string]bool   // routes, by routeKey, and singletons' stops elsewhere, by ID, that are planned
 }
 
 // look takes the observed hosts, and notes the others.
@@ -72,7 +77,7 @@ func (b *builder) look() {
 		if !ok {
 			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
 		}
-		if host.Unreachable != "" && !b.concerns(on.Name) && on.Name != b.in.Desired.PrimaryHost() {
+		if host.Unreachable != "" && !b.known.concerned[on.Name] && on.Name != b.in.Desired.PrimaryHost() {
 			continue // nothing is planned there, and nothing asked of it
 		}
 		if host.Unreachable != "" {
@@ -81,7 +86,7 @@ func (b *builder) look() {
 		}
 		b.hosts[on.Name] = host
 		b.observed = append(b.observed, on.Name)
-		if b.concerns(on.Name) || b.hasPrimary(on.Name) {
+		if b.known.concerned[on.Name] || b.known.primary[on.Name] {
 			observed = append(observed, on.Name)
 		}
 	}
@@ -94,10 +99,6 @@ func (b *builder) look() {
 }
 
 func (b *builder) decide() {
-	desired := make(map[string]release.Host, len(b.in.Desired.Hosts))
-	for _, on := range b.in.Desired.Hosts {
-		desired[on.Name] = on
-	}
 	type place struct {
 		role *release.Role
 		host string
@@ -113,7 +114,7 @@ func (b *builder) decide() {
 	}
 	b.slots = make([]*slot, len(places))
 	each(len(places), func(i int) {
-		b.slots[i] = decide(b.in, *places[i].role, desired[places[i].host], b.hosts[places[i].host])
+		b.slots[i] = decide(b.in, *places[i].role, b.known.hosts[places[i].host], b.hosts[places[i].host])
 	})
 	b.limit()
 	versions := map[string]bool{}
@@ -148,7 +149,7 @@ func (b *builder) problem(host, role, summary, next string) {
 // check finds what forbids carrying the plan out.
 func (b *builder) check() {
 	// Healing needs neither every host nor the barrier: the version that it brings back has been released already.
-	heals := b.plan.kindOf(b.in, b.slots) == KindHeal
+	heals := b.kind == KindHeal
 	skip := b.in.Options.SkipUnreachable || b.in.Desired.Rollout.SkipUnreachable || heals && b.in.Held != nil
 	for _, host := range b.plan.Unreachable {
 		switch {
@@ -230,11 +231,6 @@ func (s *slot) serves() bool {
 	return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
 }
 
-func (b *builder) hasPrimary(host string) bool {
-	role, _ := b.in.Desired.Role(b.in.Desired.PrimaryRole)
-	return slices.Contains(role.Hosts, host)
-}
-
 // openers are the slots whose container may open the barrier.
 func (b *builder) openers() []*slot {
 	var openers []*slot
@@ -267,7 +263,7 @@ func (b *builder) finish() {
 	b.plan.Steps = b.steps
 	b.plan.Kind = KindNone
 	if len(b.steps) > 0 || len(b.plan.Problems) > 0 {
-		b.plan.Kind = b.plan.kindOf(b.in, b.slots)
+		b.plan.Kind = b.kind
 	}
 	b.plan.Partial = !b.in.Options.Filter.Whole() && (b.plan.Kind == KindRelease || b.plan.Kind == KindConfig)
 	if b.in.Options.Prune {

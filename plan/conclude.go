@@ -119,9 +119,8 @@ func (b *builder) versionOf(image state.Image) string {
 
 // records writes the release record on every host that took part; drift that is healed is no release.
 func (b *builder) records(needs []string) []string {
-	kind := b.plan.kindOf(b.in, b.slots)
 	unrecorded := b.unrecorded()
-	if kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
+	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
 		return nil
 	}
 	var records []string

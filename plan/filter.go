@@ -95,14 +95,6 @@ func choose(what string, patterns, names []string) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !chosen[name] }), nil
 }
 
-// concerns tells whether a host has anything in scope.
-func (b *builder) concerns(host string) bool {
-	scope := b.in.Options.Filter
-	return scope.Whole() || slices.ContainsFunc(b.in.Desired.Roles, func(role release.Role) bool {
-		return scope.Has(host, role.Name) && slices.Contains(role.Places(), host)
-	})
-}
-
 // limit keeps the slots in scope for planning, and the others to know what serves.
 func (b *builder) limit() {
 	scope := b.in.Options.Filter
@@ -112,7 +104,7 @@ func (b *builder) limit() {
 	all := b.slots
 	b.slots = nil
 	for _, s := range all {
-		if scope.Has(s.host.Name, s.role.Name) {
+		if b.known.scope.has(s.host.Name, s.role.Name) {
 			b.slots = append(b.slots, s)
 		} else {
 			b.rest = append(b.rest, s)

@@ -37,6 +37,9 @@ func (b *builder) assemble() {
 
 // add puts a step into the graph and gives its ID.
 func (b *builder) add(s Step) string {
+	if s.Kind == StepUnroute {
+		b.ended[routeKey(s.Host, s.Name)] = true
+	}
 	b.steps = append(b.steps, s)
 	return s.ID
 }
@@ -304,7 +307,7 @@ func (b *builder) rolesInOrder() []string {
 func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	var all []string
 	switched := map[string][]string{}
-	heals := b.in.Held != nil && b.plan.kindOf(b.in, b.slots) == KindHeal
+	heals := b.in.Held != nil && b.kind == KindHeal
 	for _, s := range slots {
 		if s.route == nil {
 			continue

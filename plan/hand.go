@@ -39,7 +39,7 @@ func MovedByHand(held release.Release, observed state.Snapshot) []HandMove {
 		}
 		for _, role := range held.Roles {
 			c, ok := currentOf(app, host, role.Name)
-			if ok && slices.Contains(role.Hosts, host.Name) && c.Version() != host.Record.Version && c.Asked == nil && c.Release == 0 {
+			if ok && c.Version() != host.Record.Version && c.Asked == nil && c.Release == 0 && slices.Contains(role.Hosts, host.Name) {
 				moves = append(moves, HandMove{Host: host.Name, Role: role.Name, What: "container " + c.Name, From: host.Record.Version, To: c.Version()})
 			}
 		}

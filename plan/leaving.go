@@ -40,7 +40,7 @@ func (b *builder) leave() {
 		return
 	}
 	for _, host := range b.in.Observed.Hosts {
-		_, wanted := b.in.Desired.Host(host.Name)
+		_, wanted := b.known.hosts[host.Name]
 		_, twice := b.hosts[host.Name]
 		switch {
 		case !host.Leaving || wanted || twice || b.cordoned[host.Name] != "":
@@ -73,7 +73,7 @@ func (b *builder) formerRoutes(host state.Host) []formerRoute {
 	var routes []formerRoute
 	for _, role := range b.in.HeldRelease.Roles {
 		route, there := host.Proxy.Route(b.app.RouteName(role.Name))
-		if now, still := b.in.Desired.Role(role.Name); there && (!still || !placed(now, host.Name)) {
+		if there && !slices.ContainsFunc(b.on[host.Name], func(s *slot) bool { return s.role.Name == role.Name }) {
 			routes = append(routes, formerRoute{role.Name, route})
 		}
 	}
@@ -94,8 +94,7 @@ func (b *builder) orphansOf(host state.Host, after []string) {
 func (b *builder) emptyRoutes(host state.Host, after []string) {
 	const reason = "the role left, and its route leads nowhere"
 	for _, former := range b.formerRoutes(host) {
-		planned := slices.ContainsFunc(b.steps, func(s Step) bool { return s.Kind == StepUnroute && s.Host == host.Name && s.Name == former.route.Name })
-		if planned {
+		if b.ended[routeKey(host.Name, former.route.Name)] {
 			continue
 		}
 		b.add(Step{ID: "unroute/" + host.Name + "/" + former.role, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: former.role, Needs: after,

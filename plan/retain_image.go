@@ -51,7 +51,7 @@ func (p past) keeps(name string, image state.Image) bool {
 // destination, no rollback within what is kept goes back to them, and no latest is at them. Of those that no removed container
 // had, only what is known to be of this app's own past goes, and what has no tag.
 func (b *builder) removeImages(host state.Host, gone map[string]bool, past past) {
-	wide := b.in.Options.Prune || len(b.steps) > 0 && b.plan.kindOf(b.in, b.slots) != KindHeal
+	wide := b.in.Options.Prune || len(b.steps) > 0 && b.kind != KindHeal
 	if len(gone) == 0 && !wide {
 		return
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/kamald/kamald/state"
 )
@@ -38,6 +37,7 @@ func (b *builder) stopElsewhere(phase Phase, s *slot, other running, needs []str
 	step := b.stopStep(0, phase, s, other.c, needs)
 	step.ID, step.Host = stopID(other.host, other.c), other.host
 	step.Reason = "the role is a singleton and comes up on " + s.host.Name
+	b.ended[step.ID] = true
 	return b.add(step)
 }
 
@@ -63,6 +63,5 @@ func (b *builder) isSingleton(name string) bool {
 
 // stopsAlready tells whether a step that stops the container is planned.
 func (b *builder) stopsAlready(host string, c state.Container) bool {
-	id := stopID(host, c)
-	return slices.ContainsFunc(b.steps, func(s Step) bool { return s.ID == id })
+	return b.ended[stopID(host, c)]
 }

@@ -18,21 +18,24 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // world is a fleet as it is, with what should be on it: all that a plan is made from.
 type world struct {
-	desired release.Release
-	hosts   []state.Host
-	pin     plan.Pin
-	held    *state.Record
-	atHand  map[string]string // secrets at hand: variable → value
-	keys    map[string]bool   // hosts that have a digest key
-	options plan.Options
-	partial bool // what is carried out is a partial release
-	number  int  // of the release under way
-	serial  int  // of containers made so far
+	desired     release.Release
+	hosts       []state.Host
+	pin         plan.Pin
+	held        *state.Record
+	heldRelease *release.Release
+	records     []state.Record
+	litter      map[string][]string
+	atHand      map[string]string // secrets at hand: variable → value
+	keys        map[string]bool   // hosts that have a digest key
+	options     plan.Options
+	partial     bool // what is carried out is a partial release
+	number      int  // of the release under way
+	serial      int  // of containers made so far
 }
 
 // input is what the planner is given to see of the world.
 func (w *world) input() plan.Input {
-	in := plan.Input{Desired: w.desired, Pin: w.pin, Held: w.held, Options: w.options, Now: epoch, Secrets: map[string]map[string]map[string]string{},
+	in := plan.Input{Desired: w.desired, Pin: w.pin, Held: w.held, HeldRelease: w.heldRelease, Records: w.records, Litter: w.litter, Options: w.options, Now: epoch, Secrets: map[string]map[string]map[string]string{},
 		Observed: state.Snapshot{Schema: state.SnapshotSchema, App: w.desired.App(), TakenAt: epoch, Hosts: w.hosts}}
 	for _, host := range w.desired.Hosts {
 		for _, role := range w.desired.Roles {
