@@ -116,39 +116,3 @@ func (b *builder) tag(host state.Host, released []string) []string {
 func (b *builder) versionOf(image state.Image) string {
 	return versionAmong(image, b.in.Desired.ImageName(), b.app)
 }
-
-// records writes the release record on every host that took part; drift that is healed is no release.
-func (b *builder) records(needs []string) []string {
-	unrecorded := b.unrecorded()
-	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
-		return nil
-	}
-	var records []string
-	gate := gateIf(b, "tagged", PhaseFinish, 0, needs)
-	for _, on := range b.in.Desired.Hosts {
-		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
-			if unrecorded {
-				b.hostItem(host, Update, ResourceRecord, Leftover, "release record", "what runs was never recorded: the run ended before")
-			}
-			records = append(records, b.add(Step{ID: "record/" + host.Name, Kind: StepRecord, Phase: PhaseFinish, Host: host.Name, Needs: gate, Reason: "the release has succeeded"}))
-		}
-	}
-	return records
-}
-
-// unrecorded tells whether everything runs as wanted, made by kamald, and no record says so: the run ended between the last
-// tag and the record.
-func (b *builder) unrecorded() bool {
-	if !b.in.Options.Filter.Whole() {
-		return false // a part says nothing of the whole
-	}
-	if held := b.in.Held; held != nil && held.Version == b.in.Desired.Version {
-		newer := slices.ContainsFunc(b.slots, func(s *slot) bool { return s.wanted != nil && s.wanted.Release > held.Number })
-		if !b.in.reconfigured || !newer {
-			return false
-		}
-	}
-	return len(b.slots) > 0 && !slices.ContainsFunc(b.slots, func(s *slot) bool {
-		return s.wanted == nil || s.wanted.Asked == nil || s.wanted.Release == 0
-	})
-}

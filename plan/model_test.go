@@ -102,6 +102,8 @@ func (w *world) step(s plan.Step) error {
 		} else {
 			h.Record = record
 		}
+	case plan.StepKeep:
+		h.Record = w.held
 	case plan.StepUntag:
 		untag(h, s.Name)
 	case plan.StepCreate:

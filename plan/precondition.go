@@ -85,7 +85,7 @@ func preconditionOf(s *Step) Precondition {
 		return Precondition{Must: MustNotRun, Guard: GuardCheck, Value: s.Container}
 	case StepUntag:
 		return Precondition{Must: MustBeUnused, Guard: GuardEngine, Value: s.Name}
-	case StepEnv, StepRecord, StepImage:
+	case StepEnv, StepRecord, StepKeep, StepImage:
 		return Precondition{Must: MustBeOurs, Guard: GuardLock}
 	}
 	return Precondition{}

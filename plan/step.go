@@ -28,6 +28,7 @@ const (
 	StepConnect StepKind = "connect" // attach a network
 	StepTag     StepKind = "tag"     // move latest[-destination]
 	StepRecord  StepKind = "record"  // write the release record
+	StepKeep    StepKind = "keep"    // write the held record where it is lacking
 	StepRemove  StepKind = "remove"  // a container
 	StepUntag   StepKind = "untag"   // an image reference
 	StepClean   StepKind = "clean"   // a file that an interrupted run of kamald left

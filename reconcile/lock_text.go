@@ -1,35 +1,14 @@
 package reconcile
 
 import (
-	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kamald/kamald/state"
 )
-
-// readLock reads the deploy lock of a host as Kamal and we write it; nil when there is none.
-func readLock(ctx context.Context, f Files, paths layout) (*state.Lock, error) {
-	data, err := f.Read(ctx, paths.lockDetails())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	lock := parseLock(data)
-	if lock.Lease > 0 {
-		if lock.Renewed, err = f.Modified(ctx, paths.lockDetails()); err != nil {
-			return nil, unless(err, fs.ErrNotExist)
-		}
-	}
-	return &lock, nil
-}
 
 // parseLock reads the base64 text; what is not of the form is a lock all the same, by somebody unknown.
 func parseLock(data []byte) state.Lock {

@@ -128,7 +128,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 		l.host.Proxy.Routes, err = l.conn.Proxy.Routes(ctx, server.Name)
 		return unless(err, state.ErrNotFound, fs.ErrNotExist)
 	})
-	group.Go(func() (err error) { l.host.Lock, err = readLock(ctx, files, l.paths); return })
+	group.Go(func() (err error) { l.host.Lock, _, err = findLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
 	group.Go(func() error { return l.intents(ctx) })
 	group.Go(func() error {

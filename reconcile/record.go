@@ -39,6 +39,19 @@ func (r *run) writeRecord(ctx context.Context, conn *Connection) error {
 	return conn.Files.Write(ctx, r.paths.record(record.Number), data, 0o600)
 }
 
+// keepHeld writes the held record, as other hosts have it, on a host that lacks it.
+func (r *run) keepHeld(ctx context.Context, conn *Connection) error {
+	held := newestRecord(r.seen)
+	if held == nil {
+		return &MovedError{What: "no host has the record of the release that is held any more"}
+	}
+	data, err := json.Marshal(held)
+	if err != nil {
+		return err
+	}
+	return conn.Files.Write(ctx, r.paths.record(held.Number), append(data, '\n'), 0o600)
+}
+
 // succeeded is the record of a release that has succeeded on every host that took part, and its text: the same on each.
 func (r *run) succeeded() (state.Record, []byte, error) {
 	r.mu.Lock()

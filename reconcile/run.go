@@ -112,6 +112,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return conn.Engine.Tag(ctx, r.desired.Image(), s.Name)
 	case plan.StepRecord:
 		return r.writeRecord(ctx, conn)
+	case plan.StepKeep:
+		return r.keepHeld(ctx, conn)
 	case plan.StepRemove:
 		return conn.Engine.Remove(ctx, s.Container)
 	case plan.StepClean:
@@ -249,6 +251,8 @@ func describe(s plan.Step) string {
 		return "move tag " + s.Name
 	case plan.StepRecord:
 		return "write the release record"
+	case plan.StepKeep:
+		return "write the record of the release that is held"
 	case plan.StepRemove:
 		return "remove " + s.Name
 	case plan.StepUntag:

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -65,19 +67,40 @@ func (c *Controller) takeOver(ctx context.Context, desired release.Release, path
 }
 
 // findLock reads a lock with its time. A directory whose text is not there is a lock too: somebody is between the two, or died
-// there. nil: it is gone meanwhile.
+// there. nil: there is none, or it is gone meanwhile. Where nobody has locked, it is one call.
 func findLock(ctx context.Context, f Files, paths layout) (*state.Lock, []byte, error) {
-	raw, err := f.Read(ctx, paths.lockDetails())
-	found, dated := state.Lock{Message: "it has no details", Lease: lease}, paths.lock()
-	switch {
-	case err == nil:
-		found, dated = parseLock(raw), paths.lockDetails()
-	case !errors.Is(err, fs.ErrNotExist):
+	made, err := f.Modified(ctx, paths.lock())
+	if err != nil {
+		return nil, nil, unless(err, fs.ErrNotExist)
+	}
+	var raw []byte
+	var renewed time.Time
+	bare, gone := false, false
+	group, grouped := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		raw, err = f.Read(grouped, paths.lockDetails())
+		bare = errors.Is(err, fs.ErrNotExist)
+		return unless(err, fs.ErrNotExist)
+	})
+	group.Go(func() (err error) {
+		renewed, err = f.Modified(grouped, paths.lockDetails())
+		gone = errors.Is(err, fs.ErrNotExist)
+		return unless(err, fs.ErrNotExist)
+	})
+	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
-	if found.Lease > 0 {
-		if found.Renewed, err = f.Modified(ctx, dated); err != nil {
+	if bare {
+		if made, err = f.Modified(ctx, paths.lock()); err != nil { // it may have gone between the two
 			return nil, nil, unless(err, fs.ErrNotExist)
+		}
+		return &state.Lock{Message: "it has no details", Lease: lease, Taken: made, Renewed: made}, nil, nil
+	}
+	found := parseLock(raw)
+	if found.Lease > 0 {
+		found.Renewed = renewed
+		if gone {
+			return nil, nil, nil
 		}
 	}
 	return &found, raw, nil
