@@ -52,8 +52,8 @@ test: build ## every test, with the race detector; lists at the end what was not
 
 long: export KAMALD_LONG = 1
 long: export KAMALD_FIGURES = 1
-long: ## the tests again, with longer fuzzing, soaks and counts
-	$(MAKE) test TIMEOUT=60m LAB_TIMEOUT=120m
+long: ## the tests again with full counts, and without the race detector; writes the figures into docs
+	$(MAKE) test TESTFLAGS=-count=1 TIMEOUT=120m LAB_TIMEOUT=120m
 
 soak: export KAMALD_SOAK = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 soak: export KAMALD_FIGURES = 1

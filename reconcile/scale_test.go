@@ -63,8 +63,9 @@ func TestAReleaseOverAFleetWithFailuresEnds(t *testing.T) {
 		t.Logf("%d calls", w.Calls())
 	})
 	stop()
-	t.Logf("figure: %d hosts, four releases of which one is partial and one is taken back: %.1f s, at most %d MiB of memory",
-		hosts, time.Since(began).Seconds(), *peak>>20)
+	t.Logf("figure fleet: %d simulated hosts, a first release, one that leaves out %d hosts, the rest of it, one that fails on %d hosts "+
+		"and is taken back on all: %.0f s on %d processors, at most %d MiB of memory.",
+		hosts, hosts/every, hosts/every, time.Since(began).Seconds(), runtime.GOMAXPROCS(0), *peak>>20)
 }
 
 // cutSome releases while 1 % of the hosts cannot be reached, and once more when they are back.

@@ -30,13 +30,14 @@ type report struct {
 	passes  int
 	fails   int
 	skips   int
-	whole   bool            // nothing may be left out
-	broken  bool            // something failed that is no test: a build, or a package outside its tests
+	whole   bool // nothing may be left out
+	broken  bool // something failed that is no test: a build, or a package outside its tests
+	figures figures
 	reasons map[string]bool // reasons that were told already by the same test
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[string]*strings.Builder{}, reasons: map[string]bool{}}
+	return &report{out: out, output: map[string]*strings.Builder{}, reasons: map[string]bool{}, figures: figures{}}
 }
 
 // read takes the events of any number of runs after one another. Lines that are no events are passed on.
@@ -143,6 +144,7 @@ func (r *report) endTest(e event, said string) {
 	switch e.Action {
 	case "pass":
 		r.passes++
+		r.figures.take(said)
 	case "fail":
 		r.fails++
 		r.failed = append(r.failed, e.Package+" "+e.Test)
