@@ -86,7 +86,7 @@ func choose(what string, patterns, names []string) ([]string, error) {
 			chosen[name] = chosen[name] || matches
 		}
 		if !found {
-			return nil, fmt.Errorf("--%ss: no %s is named %q; the %ss are %s", what, what, pattern, what, strings.Join(names, ", "))
+			return nil, fmt.Errorf("--%ss: no %s is named %q; the %ss are %s.%s", what, what, pattern, what, strings.Join(names, ", "), release.DidYouMean(pattern, names))
 		}
 	}
 	if len(patterns) == 0 {

@@ -31,15 +31,14 @@ func (p Plan) Markdown(w io.Writer) error {
 		b.WriteString("\n#### Deferred\n\n")
 		for _, item := range o.deferred {
 			markdownItem(&b, item, escape(item.Host)+": ")
-			fmt.Fprintf(&b, "  - waits: %s\n", escape(item.Deferred))
+			if item.Deferred != p.Waits {
+				fmt.Fprintf(&b, "  - waits: %s\n", escape(item.Deferred))
+			}
 		}
 	}
-	if len(o.skipped) > 0 {
-		b.WriteString("\n#### Unreachable\n\n")
-		for _, host := range o.skipped {
-			fmt.Fprintf(&b, "- **%s**: %s\n", escape(host.Host), escape(host.Reason))
-		}
-	}
+	markdownHosts(&b, "Unreachable", o.skipped)
+	markdownHosts(&b, "Left out", p.Cordoned)
+	markdownHosts(&b, "Left behind: they left the file and cannot be reached", p.Left)
 	if len(p.Problems) > 0 {
 		b.WriteString("\n#### This cannot be carried out\n\n")
 		for _, problem := range p.Problems {
@@ -54,6 +53,15 @@ func (p Plan) Markdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, fitted(b.String(), end.String()))
 	return err
+}
+
+func markdownHosts(b *strings.Builder, title string, hosts []Skipped) {
+	for i, host := range hosts {
+		if i == 0 {
+			fmt.Fprintf(b, "\n#### %s\n\n", title)
+		}
+		fmt.Fprintf(b, "- **%s**: %s\n", escape(host.Host), escape(host.Reason))
+	}
 }
 
 func markdownItem(b *strings.Builder, item Item, prefix string) {

@@ -46,7 +46,9 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 		for _, item := range o.deferred {
 			t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, printable(item.what()), printable(item.why()))
 			t.fields(item)
-			t.line("      waits: %s", printable(item.Deferred))
+			if item.Deferred != p.Waits {
+				t.line("      waits: %s", printable(item.Deferred))
+			}
 		}
 	}
 	if len(o.skipped) > 0 {

@@ -30,6 +30,7 @@ type Report struct {
 	Left       []string       `json:"left,omitempty"`   // what could not be undone, for a person to look at
 	To         int            `json:"to,omitempty"`     // of a rollback: the release that it goes back to
 	Note       string         `json:"note,omitempty"`   // of a rollback: why to that one, when nobody named it
+	Filter     plan.Filter    `json:"filter,omitzero"`  // what it was limited to
 	Took       time.Duration  `json:"took"`
 	Plan       plan.Plan      `json:"-"`
 }
@@ -252,7 +253,7 @@ func lateOnly(outcomes map[string]outcome) bool {
 func (c *Controller) done(report Report, planned Planned, now state.Snapshot, began time.Time) Report {
 	report.Plan, report.Version, report.Skipped = planned.Plan, planned.Desired.Version, planned.Plan.Unreachable
 	report.Cordoned, report.LeftBehind = planned.Plan.Cordoned, planned.Plan.Left
-	report.Took = c.now().Sub(began)
+	report.Filter, report.Took = planned.Plan.Filter, c.now().Sub(began)
 	app := planned.Desired.App()
 	before, after := byName(planned.Snapshot), byName(now)
 	for _, role := range planned.Desired.Roles {
@@ -268,10 +269,7 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 			if host == nil {
 				host = &state.Host{}
 			}
-			row.Now = versionOn(app, *host, role.Name)
-			if host.Unreachable != "" {
-				row.Now, row.Why = "unknown", host.Unreachable
-			}
+			row.Now, row.Why = versionOn(app, *host, role.Name), host.Unreachable
 			report.Rows = append(report.Rows, row)
 		}
 	}
@@ -291,7 +289,11 @@ func byName(snapshot state.Snapshot) map[string]*state.Host {
 	return hosts
 }
 
+// versionOn is the version that a role has on a host: "" for none, "unknown" when the host was not seen.
 func versionOn(app state.App, host state.Host, role string) string {
+	if host.Unreachable != "" {
+		return "unknown"
+	}
 	c, ok := plan.CurrentOf(app, host, role)
 	if !ok {
 		return ""
@@ -318,8 +320,9 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 			if report.Outcome == state.OutcomeCancelled {
 				report.Rows[i].Why = "the release was interrupted"
 			}
-			if IsCancelled(failure) {
-				report.Rows[i].Why = "the release was cancelled"
+			var cancelled *CancelledError
+			if errors.As(failure, &cancelled) {
+				report.Rows[i].Why = "the release was " + cancelled.By()
 			}
 		}
 	}

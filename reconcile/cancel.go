@@ -18,8 +18,11 @@ const cancelEvery = 2 * time.Second
 // CancelledError: somebody asked the running release to end.
 type CancelledError struct{ Who, Where, Why string }
 
-func (e *CancelledError) Error() string {
-	return fmt.Sprintf("cancelled by %s@%s: %s", orUnknown(e.Who), e.Where, e.Why)
+func (e *CancelledError) Error() string { return e.By() + ": " + e.Why }
+
+// By says who it was.
+func (e *CancelledError) By() string {
+	return fmt.Sprintf("cancelled by %s@%s", orUnknown(e.Who), e.Where)
 }
 
 // cancelRequest lies on the hosts of a running release, beside its records. It names the lock it is about: to any other run it

@@ -48,7 +48,8 @@ func heldText(held state.Record) string {
 func (o Options) given() bool { return o.Hold || o.RollbackOf != nil }
 
 // waits defers a plan that must not be carried out: what a file proposes while a person holds another release, and anything
-// while a version was moved by hand. Repairs of what is held do not wait.
+// while a version was moved by hand. Repairs of what is held do not wait, and neither does making room: it
+// moves no version.
 func (p Planned) waits(options Options) Planned {
 	if options.given() || options.measures {
 		return p
@@ -56,7 +57,7 @@ func (p Planned) waits(options Options) Planned {
 	switch kind := p.Plan.Kind; {
 	case len(p.Plan.Moved) > 0:
 		p.Plan = p.Plan.Wait("a version was moved by hand, until `kamald adopt` or `kamald release VERSION`")
-	case p.Held != nil && p.Held.Hold && kind != plan.KindNone && kind != plan.KindHeal:
+	case p.Held != nil && p.Held.Hold && kind != plan.KindNone && kind != plan.KindHeal && kind != plan.KindPrune:
 		p.Plan = p.Plan.Wait(heldText(*p.Held) + ", until `kamald resume` or a newer `kamald release VERSION`")
 	}
 	return p

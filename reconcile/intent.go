@@ -120,7 +120,7 @@ func canMark(desired release.Release, hosts []release.Host, snapshot state.Snaps
 	case intent.Kind == state.IntentForget && inFile:
 		return fmt.Errorf("%s is in the file: take it out of the file first, or leave it out for a while with `kamald server cordon %s`", intent.Host, intent.Host)
 	case !slices.Contains(names, intent.Host):
-		return fmt.Errorf("no host is named %q; the hosts are %s", intent.Host, strings.Join(names, ", "))
+		return fmt.Errorf("no host is named %q; the hosts are %s.%s", intent.Host, strings.Join(names, ", "), release.DidYouMean(intent.Host, names))
 	}
 	return nil
 }

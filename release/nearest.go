@@ -17,6 +17,9 @@ var kamalNames = map[string]string{
 	"stop_wait_time": "drain_timeout", "max_parallel": "limit", "command": "cmd",
 }
 
+// DidYouMean is a sentence to append to an error about a name, with its space before; "" when no known name is near.
+func DidYouMean(name string, known []string) string { return didYouMean(name, known) }
+
 // nearest is the known name that was probably meant, "" when none is near.
 func nearest(name string, known []string) string {
 	if other, ok := kamalNames[name]; ok {

@@ -86,7 +86,7 @@ func (p *program) auditText(s *session, entries []reconcile.AuditEntry, skipped 
 			number = fmt.Sprint(e.Release)
 		}
 		what := e.Message
-		if e.Error != "" {
+		if e.Error != "" && e.Error != e.Outcome {
 			line, _, _ := strings.Cut(e.Error, "\n")
 			what += ": " + line
 		}

@@ -21,8 +21,10 @@ func (p *program) diffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "diff A [B]",
 		Short: "Show what two releases, or a release and the file, have differently",
-		Long:  "Compares release A of `kamald history` with release B, or with today's file. Secrets are compared by their names.",
-		Args:  cobra.RangeArgs(1, 2),
+		Long: "Compares release A of `kamald history` with release B, or with today's file: what is deployed, and not how servers are reached (ssh)\n" +
+			"or where secrets are read from (secret_files). A and B are numbers, or versions: then the newest release of that version.\n" +
+			"Secrets are compared by their names. A file has no digest of its image, so with it images are compared by version.",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				var sides [2][]release.Setting
@@ -36,12 +38,7 @@ func (p *program) diffCommand() *cobra.Command {
 					}
 				}
 				if len(args) == 1 {
-					file := s.desired
-					file.Hosts = slices.Clone(file.Hosts)
-					for i := range file.Hosts {
-						file.Hosts[i].SSH = release.SSH{}
-					}
-					sides[1] = release.Settings(file)
+					sides[1] = deployed(s.desired)
 					sides[0] = slices.DeleteFunc(sides[0], func(s release.Setting) bool { return s.Path == "digest" }) // a file has none
 				}
 				return p.showDiff(differences(sides[0], sides[1]))

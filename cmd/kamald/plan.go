@@ -49,7 +49,10 @@ func (p *program) planCommand() *cobra.Command {
 func (p *program) showPlan(planned plan.Plan, markdown bool) error {
 	switch {
 	case p.flags.json:
-		return p.writeJSON(planned)
+		return p.writeJSON(struct {
+			plan.Plan
+			News []string `json:"news,omitempty"`
+		}{planned, p.news})
 	case markdown:
 		return planned.Markdown(p.out)
 	}

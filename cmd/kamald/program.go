@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 )
 
@@ -24,6 +25,10 @@ type program struct {
 
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
+
+	news  []string            // releases of others that were met, for JSON
+	reach reconcile.Connector // nil: what the file says
+	owner *reconcile.Owner    // nil: this process
 }
 
 // flags are those that every command has.

@@ -46,7 +46,7 @@ func (p *program) pruneCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&options.Retain, "retain", 0, "how many older versions a role keeps for rollback (default: the file's retain_containers)")
 	f.BoolVar(&rehearse, "dry-run", false, "show what would go, and how much that frees at most")
-	f.BoolVar(&wait, "lock-wait", false, "wait for a deploy lock that another holds")
+	p.lockWaitFlag(f, &wait)
 	return cmd
 }
 

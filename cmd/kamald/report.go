@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 type applied struct {
 	Schema int `json:"schema"`
 	reconcile.Report
-	Error string `json:"error,omitempty"`
+	News  []string `json:"news,omitempty"` // releases of others that were met
+	Error string   `json:"error,omitempty"`
 }
 
 // showReport says how an apply ended. The error is the apply's own, with what was shown taken out of it.
@@ -23,7 +25,7 @@ func (p *program) showReport(app state.App, report reconcile.Report, err error) 
 		return err
 	}
 	if p.flags.json {
-		result := applied{Schema: schema, Report: report}
+		result := applied{Schema: schema, Report: report, News: p.news}
 		if err != nil {
 			result.Error = err.Error()
 		}
@@ -52,7 +54,7 @@ func (p *program) rows(report reconcile.Report) {
 	}
 	t := newTable("HOST", "ROLE", "BEFORE", "WANTED", "NOW", "")
 	for _, row := range report.Rows {
-		t.row(row.Host, row.Role, orNone(row.Before), row.Wanted, orNone(row.Now), strings.TrimPrefix(row.Why, row.Host+": "))
+		t.row(row.Host, row.Role, orNone(row.Before), orNone(row.Wanted), orNone(row.Now), strings.TrimPrefix(row.Why, row.Host+": "))
 	}
 	p.printf("\n%s\n", t)
 }
@@ -62,7 +64,7 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 	if err != nil {
 		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
 	}
-	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report)))
+	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report, err)))
 	if report.Note != "" {
 		p.printf("  why: %s\n", report.Note)
 	}
@@ -77,6 +79,9 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 	}
 	for _, host := range report.LeftBehind {
 		p.printf("  left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`\n", host.Host, host.Reason, host.Host)
+	}
+	if report.Plan.Partial && err == nil {
+		p.printf("next: `kamald apply` releases the rest\n")
 	}
 	if len(report.Skipped) > 0 {
 		p.printf("next: they converge with the next `kamald apply` after they return\n")
@@ -101,7 +106,7 @@ func endingColor(outcome state.Outcome) string {
 	return red
 }
 
-func sentence(app state.App, report reconcile.Report) string {
+func sentence(app state.App, report reconcile.Report, err error) string {
 	what := fmt.Sprintf("%s %s", app, report.Version)
 	number := ""
 	if report.Release > 0 && report.Kind != plan.KindHeal {
@@ -120,13 +125,20 @@ func sentence(app state.App, report reconcile.Report) string {
 			done = "Released "
 		}
 		text := fmt.Sprintf("%s%s%s in %s", done, what, number, short(report.Took))
-		if report.Outcome == state.OutcomePartial {
+		switch {
+		case report.Plan.Partial:
+			return fmt.Sprintf("%s, only %s: a partial release.", text, report.Plan.Filter)
+		case report.Outcome == state.OutcomePartial:
 			return text + ", but not on every host."
 		}
 		return text + "."
 	}
 	verb := "failed"
-	if report.Outcome == state.OutcomeCancelled {
+	var cancelled *reconcile.CancelledError
+	switch {
+	case errors.As(err, &cancelled):
+		verb = "was " + cancelled.By()
+	case report.Outcome == state.OutcomeCancelled:
 		verb = "was interrupted"
 	}
 	return fmt.Sprintf("%s of %s%s %s after %s; %s.", nameOf(report.Kind), what, number, verb, short(report.Took), aftermath(report))
@@ -157,7 +169,11 @@ func aftermath(report reconcile.Report) string {
 	case report.Undone:
 		return "it was undone, and not every role runs what it ran before"
 	}
-	return "nothing was undone"
+	stays := func(r reconcile.Row) bool { return r.Wanted != "" && r.Now != r.Wanted }
+	if slices.ContainsFunc(report.Rows, stays) {
+		return "nothing was undone: the servers stand as the table says"
+	}
+	return "nothing was undone: every role runs the new version"
 }
 
 func orNone(version string) string {

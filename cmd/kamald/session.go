@@ -39,11 +39,28 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	}
 	s := &session{desired: desired, log: p.newLogger(), counter: &reconcile.Counter{}}
 	s.connector = newConnector(desired, values)
-	fleet := reconcile.NewFleet(s.connector, s.counter.Intercept, trace(s.log))
+	reach := p.reach
+	if reach == nil {
+		reach = s.connector
+	}
+	fleet := reconcile.NewFleet(reach, s.counter.Intercept, trace(s.log))
 	s.Controller = reconcile.NewController(fleet, store, values)
+	if p.owner != nil {
+		s.Owner = *p.owner
+	}
 	s.progress = newProgress(p.err, desired, p.flags.quiet, p.flags.verbose)
-	s.Report = s.progress.report
+	s.Report = p.listen(s.progress.report)
 	return s, nil
+}
+
+// listen keeps what is news: another's release is said in JSON, too, which has no progress.
+func (p *program) listen(report func(reconcile.Progress)) func(reconcile.Progress) {
+	return func(event reconcile.Progress) {
+		if event.Kind == "news" {
+			p.news = append(p.news, event.Message) // one at a time: by a look that has ended
+		}
+		report(event)
+	}
 }
 
 // close ends every connection, and says what the run has cost.

@@ -20,6 +20,7 @@ type status struct {
 	Hosts   []hostStatus    `json:"hosts"`
 	Held    *heldStatus     `json:"held,omitempty"`
 	Moved   []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+	News    []string        `json:"news,omitempty"`  // releases of others that were met
 }
 
 // heldStatus is the newest release that succeeded.
@@ -36,7 +37,9 @@ type heldStatus struct {
 type hostStatus struct {
 	Host        string            `json:"host"`
 	Unreachable string            `json:"unreachable,omitempty"`
-	Latest      string            `json:"latest,omitempty"` // the version that latest[-destination] is at
+	Cordoned    string            `json:"cordoned,omitempty"` // left out on purpose, and not looked at: by whom and why
+	Leaving     bool              `json:"leaving,omitempty"`  // it left the file; the next apply empties it
+	Latest      string            `json:"latest,omitempty"`   // the version that latest[-destination] is at
 	Release     int               `json:"release,omitempty"`
 	Lock        *state.Lock       `json:"lock,omitempty"`
 	Proxy       string            `json:"proxy,omitempty"` // its container, when it runs
@@ -68,7 +71,7 @@ func (p *program) statusCommand() *cobra.Command {
 					return err
 				}
 				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter)
-				found.Moved = planned.Plan.Moved
+				found.Moved, found.News = planned.Plan.Moved, p.news
 				if r := planned.Held; r != nil {
 					found.Held = &heldStatus{Release: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
 				}
@@ -107,6 +110,18 @@ func statusOf(desired release.Release, seen state.Snapshot) status {
 			host = state.Host{Name: on.Name, Unreachable: "it was not observed"}
 		}
 		s.Hosts = append(s.Hosts, hostStatusOf(desired, host))
+	}
+	for _, host := range seen.Hosts {
+		if h := hostStatusOf(desired, host); host.Leaving && (h.Unreachable != "" || len(h.Containers) > 0) {
+			h.Leaving = true
+			s.Hosts = append(s.Hosts, h)
+		}
+	}
+	cordoned := plan.CordonedIn(seen, seen.TakenAt)
+	for i, h := range s.Hosts {
+		if reason := cordoned[h.Host]; reason != "" {
+			s.Hosts[i].Unreachable, s.Hosts[i].Cordoned = "", reason
+		}
 	}
 	return s
 }
@@ -150,7 +165,7 @@ func hostStatusOf(desired release.Release, host state.Host) hostStatus {
 func (p *program) showStatus(s status) error {
 	skipped := false
 	for _, host := range s.Hosts {
-		skipped = skipped || host.Unreachable != ""
+		skipped = skipped || host.Unreachable != "" && !host.Leaving // that one blocks nothing
 	}
 	if p.flags.json {
 		if err := p.writeJSON(s); err != nil {
@@ -179,15 +194,16 @@ func (p *program) statusText(s status) {
 				t.row(host.Host, c.Role, c.Version, string(c.State), orDash(c.Health), string(c.Class), yes(c.Latest), yes(c.Routed))
 			}
 		}
-		if host.Unreachable != "" {
+		switch {
+		case host.Cordoned != "":
+			t.row(host.Host, "-", "unknown", "cordoned")
+		case host.Unreachable != "":
 			t.row(host.Host, "-", "unknown", "unreachable")
 		}
 	}
 	p.printf("%s\n", t)
 	for _, host := range s.Hosts {
-		if host.Unreachable != "" {
-			p.printf("%s: unreachable: %s\n", host.Host, host.Unreachable)
-		}
+		p.hostNote(host)
 		if host.Lock != nil {
 			p.printf("%s: locked by %s\n", host.Host, host.Lock.By())
 		}
@@ -201,6 +217,20 @@ func (p *program) statusText(s status) {
 	}
 	if kept > 0 {
 		p.note("%d older containers are kept for rollback; -v lists them.", kept)
+	}
+}
+
+// hostNote says what is out of the ordinary with a host.
+func (p *program) hostNote(host hostStatus) {
+	switch {
+	case host.Cordoned != "":
+		p.printf("%s: left out: %s\n", host.Host, host.Cordoned)
+	case host.Leaving && host.Unreachable != "":
+		p.printf("%s: left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`\n", host.Host, host.Unreachable, host.Host)
+	case host.Leaving:
+		p.printf("%s: left the file; the next `kamald apply` empties it\n", host.Host)
+	case host.Unreachable != "":
+		p.printf("%s: unreachable: %s\n", host.Host, host.Unreachable)
 	}
 }
 
