@@ -40,8 +40,9 @@ func (b *builder) afterwards(s Step) {
 	b.pruned[s.Host] = append(b.pruned[s.Host], s)
 }
 
-// latestFirst orders a role's other containers by what a rollback would want: the one that serves until this release, then the
-// newest, and what releases that failed have left last: it must push out no version to go back to.
+// latestFirst orders a role's other containers by what a rollback would want: the one that serves until this release, then those
+// of the releases that succeeded last, then the newest, and what releases that never succeeded have left last, also where it
+// serves: it must push out no version to go back to.
 func (s *slot) latestFirst(past past) []state.Container {
 	olds := slices.Clone(s.olds)
 	slices.SortStableFunc(olds, func(x, y state.Container) int { return s.rank(x, past) - s.rank(y, past) })
@@ -49,13 +50,17 @@ func (s *slot) latestFirst(past past) []state.Container {
 }
 
 func (s *slot) rank(c state.Container, past past) int {
+	version := c.Version()
+	i := slices.IndexFunc(past.kept, func(r state.Record) bool { return r.Version == version })
 	switch {
+	case past.neverSucceeded(c):
+		return 2 + len(past.kept)
 	case s.servesWith(c):
 		return 0
-	case past.failed(c):
-		return 2
+	case i >= 0:
+		return 1 + i
 	}
-	return 1
+	return 1 + len(past.kept)
 }
 
 // servesWith tells whether the role serves with a container until this release.

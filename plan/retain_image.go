@@ -23,12 +23,10 @@ func (b *builder) past() past {
 	for _, r := range b.in.Records {
 		p.ended[r.Number], p.versions[r.Version] = r.Outcome, true
 		p.unended[r.Version] = p.unended[r.Version] || r.Outcome == state.OutcomeRunning
-		if r.Outcome != state.OutcomeSucceeded && r.Outcome != state.OutcomePartial || p.succeeded[r.Version] {
-			continue
-		}
-		p.succeeded[r.Version] = true
-		if r.Version != b.in.Desired.Version && len(p.kept) < b.keep() {
-			p.kept = append(p.kept, r)
+		p.succeeded[r.Version] = p.succeeded[r.Version] || r.Outcome == state.OutcomeSucceeded || r.Outcome == state.OutcomePartial
+		known := slices.ContainsFunc(p.kept, func(other state.Record) bool { return other.Version == r.Version })
+		if r.Outcome == state.OutcomeSucceeded && !known && r.Version != b.in.Desired.Version && len(p.kept) < b.keep() {
+			p.kept = append(p.kept, r) // to a partial one nobody can go back
 		}
 	}
 	return p
@@ -38,6 +36,13 @@ func (b *builder) past() past {
 func (p past) failed(c state.Container) bool {
 	outcome, known := p.ended[c.Release]
 	return known && (outcome == state.OutcomeFailed || outcome == state.OutcomeCancelled) && !p.succeeded[c.Version()]
+}
+
+// neverSucceeded tells the same of a release that nobody has seen the end of, too: its run was killed, and the version may be
+// half there.
+func (p past) neverSucceeded(c state.Container) bool {
+	outcome, known := p.ended[c.Release]
+	return known && outcome != state.OutcomeSucceeded && outcome != state.OutcomePartial && !p.succeeded[c.Version()]
 }
 
 // keeps tells whether a rollback within what is kept needs an image.

@@ -180,12 +180,9 @@ func (c *Controller) tagRunning(ctx context.Context, desired release.Release, lo
 		if _, there := host.Image(image); !there || host.Latest == image {
 			return
 		}
-		if errs[i] = locks.lostOn(on.Name); errs[i] != nil {
-			return
-		}
 		tagging := deed{kind: "tag", host: on.Name, step: "tag", message: "move tag " + ref + " to what runs"}
 		errs[i] = c.noted(desired.App(), tagging, func() error {
-			conn, err := c.fleet.Connection(ctx, on)
+			conn, err := locks.connection(ctx, on)
 			if err == nil {
 				err = conn.Engine.Tag(ctx, image, ref)
 			}

@@ -120,9 +120,6 @@ func (a *auditFiles) flush(name string, f *auditFile) {
 }
 
 func (a *auditFiles) append(host, text string) error {
-	if err := a.r.locks.lostOn(host); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(a.ctx, auditFileLimit)
 	defer cancel()
 	conn, err := a.r.connection(ctx, host)

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -187,6 +188,9 @@ func (h *history) unaudited(c sim.Call) []violation {
 // neededForRollback is I11: no call removes the last container, or the image, of a version that a rollback within retention
 // needs.
 func (h *history) neededForRollback(c sim.Call) (found []violation) {
+	if c.Method != "Engine.Remove" && c.Method != "Engine.RemoveImage" {
+		return nil
+	}
 	for _, command := range h.writing(c) {
 		kept := h.retained(command)
 		switch c.Method {
@@ -221,24 +225,35 @@ func (h *history) mine(host, id string, c *command) bool {
 	return false
 }
 
-// retained are the versions that a rollback may go back to: as many as are kept, the newest first, without the wanted one.
+// retained are the versions that a rollback may go back to: as many as are kept, those that succeeded last first, without the
+// wanted one. That a release succeeded is what its record says, here or on any server.
 func (h *history) retained(c *command) (kept []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	places := c.desired.RetainContainers
-	taken := map[string]bool{}
-	for _, version := range h.released[c.app] {
-		if unsure, ok := strings.CutPrefix(version, perhaps); ok && !slices.Contains(h.released[c.app], unsure) && !taken[unsure] {
-			taken[unsure] = true
-			places--
-		}
-	}
-	for _, version := range slices.Backward(h.released[c.app]) {
-		if !strings.HasPrefix(version, perhaps) && version != c.desired.Version && !slices.Contains(kept, version) && len(kept) < places {
-			kept = append(kept, version)
+	for _, record := range h.succeeded(c.desired) {
+		if record.Version != c.desired.Version && !slices.Contains(kept, record.Version) && len(kept) < c.desired.RetainContainers {
+			kept = append(kept, record.Version)
 		}
 	}
 	return kept
+}
+
+// succeeded gives the records of releases that succeeded, the newest first, from the store and from every server.
+func (h *history) succeeded(desired release.Release) []state.Record {
+	known, _ := h.desk.of(desired.App()).Releases(desired.App())
+	directory := desired.RunDirectory + "/apps/" + desired.App().String() + "/kamald/releases/"
+	for _, host := range h.Hosts() {
+		for _, name := range h.FileNames(host) {
+			if _, file, ok := strings.Cut(name, directory); !ok || !strings.HasSuffix(file, ".json") {
+				continue
+			}
+			var record state.Record
+			if data, ok := h.File(host, name); ok && json.Unmarshal(data, &record) == nil {
+				known = append(known, record)
+			}
+		}
+	}
+	known = slices.DeleteFunc(known, func(r state.Record) bool { return r.Outcome != state.OutcomeSucceeded })
+	slices.SortStableFunc(known, func(x, y state.Record) int { return y.Number - x.Number })
+	return known
 }
 
 func versionOf(x sim.Glance) string {

@@ -184,10 +184,7 @@ func (c *Controller) writeRecords(ctx context.Context, desired release.Release, 
 }
 
 func (c *Controller) writeRecordOn(ctx context.Context, desired release.Release, on release.Host, locks *Locks, mark fenceMark, n int, data []byte, message string) error {
-	if err := locks.lostOn(on.Name); err != nil {
-		return err
-	}
-	conn, err := c.fleet.Connection(ctx, on)
+	conn, err := locks.connection(ctx, on)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/kamald/kamald/release"
 )
 
 // ErrLeaseLost: a lock could not be renewed in time, or another has taken it over.
@@ -64,7 +66,7 @@ func (l *Locks) renew(h *heldLock) {
 		case l.renewing.Err() != nil:
 			return
 		case err == nil && ours:
-			h.verified = began
+			l.verify(h, began)
 		case err == nil:
 			l.loseHost(h, fmt.Errorf("%w: on %s another has taken it over", ErrLeaseLost, h.host))
 			return
@@ -101,12 +103,52 @@ func (l *Locks) loseHost(h *heldLock, cause error) {
 	l.lose(cause)
 }
 
-// lostOn says why no call to a host may begin any more; nil while its lock is ours.
+func (l *Locks) verify(h *heldLock, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h.verified = at
+}
+
+// lostOn says why no call to a host may begin any more; nil while its lock is ours. A lease passes by the clock, whoever has
+// noticed: by the one on the wall too, for a machine that slept was away.
 func (l *Locks) lostOn(host string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if h := l.held[host]; h != nil {
-		return h.lost
+	h := l.held[host]
+	if h == nil || h.lost != nil {
+		return h.why()
+	}
+	now := l.c.now()
+	since := max(now.Sub(h.verified), now.Round(0).Sub(h.verified.Round(0)))
+	if since > lease {
+		return fmt.Errorf("%w: on %s it was renewed %s ago", ErrLeaseLost, host, since.Round(time.Second))
 	}
 	return nil
+}
+
+func (h *heldLock) why() error {
+	if h == nil {
+		return nil
+	}
+	return h.lost
+}
+
+// connection reaches a host for changes under its lock: none begins there once the lease has passed, however long its caller
+// waited for an answer before.
+func (l *Locks) connection(ctx context.Context, on release.Host) (*Connection, error) {
+	conn, err := l.c.fleet.Connection(ctx, on)
+	if err != nil {
+		return nil, err
+	}
+	return Intercept(on.Name, conn, l.guard), nil
+}
+
+// guard refuses a change to a host whose lock is lost.
+func (l *Locks) guard(ctx context.Context, call Call, next func(context.Context) error) error {
+	if call.Mutates {
+		if err := l.lostOn(call.Host); err != nil {
+			return err
+		}
+	}
+	return next(ctx)
 }

@@ -158,7 +158,7 @@ func nextFence(seen state.Snapshot) int {
 }
 
 func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error {
-	conn, err := l.reach(ctx, h.host)
+	conn, err := l.connection(ctx, l.hosts[h.host])
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (l *Locks) intend(hosts []release.Host, reason string) error {
 func (l *Locks) noted(held []*heldLock, errs []error) error {
 	ended := map[string]error{}
 	for i, h := range held {
-		ended[h.host] = errors.Join(l.lostOn(h.host), errs[i])
+		ended[h.host] = errors.Join(h.why(), errs[i])
 	}
 	for _, d := range l.deeds {
 		err, was := ended[d.host]

@@ -20,7 +20,7 @@ func TestRandom(t *testing.T) {
 	if long() {
 		seeds = envInt("KAMALD_SEEDS", 10_000)
 	}
-	wander(t, "random", 1, func(n uint64) bool { return n < uint64(seeds) })
+	wander(t, "random", uint64(envInt("KAMALD_FIRST", 1)), func(n uint64) bool { return n < uint64(seeds) })
 }
 
 // KAMALD_SOAK=n goes on with new seeds for n seconds (`make soak SECONDS=n`).

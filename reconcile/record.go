@@ -92,8 +92,8 @@ func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[str
 	var all sync.WaitGroup
 	for _, h := range r.locks.all() {
 		all.Go(func() {
-			conn, err := r.locks.reach(ctx, h.host)
-			if err == nil && r.locks.lostOn(h.host) == nil {
+			conn, err := r.connection(ctx, h.host)
+			if err == nil {
 				_ = conn.Files.Write(ctx, r.paths.record(record.Number), data, 0o600)
 			}
 		})

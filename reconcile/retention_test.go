@@ -1,9 +1,12 @@
 package reconcile_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 
+	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -32,6 +35,42 @@ func TestHealingAgainAndAgainKeepsWhatARollbackNeeds(t *testing.T) {
 			}
 		}
 		w.mustRollBack(w.release("v3"))
+		if got := w.versions(); got != allV2 {
+			t.Errorf("after a rollback: %s", got)
+		}
+	})
+}
+
+// A release that broke off half-way serves on some hosts, but nobody goes back to it: what the next release keeps is the one
+// before.
+func TestAReleaseThatBrokeOffTakesNoPlaceOfOneToGoBackTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 112)
+		at := func(version string) release.Release {
+			desired := w.release(version)
+			desired.RetainContainers = 1
+			desired.Rollout.Limit, desired.Rollout.Halt = release.Limit{Count: 1}, true
+			return desired
+		}
+		w.mustApply(at("v1"))
+		w.mustApply(at("v2"))
+		w.Before(func(c sim.Call) error {
+			if c.Host == "h2" && c.Method == "Engine.Create" {
+				return sim.ErrFault
+			}
+			return nil
+		})
+		if report, err := w.apply(t.Context(), at("v5")); err == nil || report.Rows[0].Now != "v5" {
+			t.Fatalf("it did not break off half-way: %v %+v", err, report.Rows)
+		}
+		w.ClearHooks()
+		w.mustApply(at("v3"))
+		for _, host := range []string{"h1", "h2"} {
+			if !slices.ContainsFunc(w.Containers(host, state.View{}), func(c state.Container) bool { return c.Version() == "v2" }) || w.ImageID(host, repository+":v2") == "" {
+				t.Errorf("%s: v2 is gone", host)
+			}
+		}
+		w.mustRollBack(at("v3"))
 		if got := w.versions(); got != allV2 {
 			t.Errorf("after a rollback: %s", got)
 		}

@@ -125,7 +125,7 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 }
 
 func (r *run) connection(ctx context.Context, host string) (*Connection, error) {
-	return r.c.fleet.Connection(ctx, r.hosts[host])
+	return r.locks.connection(ctx, r.hosts[host])
 }
 
 // id is the container that a step is about: one that was observed, or one that the run made.

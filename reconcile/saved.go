@@ -126,7 +126,7 @@ func (a *savedApply) locked(ctx context.Context, snapshot state.Snapshot) (repor
 		return Report{}, err
 	}
 	planned := a.planned(snapshot)
-	if err := a.mark(ctx, reachable(planned)); err != nil {
+	if err := a.mark(ctx, locks, reachable(planned)); err != nil {
 		return Report{}, err
 	}
 	if err := locks.seal(ctx, snapshot); err != nil {
@@ -211,12 +211,12 @@ func (c *Controller) usedHere(saved plan.Saved) error {
 
 // mark notes the plan's nonce on the host whose lock is taken first, before anything else is changed: whoever comes with the same
 // plan, from whatever machine and after whatever end, meets it there.
-func (a *savedApply) mark(ctx context.Context, hosts []release.Host) error {
+func (a *savedApply) mark(ctx context.Context, locks *Locks, hosts []release.Host) error {
 	if len(hosts) == 0 {
 		return errors.New("no host of the plan can be reached")
 	}
 	host := lockOrder(a.desired, hosts)[0]
-	conn, err := a.c.fleet.Connection(ctx, host)
+	conn, err := locks.connection(ctx, host)
 	if err != nil {
 		return err
 	}
