@@ -16,7 +16,7 @@ import (
 func New(in Input) Plan {
 	digest := release.Digest(in.Desired)
 	in.reconfigured = in.HeldDigest != "" && in.HeldDigest != digest
-	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}}
+	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}, early: map[string]bool{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
 		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter,
@@ -55,6 +55,7 @@ type builder struct {
 	imaged map[string]bool   // hosts that have an image step
 	prune  []Step            // what goes when the release is recorded
 	pruned map[string][]Step // those of a host
+	early  map[string]bool   // IDs of those that go before the image comes, to make room for it
 	ended  map[string]bool   // routes, by routeKey, and singletons' stops elsewhere, by ID, that are planned
 }
 

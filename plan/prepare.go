@@ -22,6 +22,7 @@ func (b *builder) prepare() {
 		b.prepareEnv(host, slots)
 		b.prepareProxy(host, slots)
 	}
+	b.makeRoom()
 }
 
 func (b *builder) prepareNetwork(host state.Host) {

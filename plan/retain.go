@@ -131,6 +131,9 @@ func beyond(olds []state.Container, keep int, current string, failed func(state.
 func (b *builder) removeOld(host state.Host, s *slot, c state.Container, past past) {
 	at := host.Name + "/" + s.role.Name + "/" + c.ShortID()
 	step := Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: s.role.Name, Container: c.ID, Name: c.Name, Reason: "beyond what is kept for rollback"}
+	if b.early[step.ID] {
+		return
+	}
 	cause := Retention
 	switch {
 	case c.Status == state.StatusCreated:

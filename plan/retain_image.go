@@ -81,6 +81,9 @@ func (b *builder) removeImages(host state.Host, gone map[string]bool, past past)
 			continue
 		}
 		for i, ref := range refs {
+			if b.early["untag/"+host.Name+"/"+ref] {
+				continue
+			}
 			b.afterwards(Step{ID: "untag/" + host.Name + "/" + ref, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: ref,
 				Needs: b.removalsOn(host.Name), Reason: reason})
 			item := Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: ref, Reason: reason, Risk: Safe}

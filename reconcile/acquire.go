@@ -97,7 +97,7 @@ func (m *manualLock) take(ctx context.Context, host release.Host) error {
 		return err
 	}
 	if err := conn.Files.Write(ctx, m.paths.lockDetails(), m.data, 0o600); err != nil {
-		return named(host.Name, "write the deploy lock's details", err)
+		return full(ctx, conn, host.Name, runFiles, m.paths.run, named(host.Name, "write the deploy lock's details", err))
 	}
 	m.c.auditOn(ctx, conn, m.desired, "", "Acquired the deploy lock: "+m.message)
 	return nil

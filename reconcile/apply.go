@@ -86,7 +86,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 func (c *Controller) applyLocked(ctx context.Context, first Planned, options Options) (report Report, err error) {
 	locks, err := c.lock(ctx, wide(first.Desired, first.Snapshot), lockable(first), first.Snapshot, string(first.Plan.Kind))
 	if err != nil {
-		return Report{}, err
+		return Report{}, byHand(first.Plan, err)
 	}
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
 	planned, err := c.again(ctx, first, locks, options)

@@ -117,7 +117,7 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 	l.held[host.Name] = h
 	l.mu.Unlock()
 	if err := conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600); err != nil {
-		return named(host.Name, "write the deploy lock's details", err)
+		return full(ctx, conn, host.Name, runFiles, l.paths.run, named(host.Name, "write the deploy lock's details", err))
 	}
 	h.written = true
 	l.done.Go(func() { l.renew(h) })
@@ -175,7 +175,7 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error 
 		return conn.Files.Write(ctx, l.paths.fence(), l.marks[h.host].text(), 0o600)
 	})
 	if err := group.Wait(); err != nil {
-		return named(h.host, "write the fence", err)
+		return full(ctx, conn, h.host, runFiles, l.paths.run, named(h.host, "write the fence", err))
 	}
 	return nil
 }

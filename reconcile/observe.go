@@ -121,7 +121,7 @@ func (l *look) first(ctx context.Context) error {
 func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	engine, files := l.conn.Engine, l.conn.Files
 	server := l.desired.ProxyServer
-	group.Go(func() (err error) { l.host.Engine, err = engine.Info(ctx); return })
+	group.Go(func() error { return l.engine(ctx) })
 	group.Go(func() (err error) { l.host.Networks, err = engine.Networks(ctx); return })
 	group.Go(func() error { return l.proxy(ctx, server.Name) })
 	group.Go(func() (err error) {
@@ -131,12 +131,6 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() (err error) { l.host.Lock, _, err = findLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
 	group.Go(func() error { return l.intents(ctx) })
-	group.Go(func() error {
-		if free, err := files.Free(ctx, "."); err == nil { // a file system that cannot say stays unknown
-			l.host.FreeBytes = free
-		}
-		return nil
-	})
 	l.readEnvFiles(ctx, group)
 }
 

@@ -76,7 +76,7 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 	if err := r.precondition(ctx, conn, s); err != nil {
 		return err
 	}
-	return moved(s, r.perform(ctx, conn, s))
+	return r.full(ctx, conn, s, moved(s, r.perform(ctx, conn, s)))
 }
 
 // perform dispatches on the closed set of kinds.

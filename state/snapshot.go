@@ -46,7 +46,7 @@ type Host struct {
 	Record       *Record   `json:"record,omitempty"`   // newest release record
 	Partials     []Partial `json:"partials,omitempty"` // partial releases there newer than Record
 	Intents      []Intent  `json:"intents,omitempty"`  // those that lie there, of any host
-	FreeBytes    int64     `json:"free_bytes"`         // -1 when not known
+	FreeBytes    int64     `json:"free_bytes"`         // where the engine keeps images and containers; -1 when not known
 	EnvFiles     []EnvFile `json:"env_files,omitempty"`
 }
 

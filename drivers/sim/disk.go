@@ -8,6 +8,9 @@ import (
 // containerTakes is what a container's own files take of the disk, in bytes, until it is removed.
 const containerTakes = 32 << 10
 
+// engineRoot is where the engine keeps its data. It is on the host's one file system, and nobody sees what is in it.
+const engineRoot = "/var/lib/docker"
+
 // Layer is a part of an image that several may share: a host keeps it once.
 type Layer struct {
 	Digest string

@@ -27,7 +27,7 @@ type Engine struct{ *session }
 // Info tells about the engine.
 func (e *Engine) Info(ctx context.Context) (info state.Engine, err error) {
 	err = e.read(ctx, "Engine.Info", "", func(h *host) error {
-		info = state.Engine{Version: "29.0.0", API: "1.52", OS: "linux", Arch: "amd64", Root: "/var/lib/docker", Clock: h.clock()}
+		info = state.Engine{Version: "29.0.0", API: "1.52", OS: "linux", Arch: "amd64", Root: engineRoot, Clock: h.clock()}
 		return nil
 	})
 	return info, err

@@ -198,7 +198,11 @@ func (f *Files) Touch(ctx context.Context, name string) error {
 // Free is the number of free bytes.
 func (f *Files) Free(ctx context.Context, name string) (free int64, err error) {
 	err = f.read(ctx, "Files.Free", name, func(h *host) error {
-		if _, ok := h.files[h.path(name)]; !ok {
+		full := h.path(name)
+		if h.denies(full) {
+			return wrong("free", name, fs.ErrPermission)
+		}
+		if _, ok := h.files[full]; !ok && full != engineRoot {
 			return wrong("free", name, fs.ErrNotExist)
 		}
 		free = h.free
