@@ -76,8 +76,12 @@ func (p *program) adoptedText(adopted reconcile.Adopted) error {
 	default:
 		p.printf("Adopted version %s as release %d, which is held; nothing was restarted.\n", adopted.Version, adopted.Release)
 	}
+	moved := "moved by hand"
+	if adopted.Release > 0 {
+		moved = "until now, moved by hand" // latest is at what runs again
+	}
 	for _, m := range adopted.Moved {
-		p.printf("  moved by hand: %s\n", m)
+		p.printf("  %s: %s\n", moved, m)
 	}
 	if len(adopted.Differs) > 0 {
 		p.printf("\n%s\n", p.out.in(bold, "What runs is not as the file has it; `kamald apply` would bring it in line:"))

@@ -22,9 +22,6 @@ func (p *program) applyCommand() *cobra.Command {
 			"says how the servers and the secrets are reached, and nothing else.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkRetain(cmd, options.Retain); err != nil {
-				return err
-			}
 			if len(args) == 1 {
 				return p.applySaved(cmd, args[0], wait)
 			}
@@ -60,6 +57,7 @@ func (p *program) applyFlags(cmd *cobra.Command, options *reconcile.Options, wai
 	f.IntVar(&options.Retain, "retain", 0, "how many old containers a role keeps for rollback (default: the file's retain_containers)")
 	f.BoolVar(&options.SkipUnreachable, "skip-unreachable", false, "go on without the hosts that cannot be reached")
 	p.lockWaitFlag(f, wait)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkRetain(cmd, options.Retain) }
 }
 
 // carryOut lets a session change the servers, and reports.

@@ -23,7 +23,7 @@ func (p *program) checkLimits(cmd *cobra.Command) error {
 	_, means := cmd.Annotations[limited]
 	for name, given := range map[string][]string{"--hosts": p.flags.hosts, "--roles": p.flags.roles} {
 		if !means && len(given) > 0 {
-			return fmt.Errorf("%s means nothing to `%s`: it is about every host of the release", name, cmd.CommandPath())
+			return fmt.Errorf("%s means nothing to `%s`: it is about every host of the release; leave it out", name, cmd.CommandPath())
 		}
 	}
 	return nil

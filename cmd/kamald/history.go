@@ -21,6 +21,7 @@ type past struct {
 	Kind    string        `json:"kind"`
 	Outcome state.Outcome `json:"outcome"`
 	Held    bool          `json:"held,omitempty"` // the newest that succeeded
+	Hold    bool          `json:"hold,omitempty"` // and a person holds it: what the file proposes waits
 	From    int           `json:"from,omitempty"`
 	Who     string        `json:"who"`
 	Where   string        `json:"where"`
@@ -64,7 +65,7 @@ func (p *program) showHistory(app state.App, records []state.Record) error {
 		item := past{Number: r.Number, Version: r.Version, Kind: r.Kind, Outcome: r.Outcome, From: r.From, Who: r.Who, Where: r.Where,
 			Started: r.Started, Ended: r.Ended, Digest: r.Digest, Reason: r.Reason}
 		if !held && r.Outcome == state.OutcomeSucceeded {
-			item.Held, held = true, true
+			item.Held, item.Hold, held = true, r.Hold, true
 		}
 		list = append(list, item)
 	}
@@ -105,8 +106,11 @@ func took(r past) string {
 	return short(r.Ended.Sub(r.Started))
 }
 
-// reasonOf is why a release failed, short enough for a table; --json has all of it.
+// reasonOf is why a release failed, or that it is held, short enough for a table; --json has all of it.
 func reasonOf(r past) string {
+	if r.Hold && r.Reason == "" {
+		return "held: what the file proposes waits until `kamald resume`"
+	}
 	line, _, _ := strings.Cut(r.Reason, "\n")
 	if runes := []rune(line); len(runes) > reasonWidth {
 		return string(runes[:reasonWidth-1]) + "…"

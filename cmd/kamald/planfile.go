@@ -77,6 +77,9 @@ func writeOwn(path string, data []byte) (err error) {
 // readPlan reads a saved plan.
 func readPlan(path string) (plan.Saved, error) {
 	data, err := readLimited(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return plan.Saved{}, fmt.Errorf("the plan cannot be read: %s: no such file; a version is given with --version, and `kamald plan -o FILE` saves a plan", path)
+	}
 	if err != nil {
 		return plan.Saved{}, fmt.Errorf("the plan cannot be read: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,7 +104,25 @@ func (p *program) command() *cobra.Command {
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
 	root.AddCommand(p.validateCommand(), p.fmtCommand(), limits(p.planCommand()), limits(p.applyCommand()), limits(p.driftCommand()), limits(p.statusCommand()),
 		p.historyCommand(), p.showCommand(), p.diffCommand(), p.auditCommand(), p.pruneCommand(), p.rollbackCommand(), p.releaseCommand(), p.resumeCommand(), p.adoptCommand(), p.envCommand(), p.lockCommand(), p.serverCommand(), p.versionCommand())
+	usage(root)
 	return root
+}
+
+// usage lets every command say how it is used when it is given too few or too many arguments.
+func usage(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		usage(sub)
+	}
+	check := cmd.Args
+	if check == nil || cmd.HasSubCommands() {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%w; it is `%s`", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return nil
+	}
 }
 
 // fail says what went wrong, on standard error; diagnostics with their source lines.
