@@ -69,8 +69,7 @@ func (c *Controller) takeOver(ctx context.Context, desired release.Release, path
 // findLock reads a lock with its time. A directory whose text is not there is a lock too: somebody is between the two, or died
 // there. nil: there is none, or it is gone meanwhile. Where nobody has locked, it is one call.
 func findLock(ctx context.Context, f Files, paths layout) (*state.Lock, []byte, error) {
-	made, err := f.Modified(ctx, paths.lock())
-	if err != nil {
+	if _, err := f.Modified(ctx, paths.lock()); err != nil {
 		return nil, nil, unless(err, fs.ErrNotExist)
 	}
 	var raw []byte
@@ -91,7 +90,8 @@ func findLock(ctx context.Context, f Files, paths layout) (*state.Lock, []byte, 
 		return nil, nil, err
 	}
 	if bare {
-		if made, err = f.Modified(ctx, paths.lock()); err != nil { // it may have gone between the two
+		made, err := f.Modified(ctx, paths.lock()) // it may have gone between the two
+		if err != nil {
 			return nil, nil, unless(err, fs.ErrNotExist)
 		}
 		return &state.Lock{Message: "it has no details", Lease: lease, Taken: made, Renewed: made}, nil, nil

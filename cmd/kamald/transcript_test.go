@@ -22,7 +22,6 @@ type transcript struct {
 	*sim.World
 	t     *testing.T
 	who   string
-	file  string // deploy.hcl
 	text  strings.Builder
 	lines int // commands so far
 }
