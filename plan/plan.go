@@ -44,9 +44,11 @@ type Input struct {
 	// belong to a release that failed.
 	Records []state.Record
 	// Litter has, for each host, paths of files of kamald's own that an interrupted run left there.
-	Litter  map[string][]string
-	Options Options
-	Now     time.Time
+	Litter map[string][]string
+	// RecordFiles has, for each host, the paths of the release records there by their numbers.
+	RecordFiles map[string]map[int]string
+	Options     Options
+	Now         time.Time
 
 	reconfigured bool // the held release says otherwise than the desired one: what differs was asked for
 }

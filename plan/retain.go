@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -98,13 +99,20 @@ func (b *builder) pruneOnly() {
 	b.steps = b.prune
 }
 
-// clean plans the removal of files that an interrupted run of kamald left.
+// clean plans the removal of files that an interrupted run of kamald left, and of records that nothing needs.
 func (b *builder) clean(host state.Host) {
 	for _, path := range slices.Sorted(slices.Values(b.in.Litter[host.Name])) {
-		const reason = "an interrupted run left it"
-		b.afterwards(Step{ID: "clean/" + host.Name + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host.Name, Name: path, Reason: reason})
-		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Leftover, Resource: ResourceFile, Host: host.Name, Name: path, Reason: reason, Risk: Safe})
+		b.cleanFile(host.Name, path, Leftover, "an interrupted run left it")
 	}
+	files := b.in.RecordFiles[host.Name]
+	for _, n := range OldRecords(slices.Sorted(maps.Keys(files)), b.in.Records, Without(host, b.pruned[host.Name]), b.app, b.keep()) {
+		b.cleanFile(host.Name, files[n], Retention, "a release record beyond what is kept for rollback")
+	}
+}
+
+func (b *builder) cleanFile(host, path string, cause Cause, reason string) {
+	b.afterwards(Step{ID: "clean/" + host + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host, Name: path, Reason: reason})
+	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceFile, Host: host, Name: path, Reason: reason, Risk: Safe})
 }
 
 // beyond gives the old containers that are not kept. Kept is one of each of so many older versions, and beside them the one that

@@ -164,6 +164,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	snapshot, _, looked := c.observeAgain(after, planned.Desired, planned.Snapshot)
 	locks.confirm(&snapshot, looks)
 	r.audit.close(failure)
+	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.note(&report, outcomes, failure)
 	r.recordFailure(after, report, outcomes, failure)
@@ -176,7 +177,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		return nil, err
 	}
 	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(wide(planned.Desired, planned.Snapshot)), paths: layoutOf(planned.Desired),
-		seen: planned.Snapshot, ids: map[string]string{}}
+		seen: planned.Snapshot, ids: map[string]string{}, retain: options.Retain}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}

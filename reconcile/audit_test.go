@@ -41,7 +41,8 @@ var covers = map[string][]string{
 	"tag":       {"Engine.Tag"},
 	"resume":    {"Files.Write .kamal/apps/shop/kamald/"},
 	"adopt":     {"Files.Write .kamal/apps/shop/kamald/"},
-	"record":    {"Files.Write .kamal/apps/shop/kamald/releases/"},
+	"record":    {"Files.Write .kamal/apps/shop/kamald/releases/", "Files.Remove .kamal/apps/shop/kamald/releases/"}, // those beyond what is kept go with it
+	"keep":      {"Files.Write .kamal/apps/shop/kamald/releases/"},
 	"remove":    {"Engine.Remove"},
 	"untag":     {"Engine.RemoveImage"},
 	"clean":     {"Files.Remove .kamal/"},

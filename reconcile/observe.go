@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -167,14 +166,7 @@ func (l *look) fence(ctx context.Context) error {
 // listRecords gives the numbers of the records on the host, sorted.
 func (l *look) listRecords(ctx context.Context) ([]int, error) {
 	names, err := l.conn.Files.List(ctx, l.paths.records())
-	var numbers []int
-	for _, name := range names {
-		if n, err := strconv.Atoi(strings.TrimSuffix(name, ".json")); err == nil && strings.HasSuffix(name, ".json") {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, err
+	return numbered(names), err
 }
 
 // readEnvFiles reads the secrets files of the roles on the host; their values become digests and are dropped.

@@ -133,7 +133,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 		return Planned{}, err
 	}
 	if options.Prune && !options.Stored {
-		in.Litter = c.litter(ctx, desired, snapshot)
+		in.Litter, in.RecordFiles = c.litter(ctx, desired, snapshot)
 	}
 	switch {
 	case options.Pin != nil:

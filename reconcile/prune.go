@@ -68,37 +68,42 @@ func (c *Controller) pruning(ctx context.Context, file release.Release, options 
 }
 
 // litter finds files of kamald's own that an interrupted run left: temporary files of writes, and locks that were moved aside.
-// What cannot be looked at is left for another time.
-func (c *Controller) litter(ctx context.Context, desired release.Release, seen state.Snapshot) map[string][]string {
-	found := make([][]string, len(desired.Hosts))
+// And the release records that are there. What cannot be looked at is left for another time.
+func (c *Controller) litter(ctx context.Context, desired release.Release, seen state.Snapshot) (litter map[string][]string, files map[string]map[int]string) {
+	found, records := make([][]string, len(desired.Hosts)), make([]map[int]string, len(desired.Hosts))
 	var group errgroup.Group
 	for i, on := range desired.Hosts {
 		if host, ok := seen.Host(on.Name); ok && host.Unreachable == "" {
 			group.Go(func() error {
-				found[i] = c.litterOn(ctx, desired, on, host)
+				found[i], records[i] = c.litterOn(ctx, desired, on, host)
 				return nil
 			})
 		}
 	}
 	_ = group.Wait() // no member fails
-	all := map[string][]string{}
+	litter, files = map[string][]string{}, map[string]map[int]string{}
 	for i, on := range desired.Hosts {
-		all[on.Name] = found[i]
+		litter[on.Name], files[on.Name] = found[i], records[i]
 	}
-	return all
+	return litter, files
 }
 
-func (c *Controller) litterOn(ctx context.Context, desired release.Release, on release.Host, seen state.Host) []string {
+func (c *Controller) litterOn(ctx context.Context, desired release.Release, on release.Host, seen state.Host) (old []string, records map[int]string) {
 	conn, err := c.fleet.Connection(ctx, on)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	paths := layoutOf(desired)
-	var old []string
 	for _, dir := range []string{paths.run, path.Dir(paths.env("web")), paths.ours(), paths.records()} {
 		names, err := conn.Files.List(ctx, dir)
 		if err != nil {
 			continue
+		}
+		if dir == paths.records() {
+			records = map[int]string{}
+			for _, n := range numbered(names) {
+				records[n] = paths.record(n)
+			}
 		}
 		for _, name := range names {
 			full := path.Join(dir, name)
@@ -111,7 +116,7 @@ func (c *Controller) litterOn(ctx context.Context, desired release.Release, on r
 			}
 		}
 	}
-	return old
+	return old, records
 }
 
 // isTemporary tells whether a name is of a write's temporary file: ".<name>.<12 letters and digits of base 32>".

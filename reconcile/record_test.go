@@ -50,3 +50,43 @@ func TestAHostWhereTheRecordCouldNotBeWrittenGetsTheOthersCopy(t *testing.T) {
 		w.mustNote()
 	})
 }
+
+func (w *world) records(host string) string {
+	var there []string
+	for _, name := range w.FileNames(host) {
+		if number, ok := strings.CutPrefix(name, "/root/.kamal/apps/shop/kamald/releases/"); ok {
+			there = append(there, strings.TrimSuffix(number, ".json"))
+		}
+	}
+	return strings.Join(there, " ")
+}
+
+// With two older versions kept, a fourth release needs the first one's record no more.
+func TestRecordsBeyondWhatIsKeptGoWithTheNextRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 832)
+		for _, version := range []string{"v1", "v2", "v3", "v4", "v5", "v6"} {
+			w.mustApply(w.release(version))
+		}
+		w.mustNote()
+		if got := w.records("h1"); got != "4 5 6" {
+			t.Errorf("records on h1: %s", got)
+		}
+		if report, err := w.prune(1); err != nil || report.Outcome != state.OutcomeSucceeded {
+			t.Fatalf("%+v: %v", report, err)
+		}
+		if report, err := w.prune(1); err != nil || len(report.Plan.Steps) > 0 {
+			t.Fatalf("again: %+v: %v", report.Plan.Items, err)
+		}
+		if got := w.records("h1"); got != "5 6" {
+			t.Errorf("records on h1 after a prune: %s", got)
+		}
+		w.using(func(c *reconcile.Controller) {
+			if records, err := c.History(t.Context(), w.release("v6")); err != nil || len(records) != 6 {
+				t.Errorf("the history has %d: %v", len(records), err)
+			}
+		})
+		w.store = &memory{} // lost: the servers' own say it
+		w.back(w.release("v6"), reconcile.Back{}, 5, strings.ReplaceAll(allV1, "v1", "v5"))
+	})
+}

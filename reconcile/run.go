@@ -26,6 +26,9 @@ type run struct {
 	locks   *Locks
 	notes   *journal
 	audit   *auditFiles
+	retain  int // older versions that are kept; 0: as many as the release says
+	old     oldRecords
+	beside  sync.WaitGroup // what is done beside the steps, and nobody waits for but the end
 
 	mu   sync.Mutex
 	last state.Record // as it lies on the hosts, with its text; nil text until the first is written
@@ -111,7 +114,11 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 	case plan.StepTag:
 		return conn.Engine.Tag(ctx, r.desired.Image(), s.Name)
 	case plan.StepRecord:
-		return r.writeRecord(ctx, conn)
+		err := r.writeRecord(ctx, conn)
+		if err == nil {
+			r.tidyRecords(ctx, conn, s.Host)
+		}
+		return err
 	case plan.StepKeep:
 		return r.keepHeld(ctx, conn)
 	case plan.StepRemove:
