@@ -164,13 +164,14 @@ func (c *Controller) writeRecords(ctx context.Context, desired release.Release, 
 	if err := notes.intend(begun...); err != nil {
 		return err
 	}
+	data = append(data, '\n')
 	errs := make([]error, len(desired.Hosts))
 	written := make([]bool, len(desired.Hosts))
 	c.everyHost(desired, func(i int, on release.Host) {
 		if deeds[i].host == "" {
 			return
 		}
-		errs[i] = c.writeRecordOn(ctx, desired, on, locks, marks[i], record.Number, append(data, '\n'), message)
+		errs[i] = c.writeRecordOn(ctx, desired, on, locks, marks[i], record.Number, data, message)
 		written[i] = errs[i] == nil
 		notes.end(deeds[i], errs[i])
 	})
