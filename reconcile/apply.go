@@ -349,8 +349,8 @@ func isRelease(kind plan.Kind) bool { return kind != plan.KindHeal && kind != pl
 func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {
 	record := r.record
 	record.Ended, record.Outcome = r.c.now(), report.Outcome
-	if failure == nil {
-		record.Outcome = recorded(planned.Plan)
+	if failure == nil || !report.Undone && written(outcomes) {
+		record.Outcome = recorded(planned.Plan) // as the servers have it, also where something after it has failed
 	}
 	if failure != nil {
 		record.Reason = brief(failure)
@@ -368,6 +368,16 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 		string(report.Outcome), failure)
 	errs = append(errs, r.notes.write(ending), r.c.Store.SaveSnapshot(snapshot))
 	return errors.Join(errs...)
+}
+
+// written tells whether a host has the record of the release: then it is held.
+func written(outcomes map[string]outcome) bool {
+	for _, o := range outcomes {
+		if o.step.Kind == plan.StepRecord && o.err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // problems turns a plan's problems into one error.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kamald/kamald/plan"
@@ -223,23 +224,26 @@ func sameEverywhere(seen state.Snapshot, held state.Record) bool {
 	return true
 }
 
-// adoptRecord keeps a record that is newer than what the store knows, and says whose it is.
+// adoptRecord keeps a record that the servers have and the store lacks, or knows less of, and says whose it is when it is newer
+// than what was seen last. What the store calls failed or running and the servers have as succeeded is ours: the run ended
+// before the store was written, or its end was not heard of.
 func (c *Controller) adoptRecord(known, seen state.Snapshot) error {
 	before, now := newestRecord(known), newestRecord(seen)
-	if now == nil || before != nil && (now.Number < before.Number || now.Number == before.Number && now.Revision <= before.Revision) {
+	if now == nil {
 		return nil
 	}
 	records, err := c.Store.Releases(seen.App)
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
-		if r.Number == now.Number && r.Revision >= now.Revision {
-			if r.Outcome == state.OutcomeSucceeded {
-				return nil
-			}
-			return c.Store.SaveRelease(*now) // ours: it ended before the store was written
+	if i := slices.IndexFunc(records, func(r state.Record) bool { return r.Number == now.Number }); i >= 0 && records[i].Revision >= now.Revision {
+		if records[i].Outcome == state.OutcomeSucceeded {
+			return nil
 		}
+		return c.Store.SaveRelease(*now)
+	}
+	if before != nil && (now.Number < before.Number || now.Number == before.Number && now.Revision <= before.Revision) {
+		return c.Store.SaveRelease(*now) // no news, and still not in the store
 	}
 	text := fmt.Sprintf("release %d (%s of version %s) was released by %s from %s at %s", now.Number, now.Kind, now.Version, now.Who, now.Where, now.Ended.UTC().Format(time.RFC3339))
 	if now.Revision > 0 {

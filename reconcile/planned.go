@@ -132,6 +132,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
 		return Planned{}, err
 	}
+	in.Records = withHeld(in.Records, held)
 	if options.Prune && !options.Stored {
 		in.Litter, in.RecordFiles = c.litter(ctx, desired, snapshot)
 	}
@@ -167,4 +168,14 @@ func newestRecord(snapshot state.Snapshot) *state.Record {
 		}
 	}
 	return newest
+}
+
+// withHeld gives the records with the held one as the servers have it: what they hold has succeeded, whatever the store knows.
+func withHeld(records []state.Record, held *state.Record) []state.Record {
+	if held == nil {
+		return records
+	}
+	list := slices.DeleteFunc(slices.Clone(records), func(r state.Record) bool { return r.Number == held.Number })
+	at, _ := slices.BinarySearchFunc(list, held.Number, func(r state.Record, n int) int { return n - r.Number }) // newest first
+	return slices.Insert(list, at, *held)
 }

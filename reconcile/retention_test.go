@@ -2,10 +2,12 @@ package reconcile_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -73,6 +75,50 @@ func TestAReleaseThatBrokeOffTakesNoPlaceOfOneToGoBackTo(t *testing.T) {
 		w.mustRollBack(at("v3"))
 		if got := w.versions(); got != allV2 {
 			t.Errorf("after a rollback: %s", got)
+		}
+	})
+}
+
+// TestAReleaseOfWhichOnlyTheCleaningFailedIsOneToGoBackTo: the servers hold it, so the store must not call it failed, or the next
+// release throws away what a rollback needs.
+func TestAReleaseOfWhichOnlyTheCleaningFailedIsOneToGoBackTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		at := func(version string) release.Release {
+			desired := w.release(version)
+			desired.RetainContainers = 1
+			return desired
+		}
+		w.mustApply(at("v1"))
+		w.mustApply(at("v2"))
+		w.Before(func(c sim.Call) error {
+			if c.Method == "Engine.Remove" {
+				return sim.ErrFault
+			}
+			return nil
+		})
+		if report, err := w.apply(t.Context(), at("v3")); err == nil || report.Undone {
+			t.Fatalf("the removals did not fail: %+v, %v", report, err)
+		}
+		w.ClearHooks()
+		if records, _ := w.store.Releases(state.App{}); records[0].Version != "v3" || records[0].Outcome != state.OutcomeSucceeded || records[0].Reason == "" {
+			t.Errorf("the store says %s of %s: %q", records[0].Outcome, records[0].Version, records[0].Reason)
+		}
+		w.mustApply(at("v4"))
+		c := w.controller()
+		defer func() { _ = c.Close() }()
+		report, err := c.Rollback(t.Context(), at("v4"), reconcile.Back{}, reconcile.Options{})
+		if err != nil || w.versions() != strings.ReplaceAll(allV2, "v2", "v3") {
+			t.Errorf("back to %s: %+v, %v", w.versions(), report, err)
+		}
+		made := 0
+		for _, call := range w.History() {
+			if call.Method == "Engine.Create" && strings.Contains(call.Args, "-v3") {
+				made++
+			}
+		}
+		if made != len(w.Hosts()) {
+			t.Errorf("%d containers of v3 were made: one on each host, and none to go back to it", made)
 		}
 	})
 }
