@@ -51,6 +51,7 @@ type builder struct {
 	rest     []*slot            // those out of scope
 	on       map[string][]*slot // those of a host
 
+	homes  map[string]bool // roles that some slot in scope is of; made at first need
 	steps  []Step
 	imaged map[string]bool   // hosts that have an image step
 	prune  []Step            // what goes when the release is recorded

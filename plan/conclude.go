@@ -28,6 +28,11 @@ func (b *builder) orphans(after []string) {
 }
 
 func (b *builder) orphan(host state.Host, c state.Container, reason string, after []string) {
+	if b.homeless(c.Role) {
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
+			Reason: reason, Risk: Destructive, Deferred: "none of the hosts that the role is to run on takes part: what serves goes on until one does"})
+		return
+	}
 	needs := slices.Clone(after)
 	at := host.Name + "/" + c.Role + "/" + c.ShortID()
 	route, routed := host.Proxy.Route(b.app.RouteName(c.Role))

@@ -94,6 +94,9 @@ func (b *builder) orphansOf(host state.Host, after []string) {
 func (b *builder) emptyRoutes(host state.Host, after []string) {
 	const reason = "the role left, and its route leads nowhere"
 	for _, former := range b.formerRoutes(host) {
+		if b.homeless(former.role) {
+			continue
+		}
 		if b.ended[routeKey(host.Name, former.route.Name)] {
 			continue
 		}
@@ -102,6 +105,19 @@ func (b *builder) emptyRoutes(host state.Host, after []string) {
 		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceRoute, Host: host.Name, Role: former.role, Name: former.route.Name,
 			Reason: reason, Risk: Destructive})
 	}
+}
+
+// homeless tells whether a role is to run somewhere, and none of those hosts takes part: they are down or cordoned. What it has
+// left elsewhere may be all that serves.
+func (b *builder) homeless(name string) bool {
+	if b.homes == nil {
+		b.homes = map[string]bool{}
+		for _, s := range b.slots {
+			b.homes[s.role.Name] = true
+		}
+	}
+	role, ok := b.in.Desired.Role(name)
+	return ok && len(role.Places()) > 0 && !b.homes[name]
 }
 
 // checkMoved refuses to start a singleton while nobody can say whether the one of the held release still runs.

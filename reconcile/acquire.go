@@ -23,6 +23,10 @@ func (c *Controller) AcquireLock(ctx context.Context, desired release.Release, m
 	if err := checkMessage(message); err != nil {
 		return err
 	}
+	desired, err := c.uncordoned(desired)
+	if err != nil {
+		return err
+	}
 	m := &manualLock{c: c, desired: desired, paths: layoutOf(desired), began: c.now(), message: message}
 	details := state.Lock{Owner: c.Owner.Who + "@" + c.Owner.Where(), Message: message, Version: desired.Version, Taken: m.began}
 	m.data = encodeManual(details, c.Owner.Who, rand.Text()[:8])
@@ -34,7 +38,7 @@ func (c *Controller) AcquireLock(ctx context.Context, desired release.Release, m
 	if err := m.notes.intend(deeds...); err != nil {
 		return err
 	}
-	err := takeAll(ctx, lockOrder(desired, desired.Hosts), desired.PrimaryHost(), m.take)
+	err = takeAll(ctx, lockOrder(desired, desired.Hosts), desired.PrimaryHost(), m.take)
 	if err != nil {
 		err = errors.Join(err, m.takeBack(context.WithoutCancel(ctx)))
 	}

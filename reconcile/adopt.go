@@ -138,7 +138,7 @@ func runningPin(desired release.Release, seen state.Snapshot) (plan.Pin, error) 
 
 func (c *Controller) adoptLocked(ctx context.Context, desired release.Release, locks *Locks, before state.Snapshot) (Adopted, error) {
 	began := c.now()
-	seen, keys, err := observe(ctx, c.fleet, desired, before, began, unreachable(before)...)
+	seen, keys, err := c.observeAgain(ctx, desired, before)
 	if err != nil {
 		return Adopted{}, err
 	}
@@ -150,7 +150,7 @@ func (c *Controller) adoptLocked(ctx context.Context, desired release.Release, l
 	if err := locks.seal(ctx, seen); err != nil {
 		return result, err
 	}
-	body, err := packRelease(desired)
+	body, err := packRelease(recordedAs(planned))
 	if err != nil {
 		return result, err
 	}

@@ -144,7 +144,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if err := r.intend(ctx, kept.Nonce); err != nil {
 		return Report{}, err
 	}
-	locks.done.Go(func() { locks.heed(lockOrder(planned.Desired, reachable(planned))[0].Name) })
+	if order := lockOrder(planned.Desired, lockable(planned)); len(order) > 0 { // all that is left to do may be on hosts that left
+		locks.done.Go(func() { locks.heed(order[0].Name) })
+	}
 	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}

@@ -124,24 +124,35 @@ func (c *Controller) half(ctx context.Context, current release.Release, records 
 		}
 		return fmt.Sprintf("release %d of %s did not end", other.lock.Fence, orUnknown(other.lock.Owner)), nil
 	}
-	if records[0].Number <= succeeded[0].Number {
-		return "", nil
-	}
 	snapshot, _, err := c.look(ctx, current, false)
 	if err != nil {
 		return "", err
 	}
-	app := current.App()
-	for _, tried := range records {
-		for _, host := range snapshot.Hosts {
-			if tried.Number > succeeded[0].Number && tried.Outcome != state.OutcomePartial && slices.ContainsFunc(host.Containers, func(c state.Container) bool {
-				return c.Service == app.Service && c.Destination == app.Destination && c.Running() && c.Release == tried.Number
-			}) {
-				return fmt.Sprintf("release %d (version %s) %s and %s runs a part of it", tried.Number, tried.Version, ended(tried.Outcome), host.Name), nil
+	return partOf(snapshot, records, succeeded[0]), nil
+}
+
+// partOf finds a container that runs and is of a newer release than the held one, which did not succeed. Of a release that died
+// on another machine there may be no record: then its version tells it from what healing has made.
+func partOf(snapshot state.Snapshot, records []state.Record, held state.Record) string {
+	of := map[int]state.Record{}
+	for _, r := range records {
+		of[r.Number] = r
+	}
+	for _, host := range snapshot.Hosts {
+		for _, c := range host.Containers {
+			if c.Service != snapshot.App.Service || c.Destination != snapshot.App.Destination || !c.Running() || c.Release <= held.Number {
+				continue
+			}
+			tried, known := of[c.Release]
+			switch {
+			case known && tried.Outcome != state.OutcomePartial && tried.Outcome != state.OutcomeSucceeded:
+				return fmt.Sprintf("release %d (version %s) %s and %s runs a part of it", tried.Number, tried.Version, ended(tried.Outcome), host.Name)
+			case !known && c.Version() != held.Version:
+				return fmt.Sprintf("release %d (version %s) did not end and %s runs a part of it", c.Release, c.Version(), host.Name)
 			}
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // ended is an outcome in a sentence.

@@ -49,8 +49,8 @@ func heldText(held state.Record) string {
 func (o Options) given() bool { return o.Hold || o.RollbackOf != nil }
 
 // waits defers a plan that must not be carried out: what a file proposes while a person holds another release, and anything
-// while a version was moved by hand. Repairs of what is held do not wait, and neither does making room: it
-// moves no version.
+// while a version was moved by hand. Repairs of what is held do not wait, nor
+// does it where a host has missed it, and neither does making room: that moves no version.
 func (p Planned) waits(options Options) Planned {
 	if options.given() || options.measures {
 		return p
@@ -58,7 +58,7 @@ func (p Planned) waits(options Options) Planned {
 	switch kind := p.Plan.Kind; {
 	case len(p.Plan.Moved) > 0:
 		p.Plan = p.Plan.Wait("a version was moved by hand, until `kamald adopt` or `kamald release VERSION`")
-	case p.Held != nil && p.Held.Hold && kind != plan.KindNone && kind != plan.KindHeal && kind != plan.KindPrune:
+	case p.Held != nil && p.Held.Hold && !(p.same && kind == plan.KindConfig) && kind != plan.KindNone && kind != plan.KindHeal && kind != plan.KindPrune:
 		p.Plan = p.Plan.Wait(heldText(*p.Held) + ", until `kamald resume` or a newer `kamald release VERSION`")
 	}
 	return p
@@ -87,9 +87,20 @@ func (c *Controller) Resume(ctx context.Context, desired release.Release) (Resum
 	return c.setHold(ctx, desired, false)
 }
 
-// holdOn sets the hold on the release that runs.
+// holdOn sets the hold on the release that runs. Where a part of the servers runs another version than the held one, that part's
+// own record has the hold: the held release is not what was given.
 func (c *Controller) holdOn(ctx context.Context, desired release.Release) error {
-	_, err := c.setHold(ctx, desired, true)
+	known, _, err := c.Store.Snapshot(desired.App())
+	if err != nil {
+		return err
+	}
+	switch held := newestRecord(known); {
+	case held == nil:
+		return fmt.Errorf("version %s runs already, and no record says so: nothing was changed, and nothing holds it\n  next: `kamald adopt` takes what runs as the release that is held", desired.Version)
+	case held.Version != desired.Version:
+		return nil
+	}
+	_, err = c.setHold(ctx, desired, true)
 	return err
 }
 

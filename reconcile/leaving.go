@@ -162,6 +162,21 @@ func cordonedHosts(wide release.Release, known state.Snapshot, reasons map[strin
 	return hosts
 }
 
+// uncordoned is the release without the hosts that are cordoned as far as the last look knows: they may be gone. When all are, it
+// is the whole one.
+func (c *Controller) uncordoned(desired release.Release) (release.Release, error) {
+	known, _, err := c.Store.Snapshot(desired.App())
+	if err != nil {
+		return desired, err
+	}
+	cordoned := plan.CordonedIn(known, c.now())
+	hosts := slices.DeleteFunc(slices.Clone(desired.Hosts), func(on release.Host) bool { return cordoned[on.Name] != "" })
+	if len(hosts) > 0 {
+		desired.Hosts = hosts
+	}
+	return desired, nil
+}
+
 // leftRows are a report's rows of what the file does not name any more: on hosts that left, and of roles that did.
 func leftRows(planned Planned, now state.Snapshot) []Row {
 	if !planned.Plan.Filter.Whole() {

@@ -35,6 +35,7 @@ type Planned struct {
 	Snapshot state.Snapshot
 	Held     *state.Record
 
+	same    bool                                    // the desired release is the held one
 	secrets map[string]map[string]map[string]string // keyed digests of those at hand: host → role → variable
 }
 
@@ -155,7 +156,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if options.RollbackOf != nil && (planned.Plan.Kind == plan.KindRelease || planned.Plan.Kind == plan.KindConfig) {
 		planned.Plan.Kind = plan.KindRollback
 	}
-	planned.Plan.Moved = moved
+	planned.Plan.Moved, planned.same = moved, in.HeldDigest != "" && in.HeldDigest == planned.Plan.Desired
 	return planned.waits(options), nil
 }
 

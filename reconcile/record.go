@@ -72,7 +72,7 @@ func (r *run) succeeded() (state.Record, []byte, error) {
 // recordFailure leaves word of a release that did not succeed on the servers, best effort, so that its history can be read from
 // any machine. Once a host may keep it as succeeded, that is the last word.
 func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[string]outcome, failure error) {
-	if failure == nil || r.plan.Kind == plan.KindHeal {
+	if failure == nil || !isRelease(r.plan.Kind) {
 		return
 	}
 	for _, o := range outcomes {

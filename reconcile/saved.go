@@ -152,8 +152,13 @@ func (a *savedApply) check(now state.Snapshot, keys keys) error {
 	if moves = append(moves, secrets...); len(moves) == 0 && newer {
 		moves = append(moves, plan.Move{What: "another release was recorded"})
 	}
-	if len(moves) == 0 {
-		return nil
+	if len(moves) == 0 { // a hold that was set since moves nothing else
+		planned := Planned{Plan: a.saved.Plan, Desired: a.desired, Held: held}
+		if held != nil {
+			was, err := decodeRelease(*held, a.desired)
+			planned.same = err == nil && release.Digest(was) == a.saved.Plan.Desired
+		}
+		return planned.waits(Options{}).refused()
 	}
 	stale := &StaleError{Made: a.saved.At, Moves: moves}
 	if newer {
