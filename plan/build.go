@@ -158,7 +158,7 @@ func (b *builder) check() {
 		case !skip:
 			b.problem(host.Host, "", "it cannot be observed: "+host.Reason,
 				"mend that, or go on without the host with --skip-unreachable: it converges with the next apply after it returns")
-		case len(b.hosts) == 0:
+		case len(b.hosts) == len(b.leaving): // those are emptied only when some host serves that is seen to
 			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
 		}
 	}

@@ -19,12 +19,20 @@ func (b *builder) orphans(after []string) {
 		}
 		for _, c := range ofApp(b.app, host) {
 			if !slices.ContainsFunc(b.on[on.Name], func(s *slot) bool { return s.role.Name == c.Role }) {
-				b.orphan(host, c, "its role is not on this host any more", after)
+				b.orphan(host, c, b.whyOrphan(host, c), after)
 			}
 		}
 		b.orphanRoutes(host, after)
 		b.emptyRoutes(host, after)
 	}
+}
+
+// whyOrphan says why a container of the app has no place on a host of the file.
+func (b *builder) whyOrphan(host state.Host, c state.Container) string {
+	if role, ok := b.in.Desired.Role(c.Role); ok && role.Singleton && slices.Contains(role.Hosts, host.Name) {
+		return "a singleton runs on its first host, " + role.Hosts[0]
+	}
+	return "its role is not on this host any more"
 }
 
 func (b *builder) orphan(host state.Host, c state.Container, reason string, after []string) {

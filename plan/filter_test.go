@@ -182,20 +182,5 @@ func TestAFilteredPlanStaysInItsScopeAndIsAFixedPoint(t *testing.T) {
 }
 
 func anyScope(t *rapid.T, w *world) {
-	var hosts, roles []string
-	for _, on := range w.desired.Hosts {
-		if rapid.Bool().Draw(t, "scope "+on.Name) {
-			hosts = append(hosts, on.Name)
-		}
-	}
-	for _, role := range w.desired.Roles {
-		if rapid.Bool().Draw(t, "scope "+role.Name) {
-			roles = append(roles, role.Name)
-		}
-	}
-	scope, err := plan.FilterOf(w.desired, hosts, roles)
-	if err != nil {
-		t.Skip("nothing is in scope")
-	}
-	w.options.Filter = scope
+	w.options.Prune, w.options.Filter = false, someScope(t, w)
 }

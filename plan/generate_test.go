@@ -42,12 +42,14 @@ func anyWorld(t *rapid.T) *world {
 	for _, version := range versions {
 		specs[version] = all.specs(version)
 	}
+	misplace(t, w.desired, specs)
 	for i := range w.hosts {
 		w.fill(t, &w.hosts[i], all, specs)
 	}
 	if rapid.Bool().Draw(t, "held") {
 		w.held = &state.Record{Number: 1, Version: pick(t, "held version", versions...), Outcome: state.OutcomeSucceeded}
 	}
+	w.around(t, all, specs)
 	return w
 }
 
@@ -198,6 +200,7 @@ func (w *world) leftovers(t *rapid.T, h *state.Host) {
 		{app.ContainerName("gone", "v1"), "shop", "gone", app.Destination},
 		{app.ContainerName("gone", "v2"), "shop", "gone", app.Destination},
 		{"shop-web-other-v1", "shop", "web", "other"},
+		{release.Release{Service: "shop", Destination: beside(app)}.App().ContainerName("web", "v3"), "shop", "web", beside(app)},
 		{"shop-web-other-v2", "shop", "web", "other"},
 		{"blog-web-v1", "blog", "web", ""},
 		{"postgres", "", "", ""},
@@ -211,6 +214,14 @@ func (w *world) leftovers(t *rapid.T, h *state.Host) {
 			Labels: map[string]string{"service": left.service, "role": left.role, "destination": left.destination}}
 		w.make(h.Name, left.name, spec, pick(t, "status", state.StatusRunning, state.StatusExited, state.StatusCreated), image(w.desired, "v1").ID)
 	}
+}
+
+// beside is a destination that lives on the same hosts.
+func beside(app state.App) string {
+	if app.Destination == "" {
+		return "staging"
+	}
+	return ""
 }
 
 func (w *world) anyLatest(t *rapid.T, h *state.Host) {
@@ -233,7 +244,7 @@ func (w *world) anyProxy(t *rapid.T, h *state.Host) {
 	if often(t, "proxy attached") {
 		h.Proxy.Networks = []string{"kamal"}
 	}
-	h.Proxy.Routes = []state.Route{{Name: "blog-web", Targets: []string{"0123456789ab:80"}}}
+	h.Proxy.Routes = []state.Route{{Name: "blog-web", Targets: []string{"0123456789ab:80"}}, {Name: state.App{Service: "shop", Destination: beside(w.desired.App())}.RouteName("web"), Targets: []string{"0123456789ab:80"}}}
 	for _, role := range []string{"web", "workers", "gone"} {
 		var targets []string
 		for _, c := range h.Containers {

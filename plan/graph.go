@@ -209,6 +209,9 @@ func (b *builder) boot(n int, s *slot, needs, barrier []string) []string {
 			needs = append(needs, b.add(b.stopStep(n, phase, s, old, needs)))
 		}
 		for _, other := range b.elsewhere(s) {
+			if !b.known.scope.has(other.host, s.role.Name) {
+				continue // that is a problem of the plan, and no step of it
+			}
 			needs = append(needs, b.stopElsewhere(phase, s, other, needs))
 		}
 	}

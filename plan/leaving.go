@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -39,11 +40,18 @@ func (b *builder) leave() {
 	if !b.in.Options.Filter.Whole() {
 		return
 	}
+	var left []state.Host
 	for _, host := range b.in.Observed.Hosts {
+		if host.Leaving {
+			left = append(left, host)
+		}
+	}
+	slices.SortStableFunc(left, func(x, y state.Host) int { return cmp.Compare(x.Name, y.Name) }) // they may be seen in any order
+	for _, host := range left {
 		_, wanted := b.known.hosts[host.Name]
 		_, twice := b.hosts[host.Name]
 		switch {
-		case !host.Leaving || wanted || twice || b.cordoned[host.Name] != "":
+		case wanted || twice || b.cordoned[host.Name] != "":
 		case host.Unreachable != "":
 			b.plan.Left = append(b.plan.Left, Skipped{Host: host.Name, Reason: host.Unreachable})
 		case b.holds(host):

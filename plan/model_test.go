@@ -3,6 +3,7 @@ package plan_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,8 +41,12 @@ func (w *world) carryOut(p plan.Plan, choose func(n int) int) error {
 		done[s.ID] = true
 		left = slices.Delete(left, i, i+1)
 	}
+	if recorded {
+		w.records = append([]state.Record{*w.record()}, w.records...)
+	}
 	if recorded && !p.Partial {
-		w.held = w.record()
+		desired := w.desired
+		w.held, w.heldRelease = w.record(), &desired
 	}
 	return nil
 }
@@ -55,7 +60,11 @@ func begins(s plan.Step, done map[string]bool) bool {
 }
 
 func (w *world) record() *state.Record {
-	return &state.Record{Schema: state.RecordSchema, Number: w.number, App: w.desired.App(), Version: w.desired.Version, Image: w.desired.Image(), Outcome: state.OutcomeSucceeded}
+	outcome := state.OutcomeSucceeded
+	if w.partial {
+		outcome = state.OutcomePartial
+	}
+	return &state.Record{Schema: state.RecordSchema, Number: w.number, App: w.desired.App(), Version: w.desired.Version, Image: w.desired.Image(), Outcome: outcome}
 }
 
 // next is the number of another release: one more than the newest.
@@ -106,6 +115,9 @@ func (w *world) step(s plan.Step) error {
 		h.Record = w.held
 	case plan.StepUntag:
 		untag(h, s.Name)
+	case plan.StepClean:
+		w.litter = maps.Clone(w.litter)
+		w.litter[s.Host] = slices.DeleteFunc(slices.Clone(w.litter[s.Host]), func(path string) bool { return path == s.Name })
 	case plan.StepCreate:
 		return w.create(h, s)
 	default:

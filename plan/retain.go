@@ -85,7 +85,7 @@ func (b *builder) keep() int {
 
 // pruneOnly plans nothing but what is kept for nothing, on the hosts that can be reached.
 func (b *builder) pruneOnly() {
-	if len(b.hosts) == 0 {
+	if len(b.hosts) == len(b.leaving) {
 		for _, host := range b.plan.Unreachable {
 			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type world struct {
 	pin         plan.Pin
 	held        *state.Record
 	heldRelease *release.Release
+	reclass     func(state.Container, plan.Class) plan.Class // a wrong planner's
 	records     []state.Record
 	litter      map[string][]string
 	atHand      map[string]string // secrets at hand: variable → value
@@ -35,7 +37,7 @@ type world struct {
 
 // input is what the planner is given to see of the world.
 func (w *world) input() plan.Input {
-	in := plan.Input{Desired: w.desired, Pin: w.pin, Held: w.held, HeldRelease: w.heldRelease, Records: w.records, Litter: w.litter, Options: w.options, Now: epoch, Secrets: map[string]map[string]map[string]string{},
+	in := plan.Input{Desired: w.desired, Pin: w.pin, Held: w.held, HeldRelease: w.heldRelease, HeldDigest: w.heldDigest(), Records: w.records, Litter: w.litter, Options: w.options, Now: epoch, Secrets: map[string]map[string]map[string]string{},
 		Observed: state.Snapshot{Schema: state.SnapshotSchema, App: w.desired.App(), TakenAt: epoch, Hosts: w.hosts}}
 	for _, host := range w.desired.Hosts {
 		for _, role := range w.desired.Roles {
@@ -90,6 +92,26 @@ func (w *world) host(name string) *state.Host {
 		}
 	}
 	panic("the world has no host " + name)
+}
+
+func (w *world) find(name string) *state.Host {
+	if i := slices.IndexFunc(w.hosts, func(h state.Host) bool { return h.Name == name }); i >= 0 {
+		return &w.hosts[i]
+	}
+	return nil
+}
+
+// failed tells whether a release that failed made a container, of a version that never succeeded: a prune takes it away.
+func (w *world) failed(c state.Container) bool {
+	succeeded := slices.ContainsFunc(w.records, func(r state.Record) bool { return r.Version == c.Version() && r.Outcome != state.OutcomeFailed })
+	return !succeeded && slices.ContainsFunc(w.records, func(r state.Record) bool { return r.Number == c.Release && r.Outcome == state.OutcomeFailed })
+}
+
+func (w *world) heldDigest() string {
+	if w.heldRelease == nil {
+		return ""
+	}
+	return release.Digest(*w.heldRelease)
 }
 
 // container finds one by its ID or name.

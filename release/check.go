@@ -62,6 +62,7 @@ func (c *compiler) checkRoles() {
 		if c.checkHosts(b) {
 			c.checkRoleHosts(b)
 		}
+		c.checkSingleton(b)
 		c.checkRoleNames(b.get("depends_on"))
 		if h := b.child("health"); h != nil && c.proxied(b) {
 			c.errorf(h.rng, "Health of a proxied role", "health is for roles without a proxy; %s is checked by proxy { healthcheck { … } }.", b.title())
