@@ -111,8 +111,9 @@ func originOf(records []state.Record, r state.Record) int {
 	return r.Number
 }
 
-// half says which release the servers may run an unwanted part of (a partial release is wanted as it is, and gone past): one that this rollback has cancelled, one whose run died and left its
-// lock, or one that did not succeed and has containers running. "" when they run what is held.
+// half says which release the servers may run a part of: one that this rollback has cancelled, one whose run died and left its
+// lock, or one that did not succeed and has containers running; also one that was limited to some servers on purpose, for who
+// rolls back then wants that undone and nothing else. "" when they run what is held.
 func (c *Controller) half(ctx context.Context, current release.Release, records []state.Record, other *otherRun) (string, error) {
 	succeeded := successful(records)
 	if len(succeeded) == 0 {
@@ -131,7 +132,7 @@ func (c *Controller) half(ctx context.Context, current release.Release, records 
 	return partOf(snapshot, records, succeeded[0]), nil
 }
 
-// partOf finds a container that runs and is of a newer release than the held one, which did not succeed. Of a release that died
+// partOf finds a container that runs and is of a newer release than the held one, which did not succeed on all of them. Of a release that died
 // on another machine there may be no record: then its version tells it from what healing has made.
 func partOf(snapshot state.Snapshot, records []state.Record, held state.Record) string {
 	of := map[int]state.Record{}
@@ -145,7 +146,9 @@ func partOf(snapshot state.Snapshot, records []state.Record, held state.Record) 
 			}
 			tried, known := of[c.Release]
 			switch {
-			case known && tried.Outcome != state.OutcomePartial && tried.Outcome != state.OutcomeSucceeded:
+			case known && tried.Outcome == state.OutcomePartial:
+				return fmt.Sprintf("release %d (version %s) %s and %s runs it", tried.Number, tried.Version, ended(tried.Outcome), host.Name)
+			case known && tried.Outcome != state.OutcomeSucceeded:
 				return fmt.Sprintf("release %d (version %s) %s and %s runs a part of it", tried.Number, tried.Version, ended(tried.Outcome), host.Name)
 			case !known && c.Version() != held.Version:
 				return fmt.Sprintf("release %d (version %s) did not end and %s runs a part of it", c.Release, c.Version(), host.Name)

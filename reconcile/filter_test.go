@@ -91,24 +91,43 @@ func TestAPartialReleaseIsRecordedSoAndTheNextUnfilteredOneMakesItWhole(t *testi
 	})
 }
 
-func TestARollbackGoesPastAPartialRelease(t *testing.T) {
+// Who rolls back after a release to some of the servers wants that undone, and the others left alone.
+func TestARollbackAfterAPartialReleaseGoesToWhatWasHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 302)
 		w.mustApply(w.release("v1"))
-		w.mustApply(w.release("v2"))
-		if _, err := w.applyWith(w.release("v3"), reconcile.Options{Hosts: []string{"h1", "h3"}}); err != nil {
-			t.Fatal(err)
+		for _, held := range []string{allV1, allV2} { // also where there is no release before the held one
+			next := map[string]string{allV1: "v2", allV2: "v3"}[held]
+			if _, err := w.applyWith(w.release(next), reconcile.Options{Hosts: []string{"h1", "h3"}}); err != nil {
+				t.Fatal(err)
+			}
+			report := w.goBack(w.release(next), reconcile.Back{})
+			if got := w.versions(); got != held || !strings.Contains(report.Note, "reached only a part of the servers") {
+				t.Errorf("from %s, which was held, it went to %s: %q", held, got, report.Note)
+			}
+			if held == allV1 {
+				w.mustResume()
+				w.mustApply(w.release("v2"))
+			}
 		}
-		c := w.controller()
-		defer func() { _ = c.Close() }()
-		if _, err := c.Rollback(t.Context(), w.release("v3"), reconcile.Back{}, reconcile.Options{}); err != nil {
-			t.Fatal(err)
-		}
+		w.goBack(w.release("v3"), reconcile.Back{})
 		if got := w.versions(); got != allV1 {
-			t.Errorf("from v2, which was held, it went to %s", got)
+			t.Errorf("the second one went to %s", got)
 		}
 		w.mustBeEmpty(w.release("v1"))
 	})
+}
+
+// goBack rolls back, in a run of its own.
+func (w *world) goBack(file release.Release, back reconcile.Back) reconcile.Report {
+	w.t.Helper()
+	c := w.controller()
+	defer func() { _ = c.Close() }()
+	report, err := c.Rollback(w.t.Context(), file, back, reconcile.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return report
 }
 
 func TestAPartialReleaseThatFailsIsTakenBack(t *testing.T) {
