@@ -142,10 +142,10 @@ func hostStatusOf(desired release.Release, host state.Host) hostStatus {
 		if c.Service != app.Service || c.Destination != app.Destination || c.Role == "" {
 			continue
 		}
-		there[c.Role] = true
 		route, _ := host.Proxy.Route(app.RouteName(c.Role))
 		item := containerStatus{Role: c.Role, Name: c.Name, Version: c.Version(), State: c.Status, Health: c.Health, Class: plan.Classify(desired, host, c),
 			Latest: host.Latest != "" && c.ImageID == host.Latest, Routed: route.TargetID() == c.ShortID()}
+		there[c.Role] = there[c.Role] || item.Class != plan.Superseded // what is kept for rollback serves nobody
 		if item.Latest {
 			h.Latest = item.Version
 		}

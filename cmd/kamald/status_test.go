@@ -22,7 +22,9 @@ func TestStatusShowsEachRoleOnEachHostAndHostsThatCouldNotBeSeen(t *testing.T) {
 				{ID: "cccccccccccccccc", Name: "other-web-v1", Service: "other", Role: "web", Status: state.StatusRunning},
 			}},
 		{Name: "b", Unreachable: "dial: refused"},
-		{Name: "c", Lock: &state.Lock{Owner: "ada@desk pid 7", Message: "deploying"}},
+		{Name: "c", Lock: &state.Lock{Owner: "ada@desk pid 7", Message: "deploying"}, Containers: []state.Container{ // its role's was removed
+			{ID: "dddddddddddddddd", Name: "shop-web-v1", ImageID: "sha256:1", Service: "shop", Role: "web", Status: state.StatusExited},
+		}},
 	}}
 	var out bytes.Buffer
 	p := newProgram(&out, &bytes.Buffer{})

@@ -24,8 +24,8 @@ import (
 	"github.com/kamald/kamald/release"
 )
 
-// The cases are dealt out to the lab's hosts. One that stops an engine would disturb the others, so it comes when those are over,
-// and only where the full counts are asked for: what it gave when it was recorded holds the simulator in every run.
+// The cases are dealt out to the lab's hosts. Slow ones are tried only where the full counts are asked for: what they gave when
+// they were recorded holds the simulator in every run. One that stops an engine would disturb the others, and comes after them.
 func TestRealServersAnswerAsTheyDid(t *testing.T) {
 	l := lab.Require(t)
 	conns := make([]*reconcile.Connection, len(l.Hosts))
@@ -46,7 +46,11 @@ func TestRealServersAnswerAsTheyDid(t *testing.T) {
 		suite[name](s)
 		s.compare(true)
 	}
-	together, alone := dealt()
+	full := os.Getenv("KAMALD_LONG") != "" || *update
+	together, alone := dealt(full)
+	if !full {
+		t.Logf("%d of %d cases; the slow ones are tried with KAMALD_LONG", len(together), len(suite))
+	}
 	t.Run("together", func(t *testing.T) {
 		for i, name := range together {
 			t.Run(name, func(t *testing.T) {
@@ -55,10 +59,6 @@ func TestRealServersAnswerAsTheyDid(t *testing.T) {
 			})
 		}
 	})
-	if os.Getenv("KAMALD_LONG") == "" && !*update {
-		t.Logf("only with KAMALD_LONG: %q", alone)
-		return
-	}
 	t.Run("alone", func(t *testing.T) {
 		for _, name := range alone {
 			t.Run(name, func(t *testing.T) { run(t, 0, name) })
@@ -66,19 +66,19 @@ func TestRealServersAnswerAsTheyDid(t *testing.T) {
 	})
 }
 
-// dealt gives the cases that can run at once, the longest first, and those that cannot.
-func dealt() (together, alone []string) {
-	longest := []string{"a target that is not well", "routes", "requests in flight", "a program that exits at once", "probes",
-		"health checks of the engine", "pauses between restarts grow", "networks", "logs, commands and files"}
+// dealt gives the cases that can run at once, the longest first, and those that cannot; without the slow ones unless all are wanted.
+func dealt(full bool) (together, alone []string) {
+	slow := []string{"a target that is not well", "a program that exits at once", "remove while it is restarted", "pauses between restarts grow"}
+	long := []string{"routes", "requests in flight", "probes", "networks", "health checks of the engine", "logs, commands and files"}
+	if full {
+		long, alone = append(slow, long...), []string{"an engine restart and what comes back"}
+	}
 	for _, name := range slices.Sorted(maps.Keys(suite)) {
-		switch {
-		case strings.Contains(name, "engine restart"):
-			alone = append(alone, name)
-		case !slices.Contains(longest, name):
+		if !slices.Contains(long, name) && !slices.Contains(slow, name) && !strings.Contains(name, "engine restart") {
 			together = append(together, name)
 		}
 	}
-	return append(longest, together...), alone
+	return append(long, together...), alone
 }
 
 // dial wires a connection as kamald does.

@@ -192,6 +192,12 @@ func (s *subject) seen(c state.Container) string {
 	return strings.Join(append(words, networks...), " ")
 }
 
+// ended is seen without whether the end came after the start: of a program that ends at once, an engine may note them the other
+// way round.
+func (s *subject) ended(c state.Container) string {
+	return strings.Replace(s.seen(c), " finished-after-start", "", 1)
+}
+
 // until waits for a container to be so, three minutes at most: a machine may be busy.
 func (s *subject) until(name string, is func(state.Container) bool) state.Container {
 	var last state.Container
