@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 )
 
 func (in invocation) run(args []string) error {
@@ -33,7 +34,9 @@ func (in invocation) run(args []string) error {
 	if debug {
 		level = slog.LevelDebug
 	}
-	c.Log = slog.New(slog.NewJSONHandler(in.stdout, &slog.HandlerOptions{Level: level}))
+	lines := newLineWriter(in.stdout)
+	defer lines.Close(time.Second)
+	c.Log = slog.New(slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}))
 	if metricsPort != 0 {
 		c.Log.Warn("--metrics-port is not built in kamald-proxy yet; no metrics are served")
 	}
