@@ -344,6 +344,9 @@ func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	if len(all) == 0 {
 		return proven
 	}
+	if heals { // what was switched waited for its own proof only; the next group waits for all of this one
+		all = append(all, proven...)
+	}
 	return all
 }
 
