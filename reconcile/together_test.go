@@ -12,6 +12,7 @@ import (
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 // moved is the release with a role on other hosts; hosts that have no role any more are out of the file.
@@ -149,8 +150,8 @@ func TestAPruneThatFailsIsNoReleaseThatFailed(t *testing.T) {
 		w.store = &memory{}
 		w.using(func(c *reconcile.Controller) {
 			records, err := c.History(t.Context(), w.release("v3"))
-			if err != nil || len(records) != 3 {
-				t.Errorf("%d records, the newest %+v: %v", len(records), records[0], err)
+			if err != nil || len(records) == 0 || slices.ContainsFunc(records, func(r state.Record) bool { return r.Outcome != state.OutcomeSucceeded }) {
+				t.Errorf("%d records, not all of releases that succeeded: %v", len(records), err)
 			}
 		})
 	})
