@@ -152,6 +152,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
 	after := context.WithoutCancel(ctx)
 	if failure != nil {
+		locks.hurry()
 		report.Outcome = state.OutcomeFailed
 		cancelled := IsCancelled(failure)
 		if ctx.Err() != nil || cancelled {

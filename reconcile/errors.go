@@ -19,6 +19,9 @@ func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("%s: %s got no answer within %s", e.Call.Host, e.Call.Method, e.After)
 }
 
+// Timeout tells that it is one, as errors of the network do.
+func (e *DeadlineError) Timeout() bool { return true }
+
 // Unwrap makes it the same as a lost connection: the outcome is read back.
 func (e *DeadlineError) Unwrap() error { return state.ErrUnreachable }
 

@@ -15,6 +15,7 @@ import (
 type Fleet struct {
 	connector Connector
 	chain     []Interceptor
+	silences  silences
 
 	mu    sync.Mutex
 	hosts map[string]*member
@@ -48,9 +49,14 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 		_ = m.conn.Close() // it is lost already
 		m.conn = nil
 	}
+	if err := f.silences.of(host.Name); err != nil {
+		return nil, err
+	}
 	raw, err := f.connect(ctx, host)
 	if err != nil {
-		return nil, named(host.Name, "connect", err)
+		err = named(host.Name, "connect", err)
+		f.silences.note(ctx, host.Name, err)
+		return nil, err
 	}
 	lost := &atomic.Bool{}
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {

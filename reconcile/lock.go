@@ -48,6 +48,7 @@ type Locks struct {
 	done     sync.WaitGroup
 	run      context.Context // ends when a lease is lost
 	lose     context.CancelCauseFunc
+	patient  func() // has hosts that did not answer dialled again; nil while each dial is made
 }
 
 // lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
@@ -210,8 +211,15 @@ func (l *Locks) confirm(seen *state.Snapshot, began time.Time) {
 	}
 }
 
+// hurry has the rest of a run that failed, until the locks are given back, wait for a host that swallows what is sent to it
+// once and not at each step.
+func (l *Locks) hurry() { l.patient = l.c.fleet.silences.heed() }
+
 // release gives the locks back. Every one is tried; what stays is in the error.
 func (l *Locks) release(ctx context.Context) error {
+	if l.patient != nil {
+		defer l.patient()
+	}
 	l.stop()
 	l.done.Wait()
 	l.lose(nil)

@@ -77,7 +77,7 @@ func (d *dialer) attempt(ctx context.Context, t target, open opener) (*wire, *Er
 		return nil, &Error{Host: t.label, Stage: StageDial, Err: fmt.Errorf("waiting for other dials: %w", err)}
 	}
 	defer done()
-	ctx, cancel := context.WithTimeoutCause(ctx, d.options.Timeout, fmt.Errorf("no answer within %s", d.options.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, d.options.Timeout, silentError(d.options.Timeout))
 	defer cancel()
 	keys, err := newHostKeys(d.options, t, d.ssh.KnownHosts, d.ssh.AcceptNew)
 	if err != nil {

@@ -203,8 +203,13 @@ func TestCancellingEndsADialWhoseServerSaysNothing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	u.options.Timeout = 10 * time.Millisecond
-	if _, err := Dial(t.Context(), u.options, h); !errors.Is(err, state.ErrUnreachable) || !strings.Contains(err.Error(), "no answer within 10ms") {
+	_, err := Dial(t.Context(), u.options, h)
+	if !errors.Is(err, state.ErrUnreachable) || !strings.Contains(err.Error(), "no answer within 10ms") {
 		t.Errorf("got %v", err)
+	}
+	var slow interface{ Timeout() bool }
+	if !errors.As(err, &slow) || !slow.Timeout() {
+		t.Errorf("it is not known as a time-out: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kamald/kamald/state"
 )
@@ -38,3 +39,12 @@ func (e *Error) Unwrap() []error {
 	}
 	return []error{state.ErrUnreachable, e.Err}
 }
+
+// silentError: an attempt to connect got no answer within its time.
+type silentError time.Duration
+
+// Error implements error.
+func (e silentError) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(e)) }
+
+// Timeout tells that it is one, as errors of the network do.
+func (silentError) Timeout() bool { return true }
