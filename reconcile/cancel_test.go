@@ -289,6 +289,55 @@ func TestARollbackThatMayNotCancelIsRefusedOrWaits(t *testing.T) {
 	})
 }
 
+func TestARollbackWaitsForTheEndOfARunNoLongerThanItsLimit(t *testing.T) {
+	const limit = 20 * time.Second
+	for name, c := range map[string]struct {
+		back    reconcile.Back
+		outcome state.Outcome // of the release that it waits for
+		runs    string
+	}{
+		"it is left alone":   {reconcile.Back{NoCancel: true}, state.OutcomeSucceeded, allV3},
+		"it is asked to end": {reconcile.Back{}, state.OutcomeCancelled, allV2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 906)
+				w.mustApply(w.release("v1"))
+				w.mustApply(w.release("v2"))
+				waited := make(chan rolled, 1)
+				var took time.Duration
+				w.during(func(c sim.Call) bool { return c.Method == "Engine.Pull" }, func() {
+					rollback := w.controller()
+					rollback.LockWaitLimit = limit
+					defer func() { _ = rollback.Close() }()
+					began := time.Now()
+					report, err := rollback.Rollback(t.Context(), w.release("v3"), c.back, reconcile.Options{})
+					took = time.Since(began)
+					waited <- rolled{report, err}
+				})
+				w.Before(func(c sim.Call) error {
+					if c.Method == "Engine.Pull" {
+						time.Sleep(time.Minute)
+					}
+					return nil
+				})
+				if report, _ := w.apply(t.Context(), w.release("v3")); report.Outcome != c.outcome {
+					t.Errorf("the release: %+v", report)
+				}
+				var locked *reconcile.LockedError
+				if ended := <-waited; !errors.As(ended.err, &locked) || locked.Waited < limit || took > limit+5*time.Second {
+					t.Errorf("after %s: %+v %v", took, ended.report, ended.err)
+				}
+				if got := w.versions(); got != c.runs {
+					t.Errorf("%s", got)
+				}
+				w.noRequests()
+				w.noLocks(0)
+			})
+		})
+	}
+}
+
 // encoded is a lock's text as it lies on a host.
 func encoded(text string) []byte {
 	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")

@@ -92,10 +92,20 @@ func (c *Controller) withdraw(ctx context.Context, current release.Release, othe
 	})
 }
 
-// awaitEnd waits until a run's locks are gone, or its owner is.
+// awaitEnd waits until a run's locks are gone, or its owner is. At the time limit of one who waits for locks, whose it is is the
+// error.
 func (c *Controller) awaitEnd(ctx context.Context, current release.Release, other *otherRun) error {
+	began := c.now()
 	for {
-		if err := sleep(ctx, cancelLook); err != nil {
+		pause := cancelLook
+		if c.LockWait && c.LockWaitLimit > 0 {
+			waited := c.now().Sub(began)
+			if waited >= c.LockWaitLimit {
+				return &LockedError{Host: other.hosts[0].Name, Lock: other.lock, Path: layoutOf(current).lock(), Waited: waited}
+			}
+			pause = min(pause, c.LockWaitLimit-waited)
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 		now, _ := c.findLocks(ctx, current, other.hosts, nil)
