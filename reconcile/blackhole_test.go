@@ -56,7 +56,10 @@ func (w *world) patiently(dialled func(host string, err error)) *reconcile.Contr
 // as keepalives do.
 func (w *world) swallow(host, method string, noticed time.Duration) (fault *time.Time) {
 	fault = &time.Time{}
+	var mu sync.Mutex // calls come at once
 	w.Before(func(c sim.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if c.Host == host && c.Method == method && fault.IsZero() {
 			*fault = time.Now()
 			w.BlackHole(host, true, true)
@@ -123,8 +126,11 @@ func TestAHostThatAnswersAgainLaterOnTheWayBackIsDialledAgain(t *testing.T) {
 		}
 		w.mustApply(slowly("v1"))
 		w.swallow("h2", "Proxy.Deploy", 0)
+		var mu sync.Mutex
 		timedOut := 0
 		c := w.patiently(func(_ string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			var slow *noAnswer
 			if errors.As(err, &slow) {
 				timedOut++
@@ -149,8 +155,11 @@ func TestAHostThatRefusesOnTheWayBackIsTriedEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 953)
 		w.mustApply(w.release("v1"))
+		var mu sync.Mutex
 		once, refused := false, 0
 		w.Before(func(c sim.Call) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if c.Host == "h2" && c.Method == "Proxy.Deploy" && !once {
 				once = true
 				w.Cut("h2")
@@ -158,6 +167,8 @@ func TestAHostThatRefusesOnTheWayBackIsTriedEachTime(t *testing.T) {
 			return nil
 		})
 		c := w.patiently(func(_ string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if err == nil {
 				return
 			}

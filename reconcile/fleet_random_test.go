@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
@@ -13,7 +14,22 @@ import (
 // draw makes all choices of a run from its seed.
 type draw struct{ *rand.Rand }
 
-func drawing(seed uint64) draw { return draw{rand.New(rand.NewPCG(seed, 0x6b616d616c64))} }
+func drawing(seed uint64) draw {
+	return draw{rand.New(&shared{from: rand.NewPCG(seed, 0x6b616d616c64)})}
+}
+
+// shared is a source that may be asked by calls under way and by the story at once.
+type shared struct {
+	mu   sync.Mutex
+	from rand.Source
+}
+
+// Uint64 implements rand.Source.
+func (s *shared) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.from.Uint64()
+}
 
 // chance is true in so many of a hundred.
 func (d draw) chance(percent int) bool { return d.IntN(100) < percent }

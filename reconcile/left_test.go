@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -15,8 +16,11 @@ import (
 // failsBack releases v2, whose switch on h2 fails, and fails a method on a host on the way back. after has the calls that
 // changed something from the first such failure on, and tried is how often the method was called on the way back.
 func (w *world) failsBack(desired release.Release, host, method string) (report reconcile.Report, tried int, after []sim.Call, err error) {
+	var mu sync.Mutex // calls come at once
 	back, from := false, 0
 	w.Before(func(c sim.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
 		case c.Host == "h2" && c.Method == "Proxy.Deploy" && !back:
 			back = true
