@@ -33,6 +33,13 @@ type fixture struct {
 	env   []string
 }
 
+// within is the fixture of a subtest: what fails there fails there.
+func (f *fixture) within(t *testing.T) *fixture {
+	part := *f
+	part.t = t
+	return &part
+}
+
 // newFixture lends the lab to the test, empties its hosts, and makes the folder.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()

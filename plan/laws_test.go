@@ -54,9 +54,6 @@ func lost(before, after *world) (broken []string) {
 			if h.Unreachable != "" {
 				continue
 			}
-			if current, ok := plan.CurrentOf(app, *h, role.Name); ok && after.container(name, current.ID) == nil {
-				broken = append(broken, fmt.Sprintf("%s: %s served before, and is gone", name, current.Name))
-			}
 			removed := 0
 			older, left := map[string]bool{}, map[string]bool{} // versions to go back to
 			for _, c := range h.Containers {
@@ -72,12 +69,32 @@ func lost(before, after *world) (broken []string) {
 				}
 			}
 			delete(older, before.desired.Version)
+			back := before.goesBackTo(keep)
+			for _, version := range back {
+				if older[version] && !left[version] {
+					broken = append(broken, fmt.Sprintf("%s/%s: a rollback to %s has nothing there any more", name, role.Name, version))
+				}
+			}
+			missed := !slices.ContainsFunc(back, func(version string) bool { return !left[version] }) && len(back) == keep
+			if current, ok := plan.CurrentOf(app, *h, role.Name); ok && after.container(name, current.ID) == nil && !missed {
+				broken = append(broken, fmt.Sprintf("%s: %s served before, and is gone", name, current.Name))
+			}
 			if removed > 0 && len(left) < min(keep, len(older)) {
 				broken = append(broken, fmt.Sprintf("%s/%s: of %d older versions %d are left, and %d are to be kept", name, role.Name, len(older), len(left), keep))
 			}
 		}
 	}
 	return broken
+}
+
+// goesBackTo are the versions of the releases that succeeded last, without the desired one, so many at most.
+func (w *world) goesBackTo(keep int) (list []string) {
+	for _, r := range w.records {
+		if r.Outcome == state.OutcomeSucceeded && r.Version != w.desired.Version && !slices.Contains(list, r.Version) && len(list) < keep {
+			list = append(list, r.Version)
+		}
+	}
+	return list
 }
 
 // keepsImages holds that an image that some container has, of whoever it is, keeps its versions' tags.

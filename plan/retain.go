@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,8 @@ func (b *builder) retain() {
 		}
 		gone := map[string]bool{}
 		for _, s := range b.on[on.Name] {
-			for _, c := range beyond(s.latestFirst(past), keep, b.servedVersion(s), func(c state.Container) bool { return b.in.Options.Prune && !s.servesWith(c) && past.failed(c) }) {
+			failed := func(c state.Container) bool { return b.in.Options.Prune && !s.servesWith(c) && past.failed(c) }
+			for _, c := range beyond(s.latestFirst(past), keep, b.servedVersion(s), failed) {
 				if b.in.Options.Prune && (s.servesWith(c) || c.Status != state.StatusExited && c.Status != state.StatusDead && c.Status != state.StatusCreated) {
 					continue // it is not this plan's to stop
 				}
@@ -41,12 +43,20 @@ func (b *builder) afterwards(s Step) {
 	b.pruned[s.Host] = append(b.pruned[s.Host], s)
 }
 
-// latestFirst orders a role's other containers by what a rollback would want: the one that serves until this release, then those
-// of the releases that succeeded last, then the newest, and what releases that never succeeded have left last, also where it
-// serves: it must push out no version to go back to.
+// latestFirst orders a role's other containers by what a rollback would want: those of the releases that succeeded last, then the
+// one that serves until this release (no other on a host that took part in the last one), then the newest, and what releases that
+// never succeeded have left last, also where it serves: it must push out no version to go back to.
 func (s *slot) latestFirst(past past) []state.Container {
 	olds := slices.Clone(s.olds)
-	slices.SortStableFunc(olds, func(x, y state.Container) int { return s.rank(x, past) - s.rank(y, past) })
+	first := func(c state.Container) int {
+		if s.servesWith(c) {
+			return 0 // of those of one version
+		}
+		return 1
+	}
+	slices.SortStableFunc(olds, func(x, y state.Container) int {
+		return cmp.Or(s.rank(x, past)-s.rank(y, past), first(x)-first(y))
+	})
 	return olds
 }
 
@@ -56,10 +66,10 @@ func (s *slot) rank(c state.Container, past past) int {
 	switch {
 	case past.neverSucceeded(c):
 		return 2 + len(past.kept)
-	case s.servesWith(c):
-		return 0
 	case i >= 0:
-		return 1 + i
+		return i
+	case s.servesWith(c):
+		return len(past.kept)
 	}
 	return 1 + len(past.kept)
 }

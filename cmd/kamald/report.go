@@ -117,6 +117,9 @@ func sentence(app state.App, report reconcile.Report, err error) string {
 		if report.Kind == plan.KindPrune {
 			return pruned(app, report)
 		}
+		if report.Kind == plan.KindNone && len(report.Skipped) > 0 {
+			return fmt.Sprintf("Nothing to do on the hosts that can be seen: %s runs there as written.", what)
+		}
 		if report.Kind == plan.KindNone {
 			return fmt.Sprintf("Nothing to do: %s runs as written.", what)
 		}
