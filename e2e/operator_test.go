@@ -34,11 +34,7 @@ func TestAnOperatorsDay(t *testing.T) {
 		{"a cordoned host is left out, and brought along afterwards", cordonedHost},
 		{"a host that leaves the file is emptied", leavingHost},
 	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			within := *f
-			within.t = t
-			part.do(&within)
-		}) {
+		if !t.Run(part.name, func(t *testing.T) { part.do(f.within(t)) }) {
 			break // each begins with what the one before has left
 		}
 	}
