@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -74,4 +75,33 @@ func TestAContainerWithoutAnAddressIsNotAskedAtTheServersOwn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A look that the end of the time cut off saw nothing: what was seen before it is the cause.
+func TestTheLastAnswerIsTheCauseAndNotTheEndOfTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 83)
+		w.mustApply(w.release("v1"))
+		w.image("v9", sim.NeverHealthy(503))
+		desired := w.release("v9")
+		var first time.Time
+		w.Before(func(c sim.Call) error {
+			if c.Method != "Prober.HTTP" {
+				return nil
+			}
+			if first.IsZero() {
+				first = time.Now()
+			}
+			if time.Since(first) > desired.DeployTimeout/2 {
+				time.Sleep(desired.DeployTimeout)
+				return context.DeadlineExceeded
+			}
+			return nil
+		})
+		_, err := w.apply(t.Context(), desired)
+		var unhealthy *reconcile.UnhealthyError
+		if !errors.As(err, &unhealthy) || !strings.Contains(unhealthy.Cause, "503") {
+			t.Errorf("error: %v", err)
+		}
+	})
 }

@@ -40,12 +40,17 @@ type proof struct {
 	container string // name or ID
 	name      string // for people
 
-	waits   time.Duration // the last pause
-	last    string        // the last probe's answer, for the failure
-	said    string        // the application's own words in it: for a person, and not to be kept
-	hints   []string      // what to look at
+	waits time.Duration // the last pause
+	seen
 	current state.Container
 	ended   string // how it ended, when it was seen ended: an engine forgets that with the next start
+}
+
+// seen is the last probe's answer, for the failure.
+type seen struct {
+	last  string
+	said  string   // the application's own words in it: for a person, and not to be kept
+	hints []string // what to look at
 }
 
 // prove returns when the container is healthy, for as long as the role asks. The failure names its cause.
@@ -55,7 +60,11 @@ func (p *proof) prove(ctx context.Context) error {
 	defer cancel()
 	var healthySince time.Time
 	for {
+		before := p.seen
 		healthy, err := p.once(timed)
+		if timed.Err() != nil && before.last != "" {
+			p.seen = before // the end of the time cut this look off: it saw nothing
+		}
 		switch {
 		case err != nil:
 			return p.failure(ctx, err.Error())
