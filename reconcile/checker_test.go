@@ -226,9 +226,14 @@ func (h *history) mine(host, id string, c *command) bool {
 }
 
 // retained are the versions that a rollback may go back to: as many as are kept, those that succeeded last first, without the
-// wanted one. That a release succeeded is what its record says, here or on any server.
+// wanted one. That a release succeeded is what its record says, here or on any server. Of two that were given one number, on
+// parts of the fleet that did not see each other, a history has only one: which, is nobody's promise.
 func (h *history) retained(c *command) (kept []string) {
-	for _, record := range h.succeeded(c.desired) {
+	all := h.succeeded(c.desired)
+	for _, record := range all {
+		if slices.ContainsFunc(all, func(r state.Record) bool { return r.Number == record.Number && r.Version != record.Version }) {
+			continue
+		}
 		if record.Version != c.desired.Version && !slices.Contains(kept, record.Version) && len(kept) < c.desired.RetainContainers {
 			kept = append(kept, record.Version)
 		}
