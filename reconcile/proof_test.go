@@ -105,3 +105,17 @@ func TestTheLastAnswerIsTheCauseAndNotTheEndOfTheTime(t *testing.T) {
 		}
 	})
 }
+
+// An engine may not say that it was the kernel that killed a container: what usually is behind that is said all the same.
+func TestAKilledContainerMayHaveHadTooLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 84)
+		w.mustApply(w.release("v1"))
+		w.image("v9", sim.Exits(137, 100*time.Millisecond))
+		_, err := w.apply(t.Context(), w.release("v9"))
+		var unhealthy *reconcile.UnhealthyError
+		if !errors.As(err, &unhealthy) || !strings.Contains(unhealthy.Cause, "exit code 137 (killed") || !strings.Contains(unhealthy.Cause, "options.memory") {
+			t.Errorf("error: %v", err)
+		}
+	})
+}

@@ -23,12 +23,17 @@ const (
 	probeFirst = 25 * time.Millisecond
 	// endsTolerated: an application may lose a race at its first start; one that ends again and again is broken.
 	endsTolerated = 1
+	// killed is the exit code of what was ended by SIGKILL: 128 and the signal's number.
+	killed = 128 + 9
 	// logTail is how many of its last lines a failure shows.
 	logTail = 20
 )
 
 // errAbandoned: the run failed elsewhere or was cancelled, so nobody waits for this any more.
 var errAbandoned = errors.New("gave up waiting for")
+
+// outOfMemory is how it ended, whichever of its ends the engine knew that of.
+const outOfMemory = "out of memory (the kernel killed it; its limit is options.memory)"
 
 // proof watches one container until it is healthy, broken, or out of time.
 type proof struct {
@@ -124,7 +129,7 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 		return false, nil // as above
 	}
 	p.current = c
-	if c.Status != state.StatusRunning && c.Status != state.StatusCreated {
+	if c.Status != state.StatusRunning && c.Status != state.StatusCreated && p.ended != outOfMemory {
 		p.ended = endOf(c)
 	}
 	switch {
@@ -142,9 +147,12 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 func endOf(c state.Container) string {
 	switch {
 	case c.OOMKilled:
-		return "out of memory (the kernel killed it; its limit is options.memory)"
+		return outOfMemory
 	case c.Error != "":
 		return c.Error
+	case c.ExitCode == killed:
+		// An engine may notice only after the end that it was the kernel, for want of memory.
+		return fmt.Sprintf("exit code %d (killed from outside: out of memory is the usual cause, and its limit is options.memory)", c.ExitCode)
 	}
 	return fmt.Sprintf("exit code %d", c.ExitCode)
 }
