@@ -181,6 +181,30 @@ func TestARollbackCancelsAReleaseThatHasSwitchedSomeGroups(t *testing.T) {
 	}
 }
 
+// A mistyped number is no reason to end somebody's release.
+func TestARollbackToWhatIsNotThereCancelsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 907)
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		result := make(chan rolled, 1)
+		w.image("v3", sim.Healthy(5*time.Second))
+		w.during(func(c sim.Call) bool { return c.Method == "Engine.Start" && c.Host == "h2" }, func() {
+			result <- w.rollBack(t.Context(), w.release("v3"), reconcile.Back{Number: 99})
+		})
+		report, err := w.apply(t.Context(), w.oneByOne("v3"))
+		back := <-result
+		if err != nil || report.Outcome != state.OutcomeSucceeded || w.versions() != allV3 {
+			t.Errorf("the release: %+v %v: %s", report, err, w.versions())
+		}
+		if back.err == nil || !strings.Contains(back.err.Error(), "there is no release 99 among those that succeeded: 2 (version v2), 1 (version v1)") {
+			t.Errorf("the rollback: %v", back.err)
+		}
+		w.noLocks(0)
+		w.noRequests()
+	})
+}
+
 func TestARollbackThatComesInTheLastPhaseRollsTheFinishedReleaseBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 902)

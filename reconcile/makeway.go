@@ -62,6 +62,9 @@ func (c *Controller) makeWay(ctx context.Context, current release.Release, back 
 		c.report(Progress{Kind: "lock", Host: other.hosts[0].Name, Message: "waiting for " + orUnknown(other.lock.Owner)})
 		return other, c.awaitEnd(ctx, current, other)
 	}
+	if err := c.canGoBack(ctx, current, back, gone); err != nil {
+		return nil, err // nobody's release ends for a mistyped number
+	}
 	c.report(Progress{Kind: "lock", Host: other.hosts[0].Name, Message: fmt.Sprintf("release %d of %s is under way: it is asked to stop and to take back what it has begun", other.lock.Fence, orUnknown(other.lock.Owner))})
 	defer c.withdraw(ctx, current, other)
 	if err := c.ask(ctx, current, other); err != nil {
