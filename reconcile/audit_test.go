@@ -166,8 +166,10 @@ func (w *world) cancelledOnce() {
 		w.t.Errorf("the release: %s %v; the rollback: %v", report.Outcome, err, back.err)
 	}
 	data, _ := w.File("h1", ".kamal/shop-audit.log")
-	if !strings.Contains(string(data), "] Asked release ") {
-		w.t.Errorf("the audit file of h1 does not say who asked: %s", data)
+	for _, line := range []string{"] Asked release ", "] Cordoned h2\n", "] Uncordoned h2\n"} {
+		if !strings.Contains(string(data), line) {
+			w.t.Errorf("no %q in the audit file of h1: %s", line, data)
+		}
 	}
 }
 
