@@ -198,7 +198,7 @@ func outOfScope(w *world, p plan.Plan) (broken []string) {
 	return broken
 }
 
-// unretained: what a rollback would need, and the plan removes: what serves, or too many of the versions to go back to.
+// unretained: what a rollback would need, and the plan removes: what serves, too many of the versions to go back to, or an image.
 func unretained(w *world, p plan.Plan) (broken []string) {
 	after := w.clone()
 	for _, s := range p.Steps {
@@ -206,7 +206,19 @@ func unretained(w *world, p plan.Plan) (broken []string) {
 			h.Containers = slices.DeleteFunc(h.Containers, func(c state.Container) bool { return c.ID == s.Container })
 		}
 	}
-	return lost(w, after)
+	return append(lost(w, after), unpictured(w, p)...)
+}
+
+// unpictured: an image that goes, of a version that a rollback goes back to, whether a container has it or not: one that is gone
+// is made again from it, though the registry may not have it any more.
+func unpictured(w *world, p plan.Plan) (broken []string) {
+	for _, s := range p.Steps {
+		version, ours := strings.CutPrefix(s.Name, w.desired.ImageName()+":")
+		if s.Kind == plan.StepUntag && ours && slices.Contains(w.goesBackTo(w.keep()), version) {
+			broken = append(broken, s.ID+": a rollback to "+version+" has no image any more")
+		}
+	}
+	return broken
 }
 
 func unclassed(w *world, _ plan.Plan) (broken []string) {

@@ -46,6 +46,10 @@ var planted = []struct {
 	}},
 	{"only what is in scope", "a prune that starts something", func(w *world, _ *plan.Plan) { w.options.Prune = true }},
 	{"a rollback loses nothing", "what serves is removed", func(_ *world, p *plan.Plan) { firstOf(p, plan.StepStop).Kind = plan.StepRemove }},
+	{"a rollback loses nothing", "an image to go back to is removed", func(w *world, p *plan.Plan) {
+		w.records = []state.Record{{Number: 1, Version: "v1", Outcome: state.OutcomeSucceeded}}
+		p.Steps = append(p.Steps, plan.Step{Kind: plan.StepUntag, Host: "web-1", Name: w.desired.ImageName() + ":v1"})
+	}},
 	{"one class for each container", "what is ours is foreign", func(w *world, _ *plan.Plan) {
 		w.reclass = func(state.Container, plan.Class) plan.Class { return plan.Foreign }
 	}},
