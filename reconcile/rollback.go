@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,7 @@ func (c *Controller) goBack(ctx context.Context, current release.Release, back B
 	origin := chosen.target
 	origin.Number = chosen.origin
 	options.RollbackOf, options.heldThen = &origin, chosen.held.Number
+	options.Retain = cmp.Or(options.Retain, current.RetainContainers) // as the file has it now: an older release may have kept less
 	options.Pin = &plan.Pin{Digest: chosen.target.Digest, ID: chosen.target.ImageID, From: fmt.Sprintf("release %d", chosen.target.Number)}
 	report, err := c.Apply(ctx, desired, options)
 	report.To, report.Note = chosen.target.Number, chosen.why
