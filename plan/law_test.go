@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -93,7 +94,7 @@ func crowded(w *world, p plan.Plan) (broken []string) {
 		}
 	}
 	for i, hosts := range p.Groups {
-		if len(hosts) > w.desired.Rollout.Limit.Of(len(total)) {
+		if over(w.desired.Rollout.Limit, len(hosts), len(total)) {
 			broken = append(broken, fmt.Sprintf("%v is more than %+v", hosts, w.desired.Rollout.Limit))
 		}
 		for _, host := range hosts {
@@ -110,6 +111,11 @@ func crowded(w *world, p plan.Plan) (broken []string) {
 		}
 	}
 	return broken
+}
+
+// over tells whether so many hosts at once are more than a limit of all; one at a time always is within it.
+func over(l release.Limit, hosts, all int) bool {
+	return hosts > 1 && (l.Count > 0 && hosts > l.Count || l.Count == 0 && l.Percent > 0 && hosts*100 > l.Percent*all)
 }
 
 // trespass: a step on a host that was not seen, or is left out; or on what is another's or nobody's.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -24,6 +25,10 @@ var planted = []struct {
 	{"steps wait for what makes safe", "a creation before all is prepared", func(_ *world, p *plan.Plan) { stepOf(p, "create/web-1/web").Needs = nil }},
 	{"groups follow each other", "a step of the second group that waits for no other", func(_ *world, p *plan.Plan) { stepOf(p, "create/work-1/workers").Needs = nil }},
 	{"never more than the limit", "two hosts at once", func(_ *world, p *plan.Plan) { p.Groups[0] = []string{"web-1", "web-2"} }},
+	{"never more than the limit", "a share that is rounded up", func(w *world, p *plan.Plan) {
+		w.desired.Rollout.Limit = release.Limit{Percent: 50}
+		p.Groups[0] = []string{"web-1", "web-2"}
+	}},
 	{"never more than the limit", "a step in another group", func(_ *world, p *plan.Plan) { stepOf(p, "start/web-1/web").Group = 2 }},
 	{"only what is ours and seen", "a host that was not observed", func(w *world, _ *plan.Plan) { *w.host("web-2") = state.Host{Name: "web-2", Unreachable: "gone"} }},
 	{"only what is ours and seen", "a host that nobody knows", func(_ *world, p *plan.Plan) { firstOf(p, plan.StepStop).Host = "elsewhere" }},
