@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -119,7 +120,8 @@ func (c *Controller) half(ctx context.Context, current release.Release, records 
 	if len(succeeded) == 0 {
 		return "", nil
 	}
-	if other != nil && other.releases() && !slices.ContainsFunc(succeeded, func(r state.Record) bool { return r.Lock == other.nonce }) {
+	repairs := other != nil && plan.Kind(other.lock.Reason) == plan.KindHeal // what is held
+	if other != nil && other.releases() && !repairs && !slices.ContainsFunc(succeeded, func(r state.Record) bool { return r.Lock == other.nonce }) {
 		if other.asked {
 			return fmt.Sprintf("release %d of %s was cancelled", other.lock.Fence, orUnknown(other.lock.Owner)), nil
 		}
