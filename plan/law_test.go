@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -93,7 +94,7 @@ func crowded(w *world, p plan.Plan) (broken []string) {
 		}
 	}
 	for i, hosts := range p.Groups {
-		if len(hosts) > w.desired.Rollout.Limit.Of(len(total)) {
+		if over(w.desired.Rollout.Limit, len(hosts), len(total)) {
 			broken = append(broken, fmt.Sprintf("%v is more than %+v", hosts, w.desired.Rollout.Limit))
 		}
 		for _, host := range hosts {
@@ -110,6 +111,11 @@ func crowded(w *world, p plan.Plan) (broken []string) {
 		}
 	}
 	return broken
+}
+
+// over tells whether so many hosts at once are more than a limit of all; one at a time always is within it.
+func over(l release.Limit, hosts, all int) bool {
+	return hosts > 1 && (l.Count > 0 && hosts > l.Count || l.Count == 0 && l.Percent > 0 && hosts*100 > l.Percent*all)
 }
 
 // trespass: a step on a host that was not seen, or is left out; or on what is another's or nobody's.
@@ -198,7 +204,7 @@ func outOfScope(w *world, p plan.Plan) (broken []string) {
 	return broken
 }
 
-// unretained: what a rollback would need, and the plan removes: what serves, or too many of the versions to go back to.
+// unretained: what a rollback would need, and the plan removes: what serves, too many of the versions to go back to, or an image.
 func unretained(w *world, p plan.Plan) (broken []string) {
 	after := w.clone()
 	for _, s := range p.Steps {
@@ -206,7 +212,19 @@ func unretained(w *world, p plan.Plan) (broken []string) {
 			h.Containers = slices.DeleteFunc(h.Containers, func(c state.Container) bool { return c.ID == s.Container })
 		}
 	}
-	return lost(w, after)
+	return append(lost(w, after), unpictured(w, p)...)
+}
+
+// unpictured: an image that goes, of a version that a rollback goes back to, whether a container has it or not: one that is gone
+// is made again from it, though the registry may not have it any more.
+func unpictured(w *world, p plan.Plan) (broken []string) {
+	for _, s := range p.Steps {
+		version, ours := strings.CutPrefix(s.Name, w.desired.ImageName()+":")
+		if s.Kind == plan.StepUntag && ours && slices.Contains(w.goesBackTo(w.keep()), version) {
+			broken = append(broken, s.ID+": a rollback to "+version+" has no image any more")
+		}
+	}
+	return broken
 }
 
 func unclassed(w *world, _ plan.Plan) (broken []string) {

@@ -43,11 +43,7 @@ func TestAPlanThatWasCarriedOutLeavesAnEmptyOne(t *testing.T) {
 
 // lost is what a rollback would need, and is not there any more.
 func lost(before, after *world) (broken []string) {
-	keep := before.desired.RetainContainers
-	if before.options.Retain > 0 {
-		keep = before.options.Retain
-	}
-	app := before.desired.App()
+	keep, app := before.keep(), before.desired.App()
 	for _, role := range before.desired.Roles {
 		for _, name := range role.Places() {
 			h := before.host(name)
@@ -85,6 +81,14 @@ func lost(before, after *world) (broken []string) {
 		}
 	}
 	return broken
+}
+
+// keep is how many older versions there are to be to go back to.
+func (w *world) keep() int {
+	if w.options.Retain > 0 {
+		return w.options.Retain
+	}
+	return w.desired.RetainContainers
 }
 
 // goesBackTo are the versions of the releases that succeeded last, without the desired one, so many at most.

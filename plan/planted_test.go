@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -24,6 +25,10 @@ var planted = []struct {
 	{"steps wait for what makes safe", "a creation before all is prepared", func(_ *world, p *plan.Plan) { stepOf(p, "create/web-1/web").Needs = nil }},
 	{"groups follow each other", "a step of the second group that waits for no other", func(_ *world, p *plan.Plan) { stepOf(p, "create/work-1/workers").Needs = nil }},
 	{"never more than the limit", "two hosts at once", func(_ *world, p *plan.Plan) { p.Groups[0] = []string{"web-1", "web-2"} }},
+	{"never more than the limit", "a share that is rounded up", func(w *world, p *plan.Plan) {
+		w.desired.Rollout.Limit = release.Limit{Percent: 50}
+		p.Groups[0] = []string{"web-1", "web-2"}
+	}},
 	{"never more than the limit", "a step in another group", func(_ *world, p *plan.Plan) { stepOf(p, "start/web-1/web").Group = 2 }},
 	{"only what is ours and seen", "a host that was not observed", func(w *world, _ *plan.Plan) { *w.host("web-2") = state.Host{Name: "web-2", Unreachable: "gone"} }},
 	{"only what is ours and seen", "a host that nobody knows", func(_ *world, p *plan.Plan) { firstOf(p, plan.StepStop).Host = "elsewhere" }},
@@ -46,6 +51,10 @@ var planted = []struct {
 	}},
 	{"only what is in scope", "a prune that starts something", func(w *world, _ *plan.Plan) { w.options.Prune = true }},
 	{"a rollback loses nothing", "what serves is removed", func(_ *world, p *plan.Plan) { firstOf(p, plan.StepStop).Kind = plan.StepRemove }},
+	{"a rollback loses nothing", "an image to go back to is removed", func(w *world, p *plan.Plan) {
+		w.records = []state.Record{{Number: 1, Version: "v1", Outcome: state.OutcomeSucceeded}}
+		p.Steps = append(p.Steps, plan.Step{Kind: plan.StepUntag, Host: "web-1", Name: w.desired.ImageName() + ":v1"})
+	}},
 	{"one class for each container", "what is ours is foreign", func(w *world, _ *plan.Plan) {
 		w.reclass = func(state.Container, plan.Class) plan.Class { return plan.Foreign }
 	}},

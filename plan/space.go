@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -8,16 +9,17 @@ import (
 )
 
 // makeRoom looks whether the image has room on the hosts that it comes to. Where it may not have, what is kept for nothing goes
-// before it comes; where it cannot have even then, the plan has a problem. What is not known gives no alarm.
+// before it comes; where it cannot have even then, the plan has a problem. How large an image is that no host has is not known: it
+// is taken to be like the one that runs, which makes room and gives no alarm.
 func (b *builder) makeRoom() {
-	size := b.imageSize()
-	if size == 0 || len(b.imaged) == 0 {
+	if len(b.imaged) == 0 {
 		return
 	}
+	size := b.imageSize()
 	var tight []state.Host
 	for _, on := range b.in.Desired.Hosts {
 		host, ok := b.hosts[on.Name]
-		if ok && b.imaged[on.Name] && host.FreeBytes >= 0 && host.FreeBytes < size && !b.hasImage(host) {
+		if ok && b.imaged[on.Name] && host.FreeBytes >= 0 && host.FreeBytes < cmp.Or(size, latestSize(host)) && !b.hasImage(host) {
 			tight = append(tight, host)
 		}
 	}
@@ -25,6 +27,9 @@ func (b *builder) makeRoom() {
 		return
 	}
 	freed := b.pruneEarly(tight)
+	if size == 0 {
+		return
+	}
 	for _, host := range tight {
 		// An image shares at most all layers of the largest that is there.
 		least := size
@@ -63,6 +68,12 @@ func (b *builder) imageSize() (size int64) {
 		}
 	}
 	return size
+}
+
+// latestSize is how large the image is that latest is at; 0 when there is none.
+func latestSize(host state.Host) int64 {
+	image, _ := host.Image(host.Latest)
+	return image.Size
 }
 
 func (b *builder) hasImage(host state.Host) bool {

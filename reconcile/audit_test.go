@@ -41,6 +41,10 @@ var covers = map[string][]string{
 	"tag":       {"Engine.Tag"},
 	"resume":    {"Files.Write .kamal/apps/shop/kamald/"},
 	"adopt":     {"Files.Write .kamal/apps/shop/kamald/"},
+	"hold":      {"Files.Write .kamal/apps/shop/kamald/"},
+	"intent":    {"Files.Write .kamal/apps/shop/kamald/intents/"},
+	"cancel":    {"Files.Write .kamal/apps/shop/kamald/cancel", "Files.Remove .kamal/apps/shop/kamald/cancel"},
+	"mark":      {"Files.Mkdir .kamal/apps/shop/kamald/plans/", "Files.Remove .kamal/apps/shop/kamald/plans/"},
 	"record":    {"Files.Write .kamal/apps/shop/kamald/releases/", "Files.Remove .kamal/apps/shop/kamald/releases/"}, // those beyond what is kept go with it
 	"keep":      {"Files.Write .kamal/apps/shop/kamald/releases/"},
 	"remove":    {"Engine.Remove"},
@@ -113,6 +117,60 @@ func TestEveryMutationIsNotedBeforeItHappens(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatAPersonDoesBesideReleasesIsNotedBeforeItHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 807)
+		w.mustNote()
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		c := w.controller()
+		must := func(what string, err error) {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		_, err := c.Cordon(t.Context(), w.release("v2"), "h2", "a new disk", time.Time{})
+		must("cordon", err)
+		_, err = c.Uncordon(t.Context(), w.release("v2"), "h2")
+		must("uncordon", err)
+		must("lock", c.AcquireLock(t.Context(), w.release("v2"), "migration"))
+		_, err = c.Unlock(t.Context(), w.release("v2"))
+		must("unlock", err)
+		_, err = c.Apply(t.Context(), w.release("v2"), reconcile.Options{Hold: true})
+		must("hold", err)
+		w.mustResume()
+		planned, err := c.Plan(t.Context(), w.release("v3"), reconcile.Options{})
+		must("plan", err)
+		_, err = c.ApplySaved(t.Context(), c.SavePlan(planned, "1.0.0"), w.release("v3"))
+		must("apply the file", err)
+		w.cancelledOnce()
+		for _, host := range w.Hosts() {
+			if open := w.store.open(host); len(open) > 0 {
+				t.Errorf("%s: no outcome of %+v", host, open)
+			}
+		}
+	})
+}
+
+// cancelledOnce asks a release of v5 to end.
+func (w *world) cancelledOnce() {
+	result := make(chan rolled, 1)
+	w.image("v5", sim.Healthy(5*time.Second))
+	w.during(func(c sim.Call) bool { return c.Method == "Engine.Start" && c.Host == "h2" }, func() {
+		result <- w.rollBack(w.t.Context(), w.release("v5"), reconcile.Back{})
+	})
+	report, err := w.apply(w.t.Context(), w.oneByOne("v5"))
+	if back := <-result; report.Outcome != state.OutcomeCancelled || back.err != nil {
+		w.t.Errorf("the release: %s %v; the rollback: %v", report.Outcome, err, back.err)
+	}
+	data, _ := w.File("h1", ".kamal/shop-audit.log")
+	for _, line := range []string{"] Asked release ", "] Cordoned h2\n", "] Uncordoned h2\n"} {
+		if !strings.Contains(string(data), line) {
+			w.t.Errorf("no %q in the audit file of h1: %s", line, data)
+		}
+	}
 }
 
 func TestEveryMutationIsNotedWhateverFails(t *testing.T) {

@@ -181,6 +181,30 @@ func TestARollbackCancelsAReleaseThatHasSwitchedSomeGroups(t *testing.T) {
 	}
 }
 
+// A mistyped number is no reason to end somebody's release.
+func TestARollbackToWhatIsNotThereCancelsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 907)
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		result := make(chan rolled, 1)
+		w.image("v3", sim.Healthy(5*time.Second))
+		w.during(func(c sim.Call) bool { return c.Method == "Engine.Start" && c.Host == "h2" }, func() {
+			result <- w.rollBack(t.Context(), w.release("v3"), reconcile.Back{Number: 99})
+		})
+		report, err := w.apply(t.Context(), w.oneByOne("v3"))
+		back := <-result
+		if err != nil || report.Outcome != state.OutcomeSucceeded || w.versions() != allV3 {
+			t.Errorf("the release: %+v %v: %s", report, err, w.versions())
+		}
+		if back.err == nil || !strings.Contains(back.err.Error(), "there is no release 99 among those that succeeded: 2 (version v2), 1 (version v1)") {
+			t.Errorf("the rollback: %v", back.err)
+		}
+		w.noLocks(0)
+		w.noRequests()
+	})
+}
+
 func TestARollbackThatComesInTheLastPhaseRollsTheFinishedReleaseBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 902)
@@ -341,4 +365,38 @@ func TestARollbackWaitsForTheEndOfARunNoLongerThanItsLimit(t *testing.T) {
 // encoded is a lock's text as it lies on a host.
 func encoded(text string) []byte {
 	return []byte(base64.StdEncoding.EncodeToString([]byte(text)) + "\n")
+}
+
+// A repair is no release: what the servers held before it they hold during it, and one step back is from there.
+func TestARollbackDuringARepairGoesOneReleaseBack(t *testing.T) {
+	for name, killed := range map[string]bool{"under way": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 908)
+				w.released("v1", "v2")
+				w.StopContainer("h2", "shop-web-v2")
+				result := make(chan rolled, 1)
+				w.during(func(c sim.Call) bool { return c.Method == "Engine.Start" && c.Host == "h2" }, func() {
+					if killed {
+						w.Kill()
+						return
+					}
+					result <- w.rollBack(t.Context(), w.release("v2"), reconcile.Back{})
+				})
+				report, err := w.apply(t.Context(), w.release("v2"))
+				if killed {
+					time.Sleep(time.Minute)
+					w.ClearHooks()
+					w.Revive()
+					result <- w.rollBack(t.Context(), w.release("v2"), reconcile.Back{})
+				}
+				back := <-result
+				if got := w.versions(); back.err != nil || got != allV1 || back.report.To != 1 {
+					t.Errorf("it runs %s; the repair: %s %v; the rollback: to %d, %q %v\n%s", got, report.Outcome, err, back.report.To, back.report.Note, back.err, w.progress())
+				}
+				w.noLocks(0)
+				w.noRequests()
+			})
+		})
+	}
 }

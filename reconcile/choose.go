@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -112,14 +114,15 @@ func originOf(records []state.Record, r state.Record) int {
 }
 
 // half says which release the servers may run a part of: one that this rollback has cancelled, one whose run died and left its
-// lock, or one that did not succeed and has containers running; also one that was limited to some servers on purpose, for who
-// rolls back then wants that undone and nothing else. "" when they run what is held.
+// lock, or one that did not succeed and has containers running; also one that was limited to some servers on purpose, and what
+// came by hand, for who rolls back then wants that undone and nothing else. "" when they run what is held, as a repair does.
 func (c *Controller) half(ctx context.Context, current release.Release, records []state.Record, other *otherRun) (string, error) {
 	succeeded := successful(records)
 	if len(succeeded) == 0 {
 		return "", nil
 	}
-	if other != nil && other.releases() && !slices.ContainsFunc(succeeded, func(r state.Record) bool { return r.Lock == other.nonce }) {
+	repairs := other != nil && plan.Kind(other.lock.Reason) == plan.KindHeal // what is held
+	if other != nil && other.releases() && !repairs && !slices.ContainsFunc(succeeded, func(r state.Record) bool { return r.Lock == other.nonce }) {
 		if other.asked {
 			return fmt.Sprintf("release %d of %s was cancelled", other.lock.Fence, orUnknown(other.lock.Owner)), nil
 		}
@@ -129,7 +132,21 @@ func (c *Controller) half(ctx context.Context, current release.Release, records 
 	if err != nil {
 		return "", err
 	}
-	return partOf(snapshot, records, succeeded[0]), nil
+	return cmp.Or(partOf(snapshot, records, succeeded[0]), broughtByHand(snapshot, succeeded[0], current)), nil
+}
+
+// broughtByHand finds a container that another than kamald has made since the held release: no record says what it is.
+func broughtByHand(snapshot state.Snapshot, held state.Record, current release.Release) string {
+	kept, err := decodeRelease(held, current)
+	if err != nil {
+		return ""
+	}
+	for _, move := range plan.MovedByHand(kept, snapshot) {
+		if move.Role != "" {
+			return fmt.Sprintf("version %s came without kamald and %s runs it", move.To, move.Host)
+		}
+	}
+	return ""
 }
 
 // partOf finds a container that runs and is of a newer release than the held one, which did not succeed on all of them. Of a release that died

@@ -17,37 +17,37 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// PushEnv writes the secrets files of every role in scope, from the secrets
-// that are at hand here. It restarts nothing. A secret that is missing is an error before anything is written.
+// PushEnv writes the secrets files of every role in scope, from the secrets that are at hand here, and gives where: host/role. It
+// restarts nothing. A secret that is missing is an error before anything is written; a host that cannot be reached keeps the
+// others from nothing.
 func (c *Controller) PushEnv(ctx context.Context, desired release.Release, scope plan.Filter) ([]string, error) {
 	desired = within(desired, scope)
 	if err := c.needSecrets(desired); err != nil {
 		return nil, err
 	}
-	notes := c.journal(desired.App())
 	var deeds []deed
-	var pushed []string
 	for _, on := range desired.Hosts {
 		for _, role := range desired.Roles {
 			if slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets) > 0 {
 				deeds = append(deeds, pushDeed(on.Name, role.Name))
-				pushed = append(pushed, on.Name+"/"+role.Name)
 			}
 		}
 	}
 	if len(deeds) == 0 {
 		return nil, nil
 	}
+	notes := c.journal(desired.App())
 	if err := notes.intend(deeds...); err != nil {
 		return nil, err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	for _, on := range desired.Hosts {
-		if mine := slices.DeleteFunc(slices.Clone(deeds), func(d deed) bool { return d.host != on.Name }); len(mine) > 0 {
-			group.Go(func() error { return c.pushHost(groupCtx, desired, on, mine, notes) })
+	pushed, errs := make([][]string, len(desired.Hosts)), make([]error, len(desired.Hosts))
+	c.everyHost(desired, func(i int, on release.Host) {
+		mine := slices.DeleteFunc(slices.Clone(deeds), func(d deed) bool { return d.host != on.Name })
+		if len(mine) > 0 {
+			pushed[i], errs[i] = c.pushHost(ctx, desired, on, mine, notes)
 		}
-	}
-	return pushed, errors.Join(group.Wait(), notes.write())
+	})
+	return slices.Concat(pushed...), errors.Join(append(errs, notes.write())...)
 }
 
 func pushDeed(host, role string) deed {
@@ -55,7 +55,7 @@ func pushDeed(host, role string) deed {
 }
 
 // pushHost pushes a host's files, one role after another, as far as it gets.
-func (c *Controller) pushHost(ctx context.Context, desired release.Release, on release.Host, deeds []deed, notes *journal) error {
+func (c *Controller) pushHost(ctx context.Context, desired release.Release, on release.Host, deeds []deed, notes *journal) (pushed []string, err error) {
 	conn, err := c.fleet.Connection(ctx, on)
 	for _, d := range deeds {
 		if err != nil {
@@ -68,9 +68,10 @@ func (c *Controller) pushHost(ctx context.Context, desired release.Release, on r
 			err = fmt.Errorf("%s: secrets of %s: %w", on.Name, d.role, err)
 			continue
 		}
+		pushed = append(pushed, on.Name+"/"+d.role)
 		c.auditOn(ctx, conn, desired, d.role, "Pushed the secrets of "+d.role)
 	}
-	return err
+	return pushed, err
 }
 
 // needSecrets names every secret that is missing, with the roles that want it.

@@ -157,6 +157,9 @@ func (c *Controller) writeIntent(ctx context.Context, desired release.Release, h
 			if err == nil {
 				err = conn.Files.Write(ctx, paths.intent(intent.Kind, intent.Host), append(slices.Clone(data), '\n'), 0o600)
 			}
+			if err == nil {
+				c.auditOn(ctx, conn, desired, "", marks(verb)+" "+intent.Host)
+			}
 			errs[i] = err
 			return nil
 		})
@@ -180,6 +183,14 @@ func (c *Controller) writeIntent(ctx context.Context, desired release.Release, h
 		snapshot.Hosts = slices.DeleteFunc(snapshot.Hosts, func(h state.Host) bool { return h.Name == intent.Host })
 	}
 	return errors.Join(notes.write(), c.Store.SaveSnapshot(*snapshot))
+}
+
+// marks says in an audit file what was done, as Kamal says it.
+func marks(verb string) string {
+	if verb == state.IntentForget {
+		return "Forgot"
+	}
+	return strings.ToUpper(verb[:1]) + verb[1:] + "ed"
 }
 
 // heldOn names the app's containers that a host had when it was last seen.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,24 +63,51 @@ func (c *Controller) makeWay(ctx context.Context, current release.Release, back 
 		c.report(Progress{Kind: "lock", Host: other.hosts[0].Name, Message: "waiting for " + orUnknown(other.lock.Owner)})
 		return other, c.awaitEnd(ctx, current, other)
 	}
-	c.report(Progress{Kind: "lock", Host: other.hosts[0].Name, Message: fmt.Sprintf("release %d of %s is under way: it is asked to stop and to take back what it has begun", other.lock.Fence, orUnknown(other.lock.Owner))})
-	defer c.withdraw(ctx, current, other)
-	if err := c.ask(ctx, current, other); err != nil {
-		return nil, err
+	if err := c.canGoBack(ctx, current, back, gone); err != nil {
+		return nil, err // nobody's release ends for a mistyped number
 	}
-	return other, c.awaitEnd(ctx, current, other)
+	c.report(Progress{Kind: "lock", Host: other.hosts[0].Name, Message: fmt.Sprintf("release %d of %s is under way: it is asked to stop and to take back what it has begun", other.lock.Fence, orUnknown(other.lock.Owner))})
+	return other, c.askToEnd(ctx, current, other)
+}
+
+// askToEnd leaves the request, waits for the end, and takes the request away again. All of it is one deed a host.
+func (c *Controller) askToEnd(ctx context.Context, current release.Release, other *otherRun) error {
+	notes, deeds := c.journal(current.App()), make([]deed, len(other.hosts))
+	for i, on := range other.hosts {
+		deeds[i] = deed{kind: "cancel", host: on.Name, step: "cancel", message: fmt.Sprintf("ask release %d of %s to end", other.lock.Fence, orUnknown(other.lock.Owner))}
+	}
+	if err := notes.intend(deeds...); err != nil {
+		return err
+	}
+	asked := c.ask(ctx, current, other, deeds[0].message)
+	err := allFailed(asked)
+	if err == nil {
+		other.asked = true
+		err = c.awaitEnd(ctx, current, other)
+	}
+	c.withdraw(ctx, current, other)
+	for i, d := range deeds {
+		notes.end(d, asked[i])
+	}
+	return errors.Join(err, notes.write())
 }
 
 // ask leaves the request on every host with the run's lock; one is enough.
-func (c *Controller) ask(ctx context.Context, current release.Release, other *otherRun) error {
-	errs := c.onEach(ctx, other.hosts, func(on release.Host, conn *Connection) error {
-		return c.writeCancel(ctx, conn, layoutOf(current), other)
+func (c *Controller) ask(ctx context.Context, current release.Release, other *otherRun, message string) []error {
+	return c.onEach(ctx, other.hosts, func(on release.Host, conn *Connection) error {
+		err := c.writeCancel(ctx, conn, layoutOf(current), other)
+		if err == nil {
+			c.auditOn(ctx, conn, current, "", "Asked "+strings.TrimPrefix(message, "ask "))
+		}
+		return err
 	})
-	if !slices.Contains(errs, nil) {
-		return fmt.Errorf("the release under way could not be asked to end: %w", errors.Join(errs...))
+}
+
+func allFailed(asked []error) error {
+	if slices.Contains(asked, nil) {
+		return nil
 	}
-	other.asked = true
-	return ctx.Err()
+	return fmt.Errorf("the release under way could not be asked to end: %w", errors.Join(asked...))
 }
 
 // withdraw takes the requests away again: the run has ended, or nobody waits for it any more. One that stays does no harm, for

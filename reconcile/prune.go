@@ -94,7 +94,7 @@ func (c *Controller) litterOn(ctx context.Context, desired release.Release, on r
 		return nil, nil
 	}
 	paths := layoutOf(desired)
-	for _, dir := range []string{paths.run, path.Dir(paths.env("web")), paths.ours(), paths.records()} {
+	for _, dir := range []string{paths.run, path.Dir(paths.env("web")), paths.ours(), paths.intents(), paths.records()} {
 		names, err := conn.Files.List(ctx, dir)
 		if err != nil {
 			continue

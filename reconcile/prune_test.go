@@ -143,7 +143,8 @@ func TestPruneTakesOldTemporaryFilesAwayAndNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 825)
 		w.mustApply(w.release("v1"))
-		old := []string{".kamal/apps/shop/kamald/releases/.1.json.ABCDEFGH2345", ".kamal/apps/shop/env/roles/.web.env.ABCDEFGH2345"}
+		old := []string{".kamal/apps/shop/kamald/releases/.1.json.ABCDEFGH2345", ".kamal/apps/shop/env/roles/.web.env.ABCDEFGH2345",
+			".kamal/apps/shop/kamald/intents/.cordon-h2.json.ABCDEFGH2345"}
 		stays := []string{".kamal/.other.ABCDEFGH2345", ".kamal/apps/shop/kamald/releases/.hidden", ".kamal/apps/shop/env/roles/web.env", ".kamal/apps/blog/kamald/.fence.ABCDEFGH2345"}
 		for _, name := range append(old, stays...) {
 			if _, there := w.File("h1", name); !there {

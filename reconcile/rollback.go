@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,10 +59,7 @@ func (c *Controller) goBack(ctx context.Context, current release.Release, back B
 			return Report{}, err
 		}
 	}
-	chosen, err := choose(records, back, half)
-	if err != nil && len(unread) > 0 {
-		return Report{}, fmt.Errorf("%w; the records on %s could not be read, so there may be one that is not known here: bring them back and try again", err, strings.Join(unread, ", "))
-	}
+	chosen, err := chooseFrom(records, unread, back, half)
 	if err != nil {
 		return Report{}, err
 	}
@@ -76,10 +74,37 @@ func (c *Controller) goBack(ctx context.Context, current release.Release, back B
 	origin := chosen.target
 	origin.Number = chosen.origin
 	options.RollbackOf, options.heldThen = &origin, chosen.held.Number
+	options.Retain = cmp.Or(options.Retain, current.RetainContainers) // as the file has it now: an older release may have kept less
 	options.Pin = &plan.Pin{Digest: chosen.target.Digest, ID: chosen.target.ImageID, From: fmt.Sprintf("release %d", chosen.target.Number)}
 	report, err := c.Apply(ctx, desired, options)
 	report.To, report.Note = chosen.target.Number, chosen.why
 	return report, err
+}
+
+// chooseFrom says of a miss, too, whose records are not known.
+func chooseFrom(records []state.Record, unread []string, back Back, half string) (choice, error) {
+	chosen, err := choose(records, back, half)
+	if err != nil && len(unread) > 0 {
+		err = fmt.Errorf("%w; the records on %s could not be read, so there may be one that is not known here: bring them back and try again", err, strings.Join(unread, ", "))
+	}
+	return chosen, err
+}
+
+// canGoBack refuses a release that was named and is not there, or that cannot be made true today.
+func (c *Controller) canGoBack(ctx context.Context, current release.Release, back Back, gone *sync.Map) error {
+	if !back.named() {
+		return nil
+	}
+	records, unread, err := c.history(ctx, current, gone)
+	if err != nil {
+		return err
+	}
+	chosen, err := chooseFrom(records, unread, back, "")
+	if err != nil {
+		return err
+	}
+	_, _, err = recast(chosen.target, current, back.CurrentConfig)
+	return err
 }
 
 // decodeRelease gives the release that a record keeps. How hosts are reached is today's: keys and addresses may have changed.

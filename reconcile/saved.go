@@ -225,6 +225,11 @@ func (a *savedApply) mark(ctx context.Context, locks *Locks, hosts []release.Hos
 	if err != nil {
 		return err
 	}
+	marking := deed{kind: "mark", host: host.Name, step: "mark", message: "note that the plan " + a.saved.Nonce + " is used"}
+	return a.c.noted(a.desired.App(), marking, func() error { return a.markOn(ctx, host, conn) })
+}
+
+func (a *savedApply) markOn(ctx context.Context, host release.Host, conn *Connection) error {
 	dir := layoutOf(a.desired).plans()
 	var old []string
 	group, grouped := errgroup.WithContext(ctx)
@@ -233,7 +238,7 @@ func (a *savedApply) mark(ctx context.Context, locks *Locks, hosts []release.Hos
 		old, _ = conn.Files.List(grouped, dir) // only for tidying up
 		return nil
 	})
-	err = group.Wait()
+	err := group.Wait()
 	if errors.Is(err, fs.ErrExist) {
 		return &UsedError{How: "it was begun before, from wherever, as " + host.Name + " knows"}
 	}

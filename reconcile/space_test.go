@@ -59,6 +59,30 @@ func TestWhatIsKeptForNothingGoesBeforeAnImageThatLacksRoom(t *testing.T) {
 	})
 }
 
+// As with any new version: no server has its image, so that nobody knows how large it is.
+func TestWhatIsKeptForNothingGoesBeforeAnImageThatNoServerHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 845)
+		for _, version := range []string{"v1", "v2", "v3"} {
+			w.Push(sim.Image{Ref: repository + ":" + version, Size: 600 << 20, Behaviour: sim.Healthy(0), Labels: map[string]string{"service": "shop"}})
+		}
+		w.Push(sim.Image{Ref: repository + ":v9", Size: 500 << 20, Behaviour: sim.Exits(1, time.Millisecond), Labels: map[string]string{"service": "shop"}})
+		w.released("v1", "v2")
+		if _, err := w.apply(t.Context(), w.release("v9")); err == nil {
+			t.Fatal("a broken release succeeded")
+		}
+		w.SetFree("h3", 300<<20)
+		w.mustApply(w.release("v3"))
+		if got := w.images("h3"); got != "v1 v2 v3" {
+			t.Errorf("images on h3: %s", got)
+		}
+		w.SetFree("h3", 1<<20)
+		if planned := w.planWith(w.release("v4"), reconcile.Options{}); len(planned.Plan.Problems) > 0 {
+			t.Errorf("an alarm though nobody knows: %+v", planned.Plan.Problems)
+		}
+	})
+}
+
 // Until the new release has succeeded, all that the held one could go back to stays.
 func TestMakingRoomTakesNothingThatAFailedReleaseWouldGoBackTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

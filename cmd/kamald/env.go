@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,10 +28,10 @@ func (p *program) envPushCommand() *cobra.Command {
 					return err
 				}
 				pushed, err := s.PushEnv(cmd.Context(), s.desired, scope)
-				if err != nil {
+				if err != nil && (len(pushed) == 0 || p.flags.json) {
 					return err
 				}
-				return p.showPushed(s.desired, pushed)
+				return errors.Join(p.showPushed(s.desired, pushed), err)
 			})
 		},
 	})
