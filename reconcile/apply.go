@@ -169,6 +169,8 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.audit.close(failure)
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
+	slices.Sort(r.inUse)
+	report.Left = append(report.Left, r.inUse...)
 	r.note(&report, outcomes, failure)
 	r.recordFailure(after, report, outcomes, failure)
 	return report, errors.Join(failure, looked, r.keep(planned, report, snapshot, failure, outcomes))

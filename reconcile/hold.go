@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kamald/kamald/plan"
@@ -16,13 +17,22 @@ import (
 // HeldError: a person holds a release, and what was proposed is another.
 type HeldError struct {
 	Held   state.Record
-	Wanted string // the version that was proposed
+	Wanted string   // the version that was proposed
+	Behind []string // hosts that have missed what is held, and run another version
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s; version %s as the file has it was not applied\n"+
+	text := fmt.Sprintf("%s; version %s as the file has it was not applied\n"+
 		"  next: `kamald resume` lifts the hold, or `kamald release %s` releases that version and holds it",
 		heldText(e.Held), e.Wanted, e.Wanted)
+	if len(e.Behind) > 0 {
+		again := "kamald release " + e.Held.Version
+		if e.Held.Kind == string(plan.KindRollback) {
+			again = "kamald rollback --version " + e.Held.Version // with the configuration that it went back to
+		}
+		text += fmt.Sprintf("\n  not there yet: %s; `%s` brings what is held to every host", strings.Join(e.Behind, ", "), again)
+	}
+	return text
 }
 
 // HandMovedError: another than kamald has moved a version, and no record says so.
@@ -72,7 +82,25 @@ func (p Planned) refused() error {
 	case len(p.Plan.Moved) > 0:
 		return &HandMovedError{Moves: p.Plan.Moved}
 	}
-	return &HeldError{Held: *p.Held, Wanted: p.Desired.Version}
+	return &HeldError{Held: *p.Held, Wanted: p.Desired.Version, Behind: p.behind()}
+}
+
+// behind are the hosts on which a role serves with another version than the held one.
+func (p Planned) behind() (list []string) {
+	app := p.Desired.App()
+	for _, on := range p.Desired.Hosts {
+		host, ok := p.Snapshot.Host(on.Name)
+		if !ok || host.Unreachable != "" {
+			continue
+		}
+		for _, role := range p.Desired.Roles {
+			c, serves := plan.CurrentOf(app, host, role.Name)
+			if serves && c.Version() != p.Held.Version && slices.Contains(role.Hosts, on.Name) {
+				list = append(list, fmt.Sprintf("%s runs %s of version %s", on.Name, role.Name, c.Version()))
+			}
+		}
+	}
+	return list
 }
 
 // Resumed is how a hold was lifted.

@@ -340,3 +340,27 @@ func TestARunThatIsKilledIsNoHandsMove(t *testing.T) {
 		})
 	}
 }
+
+// Who is refused because of a hold learns which hosts have missed what is held, and what brings it there.
+func TestAHostThatMissedWhatIsHeldIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3002)
+		w.released("v1", "v2")
+		w.Cut("h1")
+		if _, err := w.controller().Rollback(t.Context(), w.release("v2"), reconcile.Back{}, reconcile.Options{SkipUnreachable: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.Restore("h1")
+		_, err := w.apply(t.Context(), w.release("v2"))
+		var held *reconcile.HeldError
+		if !errors.As(err, &held) || !strings.Contains(err.Error(), "h1 runs web of version v2") || !strings.Contains(err.Error(), "`kamald rollback --version v1`") {
+			t.Fatalf("error: %v", err)
+		}
+		if _, err := w.controller().Rollback(t.Context(), w.release("v2"), reconcile.Back{Version: "v1"}, reconcile.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.versions(); got != allV1 {
+			t.Errorf("after it: %s", got)
+		}
+	})
+}

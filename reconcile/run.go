@@ -34,6 +34,8 @@ type run struct {
 	last state.Record // as it lies on the hosts, with its text; nil text until the first is written
 	text []byte
 	ids  map[string]string // host/name → ID of a container that was made or adopted
+
+	inUse []string // images that were to go and stay, in words
 }
 
 // do carries out one step and reports it.
@@ -51,6 +53,10 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	began := time.Now()
 	err := r.act(ctx, s)
 	r.audit.step(s, err)
+	if errors.Is(err, errInUse) {
+		r.stays(s)
+		return nil
+	}
 	if errors.Is(err, errAbandoned) || err != nil && s.Kind == plan.StepImage && ctx.Err() != nil { // nobody waits: its context has ended
 		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err
@@ -126,9 +132,25 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 	case plan.StepClean:
 		return conn.Files.Remove(ctx, s.Name)
 	case plan.StepUntag:
-		return unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound, state.ErrConflict) // another service may use it
+		err := unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound)
+		if errors.Is(err, state.ErrConflict) {
+			return errInUse
+		}
+		return err
 	}
 	return fmt.Errorf("the plan has a step of the kind %q, which this kamald does not know", s.Kind)
+}
+
+// errInUse: a container that is none of the release's has an image. Who else is on a server is not looked at before.
+var errInUse = errors.New("a container of something else has it")
+
+// stays reports an image that was to go and is in use.
+func (r *run) stays(s plan.Step) {
+	message := fmt.Sprintf("image %s stays: %v", s.Name, errInUse)
+	r.c.report(Progress{Kind: "skipped", Host: s.Host, Step: s.ID, Message: message})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inUse = append(r.inUse, s.Host+": "+message)
 }
 
 func (r *run) connection(ctx context.Context, host string) (*Connection, error) {

@@ -1,0 +1,34 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/state"
+)
+
+// An image that a container of another service has stays, and nobody says that it is gone.
+func TestAnImageThatAnotherServiceHasIsNotCalledPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3001)
+		w.released("v1", "v2", "v3", "v4")
+		w.image("v9", sim.Exits(1, time.Millisecond))
+		if _, err := w.apply(t.Context(), w.release("v9")); err == nil {
+			t.Fatal("a broken version was released")
+		}
+		w.RunContainer("h1", "other-1", state.Spec{Image: repository + ":v9", Network: "kamal", Labels: map[string]string{"service": "other"}}, nil, nil)
+		report, err := w.prune(1)
+		if err != nil || report.Outcome != state.OutcomeSucceeded {
+			t.Fatalf("%s: %v", report.Outcome, err)
+		}
+		if len(report.Left) != 1 || !strings.Contains(report.Left[0], "h1: image "+repository+":v9 stays") {
+			t.Errorf("left: %q", report.Left)
+		}
+		if data, _ := w.File("h1", ".kamal/shop-audit.log"); strings.Contains(string(data), "Pruned image "+repository+":v9") {
+			t.Errorf("the server's audit file says that it is gone:\n%s", data)
+		}
+	})
+}
