@@ -39,6 +39,7 @@ type proof struct {
 	host      string
 	container string // name or ID
 	name      string // for people
+	past      int    // how often it had ended before this run: that says nothing about now
 
 	waits   time.Duration // the last pause
 	last    string        // the last probe's answer, for the failure
@@ -121,8 +122,8 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 	switch {
 	case c.Status == state.StatusExited || c.Status == state.StatusDead:
 		return false, fmt.Errorf("it ended: %s", p.ended)
-	case c.RestartCount > endsTolerated && (p.ended != "" || c.RestartCount > 3*endsTolerated):
-		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount+1, cmp.Or(p.ended, "each time between two looks"))
+	case c.RestartCount-p.past > endsTolerated && (p.ended != "" || c.RestartCount-p.past > 3*endsTolerated):
+		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount-p.past+1, cmp.Or(p.ended, "each time between two looks"))
 	case c.Status != state.StatusRunning:
 		p.last = "the container is " + string(c.Status)
 		return false, nil
