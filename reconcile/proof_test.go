@@ -110,3 +110,24 @@ func TestAContainerThatEndsAgainAndAgainIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// It has to stay healthy for as long as is asked, in one life: an end that falls between two looks begins the time anew.
+func TestAnEndBetweenTwoLooksBeginsTheTimeAnew(t *testing.T) {
+	for ends := 3 * time.Second; ends < 4*time.Second; ends += 50 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 86)
+			w.image("v9", sim.Healthy(300*time.Millisecond))
+			w.Before(func(c sim.Call) error {
+				if c.Host == "h3" && c.Method == "Engine.Start" {
+					w.Misbehave("h3", "shop-workers-v9", sim.Behaviour{Ends: true, EndsIn: ends, ExitCode: 1})
+				}
+				return nil
+			})
+			desired := w.release("v9")
+			desired.ReadinessDelay, desired.DeployTimeout = 7*time.Second, 30*time.Second
+			if _, err := w.apply(t.Context(), desired); err == nil {
+				t.Errorf("a worker that ends every %s was released", ends)
+			}
+		})
+	}
+}

@@ -55,6 +55,7 @@ func (p *proof) prove(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	var healthySince time.Time
+	ends := 0 // by then
 	for {
 		healthy, err := p.once(timed)
 		switch {
@@ -62,8 +63,8 @@ func (p *proof) prove(ctx context.Context) error {
 			return p.failure(ctx, err.Error())
 		case !healthy:
 			healthySince = time.Time{}
-		case healthySince.IsZero():
-			healthySince = time.Now()
+		case healthySince.IsZero() || p.current.RestartCount != ends: // it may have ended between two looks
+			healthySince, ends = time.Now(), p.current.RestartCount
 		}
 		if healthy && time.Since(healthySince) >= p.holdFor() {
 			return nil
