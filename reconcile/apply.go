@@ -319,6 +319,9 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 		if row.Why == "" {
 			report.Rows[i].Why = own[row.Host+"/"+row.Role]
 		}
+		if report.Rows[i].Why == "" && row.Now != row.Wanted {
+			report.Rows[i].Why = own[row.Host+"/"] // of a step for all its roles
+		}
 		if failure != nil && report.Rows[i].Why == "" && row.Now != row.Wanted {
 			report.Rows[i].Why = "the release failed elsewhere"
 			if report.Outcome == state.OutcomeCancelled {

@@ -208,3 +208,22 @@ func TestDriftIsSeenAndHealed(t *testing.T) {
 		})
 	}
 }
+
+func TestARowSaysWhatFailedForAllRolesOfItsHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15)
+		w.mustApply(w.release("v1"))
+		w.Before(func(c sim.Call) error {
+			if c.Host == "h2" && c.Method == "Engine.Pull" {
+				return sim.ErrFault
+			}
+			return nil
+		})
+		report, _ := w.apply(t.Context(), w.release("v2"))
+		for _, row := range report.Rows {
+			if here := strings.Contains(row.Why, "get image"); row.Why == "" || here != (row.Host == "h2") {
+				t.Errorf("%+v", row)
+			}
+		}
+	})
+}
