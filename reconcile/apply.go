@@ -170,8 +170,32 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.note(&report, outcomes, failure)
+	var ended error
+	if failure == nil {
+		ended = endedSince(&report)
+	}
 	r.recordFailure(after, report, outcomes, failure)
-	return report, errors.Join(failure, looked, r.keep(planned, report, snapshot, failure, outcomes))
+	return report, errors.Join(failure, ended, looked, r.keep(planned, report, snapshot, failure, outcomes))
+}
+
+// endedSince finds what a run has proven and does not run any more, though every step has succeeded: what was seen after it
+// counts. The release is recorded all the same, for the servers have it.
+func endedSince(report *Report) error {
+	if report.Kind == plan.KindPrune {
+		return nil
+	}
+	var errs []error
+	for i, row := range report.Rows {
+		if row.Wanted == "" || row.Now == row.Wanted || row.Now == "unknown" {
+			continue
+		}
+		report.Rows[i].Why = cmp.Or(row.Why, "it was proven healthy, and does not run any more")
+		errs = append(errs, fmt.Errorf("%s: %s %s was proven healthy, and does not run any more", row.Host, row.Role, row.Wanted))
+	}
+	if len(errs) > 0 {
+		report.Outcome = state.OutcomeFailed
+	}
+	return errors.Join(errs...)
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
