@@ -226,6 +226,12 @@ func TestAHandsMoveIsReportedAndNeverPutBackUnasked(t *testing.T) {
 		runs string
 	}{
 		"latest by hand": {func(w *world) { w.Retag("h1", repository+":v1", repository+":latest") }, "v2"},
+		"the old one started and the new one stopped": {func(w *world) {
+			for host, role := range map[string]string{"h1": "web", "h2": "web", "h3": "workers"} {
+				w.StartContainer(host, "shop-"+role+"-v1")
+				w.StopContainer(host, "shop-"+role+"-v2")
+			}
+		}, "v1"},
 		"a kamal deploy": {func(w *world) {
 			for _, host := range w.Hosts() {
 				w.Place(host, sim.Image{Ref: repository + ":v5", Behaviour: sim.Healthy(0), Labels: map[string]string{"service": "shop", "version": "v5"}})
@@ -339,4 +345,31 @@ func TestARunThatIsKilledIsNoHandsMove(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor when another run has come and failed since.
+func TestARollbackThatIsKilledBeforeAFailureIsNoHandsMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 411)
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		w.Before(func(c sim.Call) error {
+			if c.Method != "Engine.Tag" {
+				return nil
+			}
+			w.Kill()
+			return context.Canceled
+		})
+		w.using(func(c *reconcile.Controller) {
+			_, _ = c.Rollback(t.Context(), w.release("v2"), reconcile.Back{}, reconcile.Options{})
+		})
+		w.ClearHooks()
+		w.Revive()
+		time.Sleep(time.Minute)
+		w.image("v9", sim.Exits(1, 0))
+		if _, err := w.apply(t.Context(), w.release("v9")); err == nil || w.versions() != allV1 {
+			t.Fatalf("%s: %v", w.versions(), err)
+		}
+		w.mustApply(w.release("v2"))
+	})
 }
