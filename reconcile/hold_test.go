@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
@@ -275,6 +276,31 @@ func TestAHandsMoveIsReportedAndNeverPutBackUnasked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A cordoned host takes no part in lifting a hold either; what the others say counts when it comes back.
+func TestAHoldIsLiftedWithoutACordonedHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 410)
+		w.mustApply(w.release("v1"))
+		w.mustRelease("v2")
+		w.cordon("h2", time.Time{})
+		w.WriteFile("h2", lockDetails, kamalLock("mine"))
+		w.using(func(c *reconcile.Controller) {
+			c.LockWait = false
+			if resumed, err := c.Resume(t.Context(), w.release("v2")); err != nil || !resumed.Lifted || len(resumed.Skipped) > 0 {
+				t.Errorf("%+v: %v", resumed, err)
+			}
+			if _, err := c.Uncordon(t.Context(), w.release("v2"), "h2"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.RemoveFile("h2", ".kamal/lock-shop")
+		w.mustApply(w.release("v3"))
+		if got := w.versions(); got != allV3 {
+			t.Errorf("after it: %s", got)
+		}
+	})
 }
 
 func TestAServerThatKamalDeployedIsAdoptedWithNoRestart(t *testing.T) {
