@@ -162,6 +162,7 @@ func (b *builder) check() {
 			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
 		}
 	}
+	b.checkCordoned(heals)
 	for _, s := range b.slots {
 		b.checkSlot(s)
 	}

@@ -24,10 +24,10 @@ func (m HandMove) String() string {
 }
 
 // MovedByHand finds what another than kamald has moved to another version: the tag latest, or a role's serving container that
-// kamald did not make. held is the release that is held. A host without a record has nothing to be measured against: it is
+// kamald did not make, or that it had stopped. held is the release that is held. A host without a record has nothing to be measured against: it is
 // adopted. What a run of ours that was killed has left is none: its containers bear a number that is newer than the record's, or
-// the fence says which version it was to bring.
-func MovedByHand(held release.Release, observed state.Snapshot) []HandMove {
+// the fence, or a record of the history, says which version it was to bring.
+func MovedByHand(held release.Release, observed state.Snapshot, records []state.Record) []HandMove {
 	var moves []HandMove
 	app := held.App()
 	for _, host := range observed.Hosts {
@@ -39,12 +39,25 @@ func MovedByHand(held release.Release, observed state.Snapshot) []HandMove {
 		}
 		for _, role := range held.Roles {
 			c, ok := currentOf(app, host, role.Name)
-			if ok && c.Version() != host.Record.Version && c.Asked == nil && c.Release == 0 && slices.Contains(role.Hosts, host.Name) {
+			if ok && c.Version() != host.Record.Version && byHand(held, host, c, records) && slices.Contains(role.Hosts, host.Name) {
 				moves = append(moves, HandMove{Host: host.Name, Role: role.Name, What: "container " + c.Name, From: host.Record.Version, To: c.Version()})
 			}
 		}
 	}
 	return moves
+}
+
+// byHand tells whether no run of ours can have left a container serving: kamald did not make it, or it is older than the host's
+// newest record, is not what is held, which that host may have missed, and neither the fence nor the history knows of a run since
+// that was to bring it.
+func byHand(held release.Release, host state.Host, c state.Container, records []state.Record) bool {
+	if c.Release == 0 {
+		return c.Asked == nil
+	}
+	if c.Release >= host.Record.Number || c.Version() == held.Version || host.Fence > host.Record.Number && host.FenceVersion == c.Version() {
+		return false
+	}
+	return !slices.ContainsFunc(records, func(r state.Record) bool { return r.Number > host.Record.Number && r.Version == c.Version() })
 }
 
 func tagMoved(app state.App, host state.Host, image state.Image) bool {

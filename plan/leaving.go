@@ -35,6 +35,18 @@ func CordonedIn(observed state.Snapshot, now time.Time) map[string]string {
 	return cordoned
 }
 
+// checkCordoned refuses to call it done where every host that a release is to reach is left out.
+func (b *builder) checkCordoned(heals bool) {
+	if heals || len(b.slots) > 0 || len(b.plan.Unreachable) > 0 {
+		return
+	}
+	for _, left := range b.plan.Cordoned {
+		if b.known.concerned[left.Host] {
+			b.problem(left.Host, "", "it is "+left.Reason+", and no other host takes part", fmt.Sprintf("run `kamald server uncordon %s`", left.Host))
+		}
+	}
+}
+
 // leave notes the hosts that left the file: those that can be reached are planned for, the others named.
 func (b *builder) leave() {
 	if !b.in.Options.Filter.Whole() {

@@ -33,6 +33,12 @@ func (s Saved) Moved(now state.Snapshot) []Move {
 			moves = append(moves, Move{Host: skipped.Host, What: "it can be reached now, and the plan was made without it"})
 		}
 	}
+	cordoned := CordonedIn(now, now.TakenAt)
+	for _, skipped := range s.Plan.Cordoned {
+		if cordoned[skipped.Host] == "" {
+			moves = append(moves, Move{Host: skipped.Host, What: "it is not cordoned any more, and the plan was made without it"})
+		}
+	}
 	return moves
 }
 
@@ -52,6 +58,7 @@ func movedOn(desired release.Release, before, after state.Host, digest string) [
 	m.proxy()
 	m.secrets()
 	m.lock()
+	m.intents()
 	if len(m.moves) == 0 {
 		m.note("it is not as it was seen")
 	}
@@ -313,6 +320,23 @@ func (m *mover) lock() {
 		m.note("the deploy lock is held by %s (%s)", orWord(now.Owner, "somebody unknown"), orWord(now.Message, "no message"))
 	case was != nil && *was != *now:
 		m.note("the deploy lock was held by %s and is held by %s", orWord(was.Owner, "somebody unknown"), orWord(now.Owner, "somebody unknown"))
+	}
+}
+
+// intents names what people have said of hosts since.
+func (m *mover) intents() {
+	for _, now := range m.after.Intents {
+		if slices.Contains(m.before.Intents, now) {
+			continue
+		}
+		said := map[string]string{state.IntentCordon: "was cordoned", state.IntentForget: "was forgotten"}[now.Kind]
+		if now.Lifted {
+			said = "was uncordoned"
+		}
+		m.note("%s %s by %s", now.Host, orWord(said, "has a new intent, "+now.Kind+", made"), now.Who)
+	}
+	if len(m.after.Intents) < len(m.before.Intents) {
+		m.note("an intent (cordon, forget) was taken away")
 	}
 }
 

@@ -39,6 +39,9 @@ func (c *Controller) AcquireLock(ctx context.Context, desired release.Release, m
 		return err
 	}
 	err = takeAll(ctx, lockOrder(desired, desired.Hosts), desired.PrimaryHost(), m.take)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		err = errors.Join(err, m.takeBack(context.WithoutCancel(ctx)))
 	}
@@ -100,6 +103,7 @@ func (m *manualLock) take(ctx context.Context, host release.Host) error {
 	if err != nil {
 		return err
 	}
+	ctx = context.WithoutCancel(ctx) // as a run does
 	if err := conn.Files.Write(ctx, m.paths.lockDetails(), m.data, 0o600); err != nil {
 		return full(ctx, conn, host.Name, runFiles, m.paths.run, named(host.Name, "write the deploy lock's details", err))
 	}

@@ -172,8 +172,32 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	slices.Sort(r.inUse)
 	report.Left = append(report.Left, r.inUse...)
 	r.note(&report, outcomes, failure)
+	var ended error
+	if failure == nil {
+		ended = endedSince(&report)
+	}
 	r.recordFailure(after, report, outcomes, failure)
-	return report, errors.Join(failure, looked, r.keep(planned, report, snapshot, failure, outcomes))
+	return report, errors.Join(failure, ended, looked, r.keep(planned, report, snapshot, failure, outcomes))
+}
+
+// endedSince finds what a run has proven and does not run any more, though every step has succeeded: what was seen after it
+// counts. The release is recorded all the same, for the servers have it.
+func endedSince(report *Report) error {
+	if report.Kind == plan.KindPrune {
+		return nil
+	}
+	var errs []error
+	for i, row := range report.Rows {
+		if row.Wanted == "" || row.Now == row.Wanted || row.Now == "unknown" {
+			continue
+		}
+		report.Rows[i].Why = cmp.Or(row.Why, "it was proven healthy, and does not run any more")
+		errs = append(errs, fmt.Errorf("%s: %s %s was proven healthy, and does not run any more", row.Host, row.Role, row.Wanted))
+	}
+	if len(errs) > 0 {
+		report.Outcome = state.OutcomeFailed
+	}
+	return errors.Join(errs...)
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
@@ -320,6 +344,9 @@ func (r *run) note(report *Report, outcomes map[string]outcome, failure error) {
 	for i, row := range report.Rows {
 		if row.Why == "" {
 			report.Rows[i].Why = own[row.Host+"/"+row.Role]
+		}
+		if report.Rows[i].Why == "" && row.Now != row.Wanted {
+			report.Rows[i].Why = own[row.Host+"/"] // of a step for all its roles
 		}
 		if failure != nil && report.Rows[i].Why == "" && row.Now != row.Wanted {
 			report.Rows[i].Why = "the release failed elsewhere"

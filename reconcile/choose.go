@@ -132,16 +132,16 @@ func (c *Controller) half(ctx context.Context, current release.Release, records 
 	if err != nil {
 		return "", err
 	}
-	return cmp.Or(partOf(snapshot, records, succeeded[0]), broughtByHand(snapshot, succeeded[0], current)), nil
+	return cmp.Or(partOf(snapshot, records, succeeded[0]), broughtByHand(snapshot, records, succeeded[0], current)), nil
 }
 
 // broughtByHand finds a container that another than kamald has made since the held release: no record says what it is.
-func broughtByHand(snapshot state.Snapshot, held state.Record, current release.Release) string {
+func broughtByHand(snapshot state.Snapshot, records []state.Record, held state.Record, current release.Release) string {
 	kept, err := decodeRelease(held, current)
 	if err != nil {
 		return ""
 	}
-	for _, move := range plan.MovedByHand(kept, snapshot) {
+	for _, move := range plan.MovedByHand(kept, snapshot, records) {
 		if move.Role != "" {
 			return fmt.Sprintf("version %s came without kamald and %s runs it", move.To, move.Host)
 		}

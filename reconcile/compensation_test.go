@@ -139,3 +139,31 @@ func (w *world) most(host, role string) (stop func(), most func() int) {
 	}()
 	return func() { close(quit) }, func() int { return <-done }
 }
+
+// The version that comes back is asked where it answers, which need not be where the failed one was to answer.
+func TestWhatComesBackIsAskedAsItsOwnReleaseSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 46)
+		before := w.release("v1")
+		before.Roles[1].Health = &release.Health{TCP: 3000, Interval: time.Second, Timeout: time.Second}
+		w.mustApply(before)
+		w.image("v9", sim.Behaviour{Ready: 300 * time.Millisecond, Port: 8080})
+		desired := w.release("v9")
+		desired.Rollout.Limit = release.Limit{Count: 1}
+		desired.Roles[0].Proxy.AppPort = 8080
+		desired.Roles[1].Health = &release.Health{TCP: 8080, Interval: time.Second, Timeout: time.Second}
+		failed := false
+		w.After(func(c sim.Call) error {
+			if c.Host == "h3" && c.Method == "Engine.Stop" && !failed { // every host has the new version by then
+				failed = true
+				return sim.ErrFault
+			}
+			return nil
+		})
+		report, err := w.apply(t.Context(), desired)
+		if err == nil || !report.Undone || len(report.Left) > 0 || w.versions() != allV1 {
+			t.Errorf("%s, left %v: %v\n%s", w.versions(), report.Left, err, w.progress())
+		}
+		w.mustBeEmpty(before)
+	})
+}

@@ -135,6 +135,10 @@ func (c *Controller) holdOn(ctx context.Context, desired release.Release) error 
 // setHold rewrites the newest record, under the lock, on every host that has it. A run that was killed in the middle is finished
 // by the next: copies that differ are written again.
 func (c *Controller) setHold(ctx context.Context, desired release.Release, hold bool) (Resumed, error) {
+	desired, err := c.uncordoned(desired)
+	if err != nil {
+		return Resumed{}, err
+	}
 	seen, _, err := observe(ctx, c.fleet, desired, state.Snapshot{}, c.now()) // nothing is known: every record is read
 	if err != nil {
 		return Resumed{}, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
@@ -226,6 +227,12 @@ func TestAHandsMoveIsReportedAndNeverPutBackUnasked(t *testing.T) {
 		runs string
 	}{
 		"latest by hand": {func(w *world) { w.Retag("h1", repository+":v1", repository+":latest") }, "v2"},
+		"the old one started and the new one stopped": {func(w *world) {
+			for host, role := range map[string]string{"h1": "web", "h2": "web", "h3": "workers"} {
+				w.StartContainer(host, "shop-"+role+"-v1")
+				w.StopContainer(host, "shop-"+role+"-v2")
+			}
+		}, "v1"},
 		"a kamal deploy": {func(w *world) {
 			for _, host := range w.Hosts() {
 				w.Place(host, sim.Image{Ref: repository + ":v5", Behaviour: sim.Healthy(0), Labels: map[string]string{"service": "shop", "version": "v5"}})
@@ -269,6 +276,31 @@ func TestAHandsMoveIsReportedAndNeverPutBackUnasked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A cordoned host takes no part in lifting a hold either; what the others say counts when it comes back.
+func TestAHoldIsLiftedWithoutACordonedHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 410)
+		w.mustApply(w.release("v1"))
+		w.mustRelease("v2")
+		w.cordon("h2", time.Time{})
+		w.WriteFile("h2", lockDetails, kamalLock("mine"))
+		w.using(func(c *reconcile.Controller) {
+			c.LockWait = false
+			if resumed, err := c.Resume(t.Context(), w.release("v2")); err != nil || !resumed.Lifted || len(resumed.Skipped) > 0 {
+				t.Errorf("%+v: %v", resumed, err)
+			}
+			if _, err := c.Uncordon(t.Context(), w.release("v2"), "h2"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.RemoveFile("h2", ".kamal/lock-shop")
+		w.mustApply(w.release("v3"))
+		if got := w.versions(); got != allV3 {
+			t.Errorf("after it: %s", got)
+		}
+	})
 }
 
 func TestAServerThatKamalDeployedIsAdoptedWithNoRestart(t *testing.T) {
@@ -362,5 +394,32 @@ func TestAHostThatMissedWhatIsHeldIsNamed(t *testing.T) {
 		if got := w.versions(); got != allV1 {
 			t.Errorf("after it: %s", got)
 		}
+	})
+}
+
+// Nor when another run has come and failed since.
+func TestARollbackThatIsKilledBeforeAFailureIsNoHandsMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 411)
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		w.Before(func(c sim.Call) error {
+			if c.Method != "Engine.Tag" {
+				return nil
+			}
+			w.Kill()
+			return context.Canceled
+		})
+		w.using(func(c *reconcile.Controller) {
+			_, _ = c.Rollback(t.Context(), w.release("v2"), reconcile.Back{}, reconcile.Options{})
+		})
+		w.ClearHooks()
+		w.Revive()
+		time.Sleep(time.Minute)
+		w.image("v9", sim.Exits(1, 0))
+		if _, err := w.apply(t.Context(), w.release("v9")); err == nil || w.versions() != allV1 {
+			t.Fatalf("%s: %v", w.versions(), err)
+		}
+		w.mustApply(w.release("v2"))
 	})
 }

@@ -3,11 +3,13 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/state"
 )
 
@@ -36,4 +38,58 @@ func TestAnInterruptionEndsALongPull(t *testing.T) {
 		w.mustBeEmpty(w.release("v1"))
 		w.mustApply(w.release("v2"))
 	})
+}
+
+// An interruption at whatever call of the locking leaves no lock, though a driver gives up a call that has been carried out.
+func TestAnInterruptionWhileLocksAreTakenLeavesNone(t *testing.T) {
+	for name, act := range map[string]func(ctx context.Context, w *world, c *reconcile.Controller) error{
+		"a release": func(ctx context.Context, w *world, c *reconcile.Controller) error {
+			_, err := c.Apply(ctx, w.release("v2"), reconcile.Options{})
+			return err
+		},
+		"a lock by hand": func(ctx context.Context, w *world, c *reconcile.Controller) error {
+			return c.AcquireLock(ctx, w.release("v1"), "database migration")
+		},
+	} {
+		for _, host := range []string{"h1", "h2"} {
+			for _, method := range []string{"Files.Mkdir", "Files.Write"} {
+				t.Run(name+" "+host+" "+method, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, 122)
+						w.mustApply(w.release("v1"))
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						c := w.given(interruptDuring(cancel, host, method))
+						if err := act(ctx, w, c); !errors.Is(err, context.Canceled) {
+							t.Errorf("it ended with %v", err)
+						}
+						_ = c.Close()
+						w.noLocks(0)
+						if got := w.versions(); got != allV1 {
+							t.Errorf("after it: %s", got)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// given is a run whose calls go through an interceptor.
+func (w *world) given(around reconcile.Interceptor) *reconcile.Controller {
+	return reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}, around), w.store, secrets{"TOKEN": canary, "REGISTRY_PASSWORD": "registry-password"})
+}
+
+// interruptDuring cancels a run while its first call of a method to a host is under way. It is carried out; whoever may be
+// interrupted hears nothing of that.
+func interruptDuring(cancel context.CancelFunc, host, method string) reconcile.Interceptor {
+	var once sync.Once
+	return func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		err := next(ctx)
+		if call.Host != host || call.Method != method || err != nil {
+			return err
+		}
+		once.Do(cancel)
+		return ctx.Err()
+	}
 }

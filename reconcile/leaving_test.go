@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,33 @@ func TestACordonedHostIsLeftOutAndConvergesAfterwards(t *testing.T) {
 			if w.versions() != allV2 {
 				t.Errorf("after it: %s", w.versions())
 			}
+		})
+	}
+}
+
+// A release that no host would take part in is not called done.
+func TestAReleaseToCordonedHostsOnlyIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		cordoned []string
+		options  reconcile.Options
+	}{
+		"all":             {cordoned: []string{"h1", "h2", "h3"}},
+		"all of its part": {[]string{"h2"}, reconcile.Options{Hosts: []string{"h2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 406)
+				w.mustApply(w.release("v1"))
+				for _, host := range c.cordoned {
+					w.cordon(host, time.Time{})
+				}
+				w.using(func(run *reconcile.Controller) {
+					report, err := run.Apply(t.Context(), w.release("v2"), c.options)
+					if !errors.Is(err, reconcile.ErrProblems) || !strings.Contains(err.Error(), "kamald server uncordon h2") {
+						t.Errorf("%+v: %v", report, err)
+					}
+				})
+			})
 		})
 	}
 }

@@ -117,6 +117,7 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 	l.mu.Lock()
 	l.held[host.Name] = h
 	l.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // a write that is not waited for might end after the lock was taken away
 	if err := conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600); err != nil {
 		return full(ctx, conn, host.Name, runFiles, l.paths.run, named(host.Name, "write the deploy lock's details", err))
 	}

@@ -268,3 +268,27 @@ func TestADefectInAStepIsCompensatedAndGivesTheLockBack(t *testing.T) {
 		w.mustBeEmpty(w.release("v1"))
 	})
 }
+
+// A run takes the lock on a host that it still has to empty, so that is where it is given back, too.
+func TestALockByHandIsGivenBackOnAHostThatLeftTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 309)
+		w.mustApply(w.release("v1"))
+		w.mustAcquire("database migration")
+		left := without(w.release("v2"), "h2")
+		w.using(func(c *reconcile.Controller) {
+			if hosts := c.LockStatus(t.Context(), left); len(hosts) != 3 || hosts[2].Host != "h2" || hosts[2].Lock == nil {
+				t.Errorf("status: %+v", hosts)
+			}
+			if taken, err := c.Unlock(t.Context(), left); err != nil || len(taken.Released) != 3 {
+				t.Errorf("released %v: %v", taken, err)
+			}
+		})
+		w.mustApply(left)
+		w.using(func(c *reconcile.Controller) {
+			if hosts := c.LockStatus(t.Context(), left); len(hosts) != 2 {
+				t.Errorf("once it is empty it is asked no more: %+v", hosts)
+			}
+		})
+	})
+}

@@ -123,15 +123,15 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
 			Back: options.RollbackOf != nil, Prune: options.Prune}}
+	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
+		return Planned{}, err
+	}
 	var moved []plan.HandMove
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
 			in.HeldDigest, in.HeldRelease = release.Digest(kept), heldRelease(snapshot)
-			moved = plan.MovedByHand(kept, snapshot)
+			moved = plan.MovedByHand(kept, snapshot, in.Records)
 		}
-	}
-	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
-		return Planned{}, err
 	}
 	in.Records = withHeld(in.Records, held)
 	if options.Prune && !options.Stored {

@@ -119,3 +119,59 @@ func TestAKilledContainerMayHaveHadTooLittleMemory(t *testing.T) {
 		}
 	})
 }
+
+// How often a container has ended in its life says nothing about it now, when it has been running since.
+func TestAContainerThatEndedLongAgoIsHealthyWhenItIsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 84)
+		w.image("v9", sim.Behaviour{Ready: 300 * time.Millisecond, Ends: true, EndsIn: time.Minute, ExitCode: 1})
+		desired := w.release("v9")
+		w.mustApply(desired)
+		time.Sleep(5*time.Minute + 30*time.Second)
+		for host, name := range map[string]string{"h1": "shop-web-v9", "h2": "shop-web-v9", "h3": "shop-workers-v9"} {
+			w.Misbehave(host, name, sim.Healthy(300*time.Millisecond))
+		}
+		time.Sleep(time.Hour)
+		w.RemoveRoute("h1", "shop-web")
+		w.mustApply(desired)
+		if len(w.Routes("h1")) != 1 {
+			t.Error("the route is not back")
+		}
+	})
+}
+
+func TestAContainerThatEndsAgainAndAgainIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 85)
+		w.mustApply(w.release("v1"))
+		w.image("v9", sim.Exits(3, 100*time.Millisecond))
+		desired := w.release("v9")
+		desired.DeployTimeout = time.Hour
+		began := time.Now()
+		_, err := w.apply(t.Context(), desired)
+		if err == nil || !strings.Contains(err.Error(), "exit code 3") || time.Since(began) > time.Minute || w.versions() != allV1 {
+			t.Errorf("after %s: %s %v", time.Since(began), w.versions(), err)
+		}
+	})
+}
+
+// It has to stay healthy for as long as is asked, in one life: an end that falls between two looks begins the time anew.
+func TestAnEndBetweenTwoLooksBeginsTheTimeAnew(t *testing.T) {
+	for ends := 3 * time.Second; ends < 4*time.Second; ends += 50 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 86)
+			w.image("v9", sim.Healthy(300*time.Millisecond))
+			w.Before(func(c sim.Call) error {
+				if c.Host == "h3" && c.Method == "Engine.Start" {
+					w.Misbehave("h3", "shop-workers-v9", sim.Behaviour{Ends: true, EndsIn: ends, ExitCode: 1})
+				}
+				return nil
+			})
+			desired := w.release("v9")
+			desired.ReadinessDelay, desired.DeployTimeout = 7*time.Second, 30*time.Second
+			if _, err := w.apply(t.Context(), desired); err == nil {
+				t.Errorf("a worker that ends every %s was released", ends)
+			}
+		})
+	}
+}

@@ -44,6 +44,7 @@ type proof struct {
 	host      string
 	container string // name or ID
 	name      string // for people
+	past      int    // how often it had ended before this run: that says nothing about now
 
 	waits time.Duration // the last pause
 	seen
@@ -64,6 +65,7 @@ func (p *proof) prove(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	var healthySince time.Time
+	ends := 0 // by then
 	for {
 		before := p.seen
 		healthy, err := p.once(timed)
@@ -75,8 +77,8 @@ func (p *proof) prove(ctx context.Context) error {
 			return p.failure(ctx, err.Error())
 		case !healthy:
 			healthySince = time.Time{}
-		case healthySince.IsZero():
-			healthySince = time.Now()
+		case healthySince.IsZero() || p.current.RestartCount != ends: // it may have ended between two looks
+			healthySince, ends = time.Now(), p.current.RestartCount
 		}
 		if healthy && time.Since(healthySince) >= p.holdFor() {
 			return nil
@@ -135,8 +137,8 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 	switch {
 	case c.Status == state.StatusExited || c.Status == state.StatusDead:
 		return false, fmt.Errorf("it ended: %s", p.ended)
-	case c.RestartCount > endsTolerated && (p.ended != "" || c.RestartCount > 3*endsTolerated):
-		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount+1, cmp.Or(p.ended, "each time between two looks"))
+	case c.RestartCount-p.past > endsTolerated && (p.ended != "" || c.RestartCount-p.past > 3*endsTolerated):
+		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount-p.past+1, cmp.Or(p.ended, "each time between two looks"))
 	case c.Status != state.StatusRunning:
 		p.last = "the container is " + string(c.Status)
 		return false, nil

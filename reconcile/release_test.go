@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/state"
 )
@@ -207,4 +208,45 @@ func TestDriftIsSeenAndHealed(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestARowSaysWhatFailedForAllRolesOfItsHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15)
+		w.mustApply(w.release("v1"))
+		w.Before(func(c sim.Call) error {
+			if c.Host == "h2" && c.Method == "Engine.Pull" {
+				return sim.ErrFault
+			}
+			return nil
+		})
+		report, _ := w.apply(t.Context(), w.release("v2"))
+		for _, row := range report.Rows {
+			if here := strings.Contains(row.Why, "get image"); row.Why == "" || here != (row.Host == "h2") {
+				t.Errorf("%+v", row)
+			}
+		}
+	})
+}
+
+// What was seen after the last step counts, and not the steps' own word.
+func TestAReleaseWhoseContainerHasEndedByItsEndIsNoSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 16)
+		w.mustApply(w.release("v1"))
+		w.After(func(c sim.Call) error {
+			if c.Host == "h3" && c.Method == "Engine.Tag" && strings.HasSuffix(c.Args, "latest") {
+				go w.StopContainer("h3", "shop-workers-v2")
+			}
+			return nil
+		})
+		report, err := w.apply(t.Context(), w.release("v2"))
+		if err == nil || !strings.Contains(err.Error(), "h3: workers v2") || report.Outcome != state.OutcomeFailed || report.Rows[2].Why == "" {
+			t.Errorf("%+v: %v", report, err)
+		}
+		w.ClearHooks()
+		if report := w.mustApply(w.release("v2")); report.Kind != plan.KindHeal {
+			t.Errorf("the release is not held: %s", report.Kind)
+		}
+	})
 }

@@ -185,7 +185,14 @@ func stop(ctx context.Context, conn *Connection, container string, grace time.Du
 
 func (r *run) prove(ctx context.Context, s plan.Step) error {
 	role, _ := r.desired.Role(s.Role)
-	return r.proof(s, role, r.id(s)).prove(ctx)
+	proof := r.proof(s, role, r.id(s))
+	host, _ := r.seen.Host(s.Host)
+	for _, c := range host.Containers {
+		if c.ID == s.Container && c.Running() { // it was not started by this run: an engine counts from each start
+			proof.past = c.RestartCount
+		}
+	}
+	return proof.prove(ctx)
 }
 
 // proof watches a step's container, by whatever connection there is at the time.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
@@ -110,6 +111,7 @@ var moves = map[string]struct {
 		w.RunContainer("h1", "shop-web-x", state.Spec{Image: repository + ":v1"}, w.labels("web"), nil)
 	}, "h1: container shop-web-x was made by something else than kamald, and runs now"},
 	"released": {func(w *world) { w.mustApply(w.release("v3")) }, "in between there was release 3 (release of version v3) by"},
+	"cordoned": {func(w *world) { w.cordon("h2", time.Time{}) }, "h2: it cannot be observed now: cordoned by"},
 	"locked":   {func(w *world) { w.WriteFile("h1", lockDetails, lockOf("ann")) }, ""},
 }
 
@@ -151,6 +153,46 @@ func TestAStalePlanIsRefusedAndSaysWhatMoved(t *testing.T) {
 				}
 				if now := w.History(); len(now) > before {
 					t.Errorf("the servers were changed: %v", now[before:])
+				}
+			})
+		})
+	}
+}
+
+// cordon leaves a host out.
+func (w *world) cordon(host string, until time.Time) {
+	w.using(func(c *reconcile.Controller) {
+		if _, err := c.Cordon(w.t.Context(), w.release("v2"), host, "its disk is being changed", until); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+}
+
+// A plan that was made without a cordoned host is stale when the host takes part again, whatever ended its cordon.
+func TestAPlanMadeWithoutACordonedHostIsStaleWhenItTakesPartAgain(t *testing.T) {
+	for name, ends := range map[string]struct {
+		do   func(w *world)
+		says string
+	}{
+		"its time": {func(*world) { time.Sleep(2 * time.Hour) }, "h2: it is not cordoned any more, and the plan was made without it"},
+		"somebody": {func(w *world) {
+			w.using(func(c *reconcile.Controller) {
+				if _, err := c.Uncordon(w.t.Context(), w.release("v2"), "h2"); err != nil {
+					w.t.Fatal(err)
+				}
+			})
+		}, "h1: h2 was uncordoned by"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 710)
+				w.mustApply(w.release("v1"))
+				w.cordon("h2", time.Now().Add(time.Hour))
+				saved := w.save(w.release("v2"))
+				ends.do(w)
+				var stale *reconcile.StaleError
+				if _, err := w.applySaved(saved); !errors.As(err, &stale) || !strings.Contains(err.Error(), ends.says) || w.versions() != allV1 {
+					t.Errorf("%s, and it does not say %q: %v", w.versions(), ends.says, err)
 				}
 			})
 		})

@@ -18,11 +18,15 @@ import (
 )
 
 // claim makes the lock's directory on a host, alone. It moves a dead kamald's lock out of the way, waits for another's as long
-// as the run waits, or says who holds it. A lock of Kamal's, and one that a person took, never expires by itself.
+// as the run waits, or says who holds it. A lock of Kamal's, and one that a person took, never expires by itself. Once asked for
+// it is waited for, also by a run that is interrupted: one that nobody knows to be his could not be given back.
 func (c *Controller) claim(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, began time.Time) error {
 	wait := c.newWaiting(began)
 	for {
-		err := conn.Files.Mkdir(ctx, paths.lock())
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := conn.Files.Mkdir(context.WithoutCancel(ctx), paths.lock())
 		if err == nil {
 			return nil
 		}

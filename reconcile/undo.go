@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -170,11 +171,36 @@ func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) er
 	if err := conn.Engine.Start(ctx, s.Container); err != nil {
 		return err
 	}
-	role, ok := u.desired.Role(s.Role)
+	own := u.madeBy(s.Host, s.Container)
+	role, ok := own.Role(s.Role)
 	if !ok {
 		return nil // an orphan: it runs again, and nobody knows how to ask it
 	}
-	return u.proof(s, role, s.Container).prove(ctx)
+	proof := u.proof(s, role, s.Container)
+	proof.desired = own
+	return proof.prove(ctx)
+}
+
+// madeBy is the release that an old container is of, as far as a record says so: it knows how the container is asked, and the new
+// one may ask elsewhere. Without a record of its own it is what is held, and without any the new one.
+func (u *undoing) madeBy(on, container string) release.Release {
+	record := newestRecord(u.seen)
+	host, _ := u.seen.Host(on)
+	records, _ := u.c.Store.Releases(u.desired.App()) // what is held is good enough where they cannot be read
+	for _, c := range host.Containers {
+		i := slices.IndexFunc(records, func(r state.Record) bool { return c.ID == container && r.Number == c.Release })
+		if i >= 0 {
+			record = &records[i]
+		}
+	}
+	if record == nil {
+		return u.desired
+	}
+	own, err := unpackRelease(record.Release)
+	if err != nil {
+		return u.desired
+	}
+	return own
 }
 
 // switchBack puts the route as it was, with all its options. What was not routed before is taken away.

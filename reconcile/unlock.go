@@ -24,8 +24,23 @@ type HostLock struct {
 	Unreachable string        `json:"unreachable,omitempty"`
 }
 
-// LockStatus reads the deploy lock of every host of the release, all at once.
+// LockStatus reads the deploy lock of every host of the release, and of those that it still has to leave and that can be reached,
+// all at once: a run takes it there, too.
 func (c *Controller) LockStatus(ctx context.Context, desired release.Release) []HostLock {
+	list := c.lockStatus(ctx, c.withLeaving(desired))
+	return slices.DeleteFunc(list, func(h HostLock) bool {
+		_, inFile := desired.Host(h.Host)
+		return !inFile && h.Unreachable != ""
+	})
+}
+
+// withLeaving is the release with the hosts that left it and still hold something, as far as the last look knows.
+func (c *Controller) withLeaving(desired release.Release) release.Release {
+	known, _, _ := c.Store.Snapshot(desired.App()) // without it only the file's hosts are known
+	return wide(desired, known)
+}
+
+func (c *Controller) lockStatus(ctx context.Context, desired release.Release) []HostLock {
 	list := make([]HostLock, len(desired.Hosts))
 	c.everyHost(desired, func(i int, on release.Host) {
 		list[i] = HostLock{Host: on.Name}
@@ -66,6 +81,12 @@ type Unlocked struct {
 // were. It is for a person who knows that nobody is deploying. The error is for locks that stay.
 func (c *Controller) Unlock(ctx context.Context, desired release.Release) (Unlocked, error) {
 	found := c.LockStatus(ctx, desired)
+	all := c.withLeaving(desired)
+	desired.Hosts = nil
+	for _, h := range found {
+		on, _ := all.Host(h.Host)
+		desired.Hosts = append(desired.Hosts, on)
+	}
 	taken := Unlocked{Released: map[string]state.Lock{}}
 	deeds := make([]deed, len(found))
 	for i, h := range found {

@@ -37,7 +37,7 @@ func (p *program) applyCommand() *cobra.Command {
 
 // applySaved carries a saved plan out. What was decided when it was made is not decided again.
 func (p *program) applySaved(cmd *cobra.Command, path string, wait bool) error {
-	for _, decided := range []string{"retain", "skip-unreachable", "version"} {
+	for _, decided := range []string{"retain", "skip-unreachable", "version", "hosts", "roles"} {
 		if cmd.Flags().Changed(decided) {
 			return fmt.Errorf("--%s was decided when the plan was made: leave it out, or save another plan", decided)
 		}
