@@ -56,6 +56,9 @@ func drawnFleet(d draw, h *history) release.Release {
 		if n >= 3 { // three are there
 			h.AddHost(name)
 		}
+		if d.chance(30) {
+			h.SetSkew(name, d.upTo(20*time.Minute)-10*time.Minute)
+		}
 		hosts = append(hosts, name)
 	}
 	desired := h.release("")
@@ -108,7 +111,8 @@ func goodVersion(d draw, h *history, version string) {
 	b := sim.Healthy(50*time.Millisecond + d.upTo(2*time.Second))
 	b.StopsIn = d.upTo(800 * time.Millisecond)
 	b.IgnoresStop = d.chance(15)
-	h.image(version, b)
+	b.Serves = d.upTo(2 * time.Second)
+	h.push(version, b, d.upTo(pick(d, time.Millisecond, 20*time.Second)))
 }
 
 // brokenVersion pushes one that does not.

@@ -16,7 +16,7 @@ import (
 // call lets a run of kamald that wants a version do something of its own choice on a host.
 func (h *history) call(host, version string, deed func(c *reconcile.Connection) error) *command {
 	return h.run("planted", h.release(version), func(*reconcile.Controller) (reconcile.Report, error) {
-		conn, err := connector{h.Connector()}.Connect(h.t.Context(), release.Host{Name: host, Address: host})
+		conn, err := connector{h.Connector().As(h.commands[len(h.commands)-1].name)}.Connect(h.t.Context(), release.Host{Name: host, Address: host})
 		if err != nil {
 			return reconcile.Report{}, err
 		}

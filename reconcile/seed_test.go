@@ -74,6 +74,7 @@ func (s *story) at(version string) release.Release {
 // operate does one thing, disturbed or not.
 func (s *story) operate() {
 	s.resume()
+	s.recovered()
 	var what []string
 	if s.d.chance(60) {
 		what = disturbance(s.d, s.history)
@@ -149,6 +150,17 @@ func (s *story) resume() {
 		_, err := c.Resume(s.t.Context(), s.wanted)
 		return reconcile.Report{Kind: plan.KindNone}, err
 	})
+}
+
+// recovered: what somebody has ended before is no excuse for what fails from now on, where it serves again; after a broken
+// version that was not taken back it may.
+func (s *story) recovered() {
+	if s.base.Rollout.Halt {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.down)
 }
 
 // goBack rolls back to a version that was released before.
