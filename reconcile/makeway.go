@@ -72,14 +72,26 @@ func (c *Controller) makeWay(ctx context.Context, current release.Release, back 
 
 // ask leaves the request on every host with the run's lock; one is enough.
 func (c *Controller) ask(ctx context.Context, current release.Release, other *otherRun) error {
+	notes := c.journal(current.App())
+	deeds := make([]deed, len(other.hosts))
+	for i, on := range other.hosts {
+		deeds[i] = deed{kind: "cancel", host: on.Name, step: "cancel", message: fmt.Sprintf("ask release %d of %s to end", other.lock.Fence, orUnknown(other.lock.Owner))}
+	}
+	if err := notes.intend(deeds...); err != nil {
+		return err
+	}
 	errs := c.onEach(ctx, other.hosts, func(on release.Host, conn *Connection) error {
 		return c.writeCancel(ctx, conn, layoutOf(current), other)
 	})
+	for i, err := range errs {
+		notes.end(deeds[i], err)
+	}
+	noted := notes.write()
 	if !slices.Contains(errs, nil) {
-		return fmt.Errorf("the release under way could not be asked to end: %w", errors.Join(errs...))
+		return errors.Join(fmt.Errorf("the release under way could not be asked to end: %w", errors.Join(errs...)), noted)
 	}
 	other.asked = true
-	return ctx.Err()
+	return errors.Join(ctx.Err(), noted)
 }
 
 // withdraw takes the requests away again: the run has ended, or nobody waits for it any more. One that stays does no harm, for
