@@ -130,7 +130,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 			moved = plan.MovedByHand(kept, snapshot)
 		}
 	}
-	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
+	if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 		return Planned{}, err
 	}
 	in.Records = withHeld(in.Records, held)
