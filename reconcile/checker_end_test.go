@@ -18,8 +18,7 @@ import (
 // tookPart gives what was noted about hosts that took part; a plan that heals needs no barrier.
 func (h *history) tookPart(c *command) (found []violation) {
 	for _, v := range c.late {
-		skipped := slices.ContainsFunc(c.report.Plan.Unreachable, func(s plan.Skipped) bool { return s.Host == v.host })
-		if !skipped && (v.invariant != "I2" || c.report.Kind != plan.KindHeal) {
+		if !c.without(v.host) && (v.invariant != "I2" || c.report.Kind != plan.KindHeal) {
 			found = append(found, v)
 		}
 	}
@@ -51,12 +50,11 @@ func (h *history) oldAfterFailure(c *command) (found []violation) {
 func (h *history) serveWanted(c *command) bool {
 	for _, role := range c.desired.Roles {
 		for _, host := range role.Hosts {
-			skipped := slices.ContainsFunc(c.report.Plan.Unreachable, func(s plan.Skipped) bool { return s.Host == host })
 			target := h.targetOf(host, c.app.RouteName(role.Name))
 			serves := func(x state.Container) bool {
 				return strings.Contains(c.after[host+"/"+factOf(c.app, role.Name)], state.ShortID(x.ID)) && (role.Proxy == nil || state.ShortID(x.ID) == target)
 			}
-			if !skipped && !h.isDown(host) && !slices.ContainsFunc(h.wanted(c.desired, role, host), serves) {
+			if c.takes(role.Name, host) && !c.without(host) && !h.isDown(host) && !slices.ContainsFunc(h.wanted(c.desired, role, host), serves) {
 				return false
 			}
 		}
@@ -177,6 +175,21 @@ func (h *history) secretsShown() (found []violation) {
 	return found
 }
 
+// numbers gives releases of one app that bear one number: the next one cannot tell them apart.
+func (h *history) numbers() (found []violation) {
+	for _, app := range h.appsOfRecords() {
+		first := map[int]state.Record{}
+		for _, record := range h.records(app) {
+			other, ok := first[record.Number]
+			if ok && (other.Version != record.Version || other.Fence != record.Fence || other.Plan != record.Plan) {
+				found = append(found, violation{"I5", "", fmt.Sprintf("release %d of %s is %s and %s", record.Number, app, other.Version, record.Version)})
+			}
+			first[record.Number] = record
+		}
+	}
+	return found
+}
+
 func encode(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -214,6 +227,11 @@ func (h *history) othersAreAsTheyWere() (found []violation) {
 
 // unreachableTouched is I9: a host that could not be observed is left as it is, and named.
 func (h *history) unreachableTouched(c *command) (found []violation) {
+	for _, cordoned := range c.report.Cordoned {
+		if calls := c.engineCalls(cordoned.Host); len(calls) > 0 {
+			found = append(found, violation{"I9", cordoned.Host, fmt.Sprintf("it is cordoned, and %s is called there", calls[0].method)})
+		}
+	}
 	for _, skipped := range c.report.Plan.Unreachable {
 		said := slices.ContainsFunc(c.report.Skipped, func(s plan.Skipped) bool { return s.Host == skipped.Host }) ||
 			c.err != nil && strings.Contains(c.err.Error(), skipped.Host)

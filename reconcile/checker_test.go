@@ -138,6 +138,9 @@ func (h *history) latestBeforeHealth(c sim.Call, by *command) {
 	if ref != by.desired.ImageName()+":"+by.app.LatestTag() {
 		return
 	}
+	if len(by.scope.Hosts)+len(by.scope.Roles) > 0 {
+		h.find(violation{"I3", c.Host, fmt.Sprintf("%s moves latest in a partial release", c)})
+	}
 	for _, role := range by.desired.Roles {
 		for _, host := range role.Hosts {
 			if !h.proven(by.desired, role, host) {
@@ -151,6 +154,9 @@ func (h *history) latestBeforeHealth(c sim.Call, by *command) {
 func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
 	last := c.Args[strings.LastIndex(c.Args, " ")+1:]
 	wrong := ""
+	if len(by.scope.Hosts) > 0 && !slices.Contains(by.scope.Hosts, c.Host) && !strings.HasPrefix(c.Method, "Files.") {
+		wrong = "is outside of its scope"
+	}
 	switch c.Method {
 	case "Engine.Start", "Engine.Stop", "Engine.Remove", "Engine.Rename", "Engine.Update":
 		x, ok := h.glanceAt(c.Host, strings.Fields(c.Args)[0])
@@ -162,7 +168,7 @@ func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
 		switch {
 		case strings.HasPrefix(tag, "latest") && tag != by.app.LatestTag() || !strings.HasPrefix(last, repository+":") && !strings.HasPrefix(last, repository+"@"):
 			wrong = "moves a tag"
-		case c.Method == "Engine.RemoveImage" && !strings.Contains(last, "@") && h.othersNeed(by.app, tag):
+		case c.Method == "Engine.RemoveImage" && !strings.Contains(last, "@") && h.othersNeed(c.Host, by.app, last):
 			wrong = "removes an image that another destination keeps"
 		}
 	case "Proxy.Deploy", "Proxy.Remove":
@@ -179,23 +185,12 @@ func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
 	return found
 }
 
-// othersNeed tells whether another destination serves a version, or keeps it to go back to.
-func (h *history) othersNeed(app state.App, version string) bool {
-	h.mu.Lock()
-	commands := slices.Clone(h.commands)
-	h.mu.Unlock()
-	newest := map[state.App]*command{}
-	for _, c := range commands {
-		if c.app != app && c.err == nil {
-			newest[c.app] = c
-		}
-	}
-	for _, c := range newest {
-		if c.desired.Version == version || slices.Contains(h.retained(c), version) {
-			return true
-		}
-	}
-	return false
+// othersNeed tells whether another destination has a container on a host that was made from an image.
+func (h *history) othersNeed(host string, app state.App, ref string) bool {
+	id := h.ImageID(host, ref)
+	return slices.ContainsFunc(h.Glance(host), func(c sim.Glance) bool {
+		return c.Service == app.Service && c.Destination != app.Destination && c.ImageID == id
+	})
 }
 
 // appOfRoute gives whose container a route goes to.
@@ -248,7 +243,7 @@ func (h *history) neededForRollback(c sim.Call, by *command) (found []violation)
 		again := slices.ContainsFunc(h.Glance(c.Host), func(other sim.Glance) bool {
 			return other.ID != x.ID && other.Role == x.Role && other.Destination == x.Destination && versionOf(other) == version
 		})
-		if _, known := by.desired.Role(x.Role); known && slices.Contains(kept, version) && !again && x.Status != state.StatusCreated && !h.mine(c.Host, x.ID, by) {
+		if role, _ := by.desired.Role(x.Role); slices.Contains(role.Hosts, c.Host) && slices.Contains(kept, version) && !again && x.Status != state.StatusCreated && !h.mine(c.Host, x.ID, by) {
 			found = append(found, violation{"I11", c.Host, fmt.Sprintf("%s removes %s, and %v are kept", c, x.Name, kept)})
 		}
 	case "Engine.RemoveImage":
@@ -276,21 +271,41 @@ func (h *history) retained(c *command) (kept []string) {
 // succeeded gives the records of releases that succeeded, the newest first, from the store and from every server.
 func (h *history) succeeded(desired release.Release) []state.Record {
 	known, _ := h.desk.of(desired.App()).Releases(desired.App())
-	directory := desired.RunDirectory + "/apps/" + desired.App().String() + "/kamald/releases/"
-	for _, host := range h.Hosts() {
-		for _, name := range h.FileNames(host) {
-			if _, file, ok := strings.Cut(name, directory); !ok || !strings.HasSuffix(file, ".json") {
-				continue
-			}
-			var record state.Record
-			if data, ok := h.File(host, name); ok && json.Unmarshal(data, &record) == nil {
-				known = append(known, record)
-			}
-		}
-	}
+	known = append(known, h.records(desired.App())...)
 	known = slices.DeleteFunc(known, func(r state.Record) bool { return r.Outcome != state.OutcomeSucceeded })
 	slices.SortStableFunc(known, func(x, y state.Record) int { return y.Number - x.Number })
 	return known
+}
+
+// records are those that lie on the servers.
+func (h *history) records(app state.App) (list []state.Record) {
+	for _, host := range h.Hosts() {
+		list = append(list, h.recordsOn(host, app)...)
+	}
+	return list
+}
+
+func (h *history) recordsOn(host string, app state.App) (list []state.Record) {
+	directory := ".kamal/apps/" + app.String() + "/kamald/releases/"
+	for _, name := range h.FileNames(host) {
+		if _, file, ok := strings.Cut(name, directory); !ok || !strings.HasSuffix(file, ".json") {
+			continue
+		}
+		var record state.Record
+		if data, ok := h.File(host, name); ok && json.Unmarshal(data, &record) == nil {
+			list = append(list, record)
+		}
+	}
+	return list
+}
+
+func (h *history) appsOfRecords() (list []state.App) {
+	for _, c := range h.commands {
+		if !slices.Contains(list, c.app) {
+			list = append(list, c.app)
+		}
+	}
+	return list
 }
 
 func versionOf(x sim.Glance) string {

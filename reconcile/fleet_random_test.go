@@ -153,11 +153,14 @@ var troubles = []trouble{
 }
 
 // disturbance plans up to four troubles of the next command, of one host or of several at once, or its end.
-func disturbance(d draw, h *history) (what []string) {
+func disturbance(d draw, h *history, interrupt func()) (what []string) {
 	first := h.Calls()
 	for range 1 + d.IntN(4) {
 		n := first + 1 + d.IntN(40*len(h.Hosts()))
-		switch k := d.IntN(12); k {
+		switch k := d.IntN(13); k {
+		case 4:
+			h.nth(n, func(sim.Call) { interrupt() })
+			what = append(what, fmt.Sprintf("interrupted at call %d", n))
 		case 0:
 			h.FailNth(n)
 			what = append(what, fmt.Sprintf("call %d fails", n))

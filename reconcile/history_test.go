@@ -29,6 +29,7 @@ type history struct {
 	healthy  map[string]bool        // host/ID of every container that was ever seen healthy
 	stayed   map[string]bool        // host/ID of every one that was ever seen to have run as long as one without a check must
 	down     map[string]bool        // hosts whose engine or containers somebody else has ended: requests may fail there
+	turn     string                 // what the secret has more since it was changed
 	still    map[string]bystander   // host/ID of what belongs to others
 	found    []violation
 }
@@ -42,6 +43,7 @@ type command struct {
 	began    time.Time
 	before   facts
 	served   map[string]bool // host/route that answered when it began
+	scope    plan.Filter     // what it is limited to
 	there    map[string]bool // host/ID of each container when it began
 	calls    []began
 	late     []violation // of hosts that may turn out not to take part
@@ -160,7 +162,12 @@ func (h *history) listen() {
 
 // run is one run of kamald: act with a controller of its own, while requests come in.
 func (h *history) run(by string, desired release.Release, act func(*reconcile.Controller) (reconcile.Report, error)) *command {
-	c := &command{by: by, app: desired.App(), desired: desired, began: time.Now(), served: map[string]bool{}, there: map[string]bool{}}
+	return h.limited(by, desired, plan.Filter{}, act)
+}
+
+// limited is run, of a command that is limited to hosts and roles.
+func (h *history) limited(by string, desired release.Release, scope plan.Filter, act func(*reconcile.Controller) (reconcile.Report, error)) *command {
+	c := &command{by: by, app: desired.App(), scope: scope, desired: desired, began: time.Now(), served: map[string]bool{}, there: map[string]bool{}}
 	c.before = h.facts()
 	for _, host := range h.Hosts() {
 		for _, there := range h.Glance(host) {
@@ -217,7 +224,7 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 		defer h.mu.Unlock()
 		return c.dead || h.Killed()
 	}
-	control := reconcile.NewController(reconcile.NewFleet(connector{h.Connector().As(c.name)}, note), desk{h.desk.of(c.app), dead}, secrets{"TOKEN": canary, "REGISTRY_PASSWORD": "registry-password"})
+	control := reconcile.NewController(reconcile.NewFleet(connector{h.Connector().As(c.name)}, note), desk{h.desk.of(c.app), dead}, secrets{"TOKEN": canary + h.turn, "REGISTRY_PASSWORD": "registry-password"})
 	control.Owner = reconcile.Owner{Who: c.by, Machine: c.by + "-machine", PID: len(h.commands)}
 	control.LockWait = true
 	control.Report = func(p reconcile.Progress) {
@@ -230,7 +237,18 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 
 // applying is a run of `apply`.
 func (h *history) applying(ctx context.Context, by string, desired release.Release, options reconcile.Options) *command {
-	return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) { return c.Apply(ctx, desired, options) })
+	scope := plan.Filter{Hosts: options.Hosts, Roles: options.Roles}
+	return h.limited(by, desired, scope, func(c *reconcile.Controller) (reconcile.Report, error) { return c.Apply(ctx, desired, options) })
+}
+
+// takes tells whether a role on a host is in the scope of a command.
+func (c *command) takes(role, host string) bool {
+	return (len(c.scope.Hosts) == 0 || slices.Contains(c.scope.Hosts, host)) && (len(c.scope.Roles) == 0 || slices.Contains(c.scope.Roles, role))
+}
+
+// without tells whether a host did not take part: it could not be reached, or is cordoned.
+func (c *command) without(host string) bool {
+	return slices.ContainsFunc(append(slices.Clone(c.report.Plan.Unreachable), c.report.Cordoned...), func(s plan.Skipped) bool { return s.Host == host })
 }
 
 // place is a proxied role on a host.
@@ -263,7 +281,7 @@ func (h *history) targetOf(host, name string) string {
 func (h *history) facts() facts {
 	f := facts{}
 	for _, host := range h.Hosts() {
-		for _, tag := range []string{"latest", "latest-staging"} {
+		for _, tag := range []string{"latest", "latest-staging", "latest-edge"} {
 			f[host+" "+tag] = h.ImageID(host, repository+":"+tag)
 		}
 		for _, c := range h.Glance(host) {
