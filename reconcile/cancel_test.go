@@ -400,3 +400,25 @@ func TestARollbackDuringARepairGoesOneReleaseBack(t *testing.T) {
 		})
 	}
 }
+
+func TestTheRequestToEndIsInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 131)
+		w.mustApply(w.release("v1"))
+		w.mustApply(w.release("v2"))
+		under := w.begin(w.oneByOne("v3"))
+		time.Sleep(time.Second)
+		if back := w.rollBack(t.Context(), w.release("v3"), reconcile.Back{}); back.err != nil || !reconcile.IsCancelled((<-under).err) {
+			t.Fatalf("it was not cancelled: %v", back.err)
+		}
+		outcomes := map[string]int{}
+		for _, e := range w.store.events {
+			if e.Kind == "cancel" {
+				outcomes[e.Host+" "+e.Outcome]++
+			}
+		}
+		if outcomes["h1 "+state.EventIntended] != 1 || outcomes["h1 "+state.EventDone] != 1 {
+			t.Errorf("the store knows of %v", outcomes)
+		}
+	})
+}

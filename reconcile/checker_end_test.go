@@ -18,36 +18,48 @@ import (
 // tookPart gives what was noted about hosts that took part; a plan that heals needs no barrier.
 func (h *history) tookPart(c *command) (found []violation) {
 	for _, v := range c.late {
-		skipped := slices.ContainsFunc(c.report.Plan.Unreachable, func(s plan.Skipped) bool { return s.Host == v.host })
-		if !skipped && (v.invariant != "I2" || c.report.Kind != plan.KindHeal) {
+		if !c.without(v.host) && (v.invariant != "I2" || c.report.Kind != plan.KindHeal) {
 			found = append(found, v)
 		}
 	}
 	return found
 }
 
-// oldAfterFailure is I4: after a failed release every role on every reachable host runs what it ran before, or the whole new
-// release serves (only what comes after it has failed); what could not be brought back is named.
+// oldAfterFailure is I4: after a failed release every role on every reachable host runs what it ran before, and latest marks
+// what it did, or the whole new release serves (only what comes after it has failed); what could not be brought back is named.
 func (h *history) oldAfterFailure(c *command) (found []violation) {
-	if c.err == nil || c.killed || c.desired.Rollout.Halt || c.report.Kind == plan.KindHeal || h.crowded(c) {
+	if c.err == nil || c.killed || c.desired.Rollout.Halt || c.report.Kind == plan.KindHeal || h.crowded(c) || h.serveWanted(c) {
 		return nil
 	}
-	var wrong []violation
-	whole := true
 	for _, role := range c.desired.Roles {
 		for _, host := range role.Hosts {
-			key := host + "/" + factOf(c.app, role.Name)
-			skipped := slices.ContainsFunc(c.report.Plan.Unreachable, func(s plan.Skipped) bool { return s.Host == host })
-			whole = whole && (skipped || h.proven(c.desired, role, host))
-			if c.before[key] != c.after[key] && !h.isDown(host) && !named(c, host) {
-				wrong = append(wrong, violation{"I4", host, fmt.Sprintf("%s ran %s and runs %s after a failure, and nobody says so: %v", role.Name, c.before[key], c.after[key], c.err)})
+			if h.isDown(host) || named(c, host) {
+				continue
+			}
+			for _, key := range []string{host + "/" + factOf(c.app, role.Name), host + " " + c.app.LatestTag()} {
+				if c.before[key] != c.after[key] {
+					found = append(found, violation{"I4", host, fmt.Sprintf("%s was %s and is %s after a failure, and nobody says so: %v", key, c.before[key], c.after[key], c.err)})
+				}
 			}
 		}
 	}
-	if whole {
-		return nil
+	return found
+}
+
+// serveWanted tells whether every role on every host that took part, and that nobody else has ended, serves as it is wanted.
+func (h *history) serveWanted(c *command) bool {
+	for _, role := range c.desired.Roles {
+		for _, host := range role.Hosts {
+			target := h.targetOf(host, c.app.RouteName(role.Name))
+			serves := func(x state.Container) bool {
+				return strings.Contains(c.after[host+"/"+factOf(c.app, role.Name)], state.ShortID(x.ID)) && (role.Proxy == nil || state.ShortID(x.ID) == target)
+			}
+			if c.takes(role.Name, host) && !c.without(host) && !h.isDown(host) && !slices.ContainsFunc(h.wanted(c.desired, role, host), serves) {
+				return false
+			}
+		}
 	}
-	return wrong
+	return true
 }
 
 // named tells whether a command says that a host is not as it should be.
@@ -107,9 +119,6 @@ func (c *command) engineCalls(host string) (list []began) {
 
 // leasePassed is the rest of I5: no change of a host begins when its lock was last renewed longer ago than a lease.
 func (h *history) leasePassed(c *command) (found []violation) {
-	if h.crowded(c) {
-		return nil
-	}
 	var renewed []sim.Call
 	for _, call := range h.History() {
 		writes := call.Method == "Files.Touch" || call.Method == "Files.Write" || call.Method == "Files.Mkdir"
@@ -166,6 +175,21 @@ func (h *history) secretsShown() (found []violation) {
 	return found
 }
 
+// numbers gives releases of one app that bear one number: the next one cannot tell them apart.
+func (h *history) numbers() (found []violation) {
+	for _, app := range h.appsOfRecords() {
+		first := map[int]state.Record{}
+		for _, record := range h.records(app) {
+			other, ok := first[record.Number]
+			if ok && (other.Version != record.Version || other.Fence != record.Fence || other.Plan != record.Plan) {
+				found = append(found, violation{"I5", "", fmt.Sprintf("release %d of %s is %s and %s", record.Number, app, other.Version, record.Version)})
+			}
+			first[record.Number] = record
+		}
+	}
+	return found
+}
+
 func encode(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -193,7 +217,7 @@ func (h *history) othersAreAsTheyWere() (found []violation) {
 		if now.Status == state.StatusRestarting {
 			now.Status = was.seen.Status
 		}
-		now.Answers = was.seen.Answers
+		now.Answers, now.Started = was.seen.Answers, was.seen.Started
 		if !ok || now != was.seen {
 			found = append(found, violation{"I8", was.host, fmt.Sprintf("%s was %+v and is %+v", was.seen.Name, was.seen, now)})
 		}
@@ -203,6 +227,11 @@ func (h *history) othersAreAsTheyWere() (found []violation) {
 
 // unreachableTouched is I9: a host that could not be observed is left as it is, and named.
 func (h *history) unreachableTouched(c *command) (found []violation) {
+	for _, cordoned := range c.report.Cordoned {
+		if calls := c.engineCalls(cordoned.Host); len(calls) > 0 {
+			found = append(found, violation{"I9", cordoned.Host, fmt.Sprintf("it is cordoned, and %s is called there", calls[0].method)})
+		}
+	}
 	for _, skipped := range c.report.Plan.Unreachable {
 		said := slices.ContainsFunc(c.report.Skipped, func(s plan.Skipped) bool { return s.Host == skipped.Host }) ||
 			c.err != nil && strings.Contains(c.err.Error(), skipped.Host)

@@ -14,18 +14,26 @@ import (
 // see holds one call to the invariants that bind every call, at the instant at which it begins.
 func (h *history) see(c sim.Call) {
 	h.sample(c.Host)
-	if !c.Mutates {
+	if text := c.String(); strings.Contains(text, canary) {
+		h.find(violation{"I6", c.Host, "a secret's value is in a call: " + text})
+	}
+	command := h.author(c)
+	switch {
+	case !c.Mutates:
+		return
+	case command == nil:
+		h.find(violation{"I10", c.Host, fmt.Sprintf("%s changes something for nobody's sake", c)})
 		return
 	}
-	h.find(h.unaudited(c)...)
+	h.find(h.unaudited(c, command)...)
+	h.find(h.othersThings(c, command)...)
 	if strings.HasPrefix(c.Method, "Files.") {
 		return
 	}
-	h.find(h.lastHealthyTarget(c)...)
-	h.find(h.oldBeforeBarrier(c)...)
-	h.latestBeforeHealth(c)
-	h.find(h.othersThings(c)...)
-	h.find(h.neededForRollback(c)...)
+	h.find(h.lastHealthyTarget(c, command)...)
+	h.oldBeforeBarrier(c, command)
+	h.latestBeforeHealth(c, command)
+	h.find(h.neededForRollback(c, command)...)
 }
 
 // check holds an ended command to the invariants that are about its end.
@@ -38,47 +46,45 @@ func (h *history) check(c *command) {
 }
 
 // lastHealthyTarget is I1: no call takes away the healthy target of a route that has served.
-func (h *history) lastHealthyTarget(c sim.Call) (found []violation) {
+func (h *history) lastHealthyTarget(c sim.Call, by *command) (found []violation) {
 	for _, route := range h.Routes(c.Host) {
-		for _, command := range h.routing(c, route.Name) {
-			role, ok := roleOfRoute(command.desired, route.Name)
-			if !ok || role.Proxy == nil || role.Singleton || !slices.Contains(role.Hosts, c.Host) || !command.served[c.Host+"/"+route.Name] {
-				continue
-			}
-			gone := c.Method == "Proxy.Remove" && c.Args == route.Name
-			if c.Method == "Engine.Stop" || c.Method == "Engine.Remove" {
-				target, there := h.glanceAt(c.Host, c.Args)
-				gone = there && state.ShortID(target.ID) == route.TargetID()
-			}
-			if gone && h.serves(c.Host, route.Name) == 200 {
-				found = append(found, violation{"I1", c.Host, fmt.Sprintf("%s takes away what %s routes to", c, route.Name)})
-			}
+		role, ok := roleOfRoute(by.desired, route.Name)
+		if !ok || role.Proxy == nil || role.Singleton || !slices.Contains(role.Hosts, c.Host) || !by.served[c.Host+"/"+route.Name] {
+			continue
+		}
+		gone := c.Method == "Proxy.Remove" && c.Args == route.Name
+		if c.Method == "Engine.Stop" || c.Method == "Engine.Remove" {
+			target, there := h.glanceAt(c.Host, c.Args)
+			gone = there && state.ShortID(target.ID) == route.TargetID()
+		}
+		if gone && h.Answer(c.Host, routeHost(by.desired, role.Name), "/") == 200 {
+			found = append(found, violation{"I1", c.Host, fmt.Sprintf("%s takes away what %s routes to", c, route.Name)})
 		}
 	}
 	return found
 }
 
-// oldBeforeBarrier is I2: an old container of another role stops only when some primary of the wanted version was healthy.
-func (h *history) oldBeforeBarrier(c sim.Call) (found []violation) {
-	if c.Method != "Engine.Stop" {
-		return nil
+// oldBeforeBarrier notes breaches of I2: an old container of another role ends only when some primary, as it is wanted, was healthy.
+func (h *history) oldBeforeBarrier(c sim.Call, by *command) {
+	if c.Method != "Engine.Stop" && c.Method != "Engine.Remove" {
+		return
 	}
 	x, ok := h.glanceAt(c.Host, c.Args)
-	app := state.App{Service: x.Service, Destination: x.Destination}
-	if !ok || x.Status != state.StatusRunning {
-		return nil
+	if !ok || x.Status != state.StatusRunning || x.Service != by.app.Service || x.Destination != by.app.Destination {
+		return
 	}
-	for _, command := range h.writers(c, app) {
-		role, known := command.desired.Role(x.Role)
-		old := strings.Contains(command.before[c.Host+"/"+factOf(app, x.Role)], state.ShortID(x.ID))
-		if !known || role.Primary || !old || h.primaryProven(command.desired) {
-			continue
-		}
-		h.mu.Lock()
-		command.late = append(command.late, violation{"I2", c.Host, fmt.Sprintf("%s stops %s before the barrier is open", c, x.Name)})
-		h.mu.Unlock()
+	role, known := by.desired.Role(x.Role)
+	old := strings.Contains(by.before[c.Host+"/"+factOf(by.app, x.Role)], state.ShortID(x.ID))
+	if known && !role.Primary && old && !h.primaryProven(by.desired) {
+		h.later(by, violation{"I2", c.Host, fmt.Sprintf("%s ends %s before the barrier is open", c, x.Name)})
 	}
-	return nil
+}
+
+// later keeps a violation for the end of a command: of a host that turns out not to take part it is none.
+func (h *history) later(c *command, v violation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.late = append(c.late, v)
 }
 
 // primaryProven tells whether a container of the primary role has been healthy as the release wants it.
@@ -87,71 +93,115 @@ func (h *history) primaryProven(desired release.Release) bool {
 	return slices.ContainsFunc(role.Hosts, func(host string) bool { return h.proven(desired, role, host) })
 }
 
-// proven tells whether the role's container of the wanted version is there and was healthy.
+// proven tells whether the role's container, as it is wanted, is there and was healthy.
 func (h *history) proven(desired release.Release, role release.Role, host string) bool {
+	return slices.ContainsFunc(h.wanted(desired, role, host), func(c state.Container) bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if role.Proxy == nil && !role.Primary {
+			return h.stayed[host+"/"+c.ID]
+		}
+		return h.healthy[host+"/"+c.ID]
+	})
+}
+
+// wanted gives the role's containers of the wanted version and with the wanted configuration.
+func (h *history) wanted(desired release.Release, role release.Role, host string) (list []state.Container) {
 	app := desired.App()
 	name := app.ContainerName(role.Name, desired.Version)
-	for _, c := range h.Glance(host) {
+	clear := state.View{Clear: map[string]bool{}}
+	for variable := range role.Env.Clear {
+		clear.Clear[variable] = true
+	}
+	for _, c := range h.Containers(host, clear) {
 		if c.Service != app.Service || c.Destination != app.Destination || c.Role != role.Name || c.Name != name && !strings.HasPrefix(c.Name, name+"_replaced_") {
 			continue
 		}
-		h.mu.Lock()
-		healthy := h.healthy[host+"/"+c.ID]
-		h.mu.Unlock()
-		if role.Proxy == nil && !role.Primary {
-			healthy = c.Status == state.StatusRunning || c.Status == state.StatusRestarting
+		same := true
+		for variable, value := range role.Env.Clear {
+			same = same && c.Live.Env[variable] == value
 		}
-		if healthy {
-			return true
+		if same {
+			list = append(list, c)
 		}
 	}
-	return false
+	return list
 }
 
 // latestBeforeHealth notes breaches of I3: latest moves when every role on every host that takes part is healthy. Which take
 // part is known in the end.
-func (h *history) latestBeforeHealth(c sim.Call) {
+func (h *history) latestBeforeHealth(c sim.Call, by *command) {
 	if c.Method != "Engine.Tag" {
 		return
 	}
 	_, ref, _ := strings.Cut(c.Args, " ")
-	for _, command := range h.writing(c) {
-		if ref != command.desired.ImageName()+":"+command.app.LatestTag() {
-			continue
-		}
-		for _, role := range command.desired.Roles {
-			for _, host := range role.Hosts {
-				if !h.proven(command.desired, role, host) {
-					h.mu.Lock()
-					command.late = append(command.late, violation{"I3", host, fmt.Sprintf("%s moves latest, and %s is not healthy there", c, role.Name)})
-					h.mu.Unlock()
-				}
+	if ref != by.desired.ImageName()+":"+by.app.LatestTag() {
+		return
+	}
+	if len(by.scope.Hosts)+len(by.scope.Roles) > 0 {
+		h.find(violation{"I3", c.Host, fmt.Sprintf("%s moves latest in a partial release", c)})
+	}
+	for _, role := range by.desired.Roles {
+		for _, host := range role.Hosts {
+			if !h.proven(by.desired, role, host) {
+				h.later(by, violation{"I3", host, fmt.Sprintf("%s moves latest, and %s is not healthy there", c, role.Name)})
 			}
 		}
 	}
 }
 
 // othersThings is I8, at a call: it names nothing of another service or destination, nor anything without labels.
-func (h *history) othersThings(c sim.Call) (found []violation) {
-	var apps []state.App
-	for _, command := range h.underWay() {
-		apps = append(apps, command.app)
+func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
+	last := c.Args[strings.LastIndex(c.Args, " ")+1:]
+	wrong := ""
+	if len(by.scope.Hosts) > 0 && !slices.Contains(by.scope.Hosts, c.Host) && !strings.HasPrefix(c.Method, "Files.") {
+		wrong = "is outside of its scope"
 	}
 	switch c.Method {
-	case "Engine.Stop", "Engine.Remove", "Engine.Rename", "Engine.Update":
+	case "Engine.Start", "Engine.Stop", "Engine.Remove", "Engine.Rename", "Engine.Update":
 		x, ok := h.glanceAt(c.Host, strings.Fields(c.Args)[0])
-		if ok && !slices.Contains(apps, state.App{Service: x.Service, Destination: x.Destination}) {
-			found = append(found, violation{"I8", c.Host, fmt.Sprintf("%s touches %s, which is none of %v", c, x.Name, apps)})
+		if ok && (state.App{Service: x.Service, Destination: x.Destination}) != by.app && (x.Name != by.desired.ProxyServer.Name || c.Method != "Engine.Start") {
+			wrong = "touches " + x.Name
 		}
 	case "Engine.Tag", "Engine.RemoveImage":
-		ref := c.Args[strings.LastIndex(c.Args, " ")+1:]
-		tag := ref[strings.LastIndex(ref, ":")+1:]
-		mine := func(app state.App) bool { return tag == app.LatestTag() }
-		if strings.HasPrefix(tag, "latest") && !slices.ContainsFunc(apps, mine) || !strings.HasPrefix(ref, repository) {
-			found = append(found, violation{"I8", c.Host, fmt.Sprintf("%s moves a tag that is none of %v", c, apps)})
+		tag := last[strings.LastIndex(last, ":")+1:]
+		switch {
+		case strings.HasPrefix(tag, "latest") && tag != by.app.LatestTag() || !strings.HasPrefix(last, repository+":") && !strings.HasPrefix(last, repository+"@"):
+			wrong = "moves a tag"
+		case c.Method == "Engine.RemoveImage" && !strings.Contains(last, "@") && h.othersNeed(c.Host, by.app, last):
+			wrong = "removes an image that another destination keeps"
+		}
+	case "Proxy.Deploy", "Proxy.Remove":
+		if app, ok := h.appOfRoute(c.Host, strings.Fields(c.Args)[0]); ok && app != by.app {
+			wrong = "takes a route"
 		}
 	}
+	if strings.HasPrefix(c.Method, "Files.") && !strings.Contains(c.Args+"/", "/lock-"+by.app.String()) && !ownFile(c.Args, by.app) {
+		wrong = "writes a file"
+	}
+	if wrong != "" {
+		found = append(found, violation{"I8", c.Host, fmt.Sprintf("%s %s, which is not %s's", c, wrong, by.app)})
+	}
 	return found
+}
+
+// othersNeed tells whether another destination has a container on a host that was made from an image.
+func (h *history) othersNeed(host string, app state.App, ref string) bool {
+	id := h.ImageID(host, ref)
+	return slices.ContainsFunc(h.Glance(host), func(c sim.Glance) bool {
+		return c.Service == app.Service && c.Destination != app.Destination && c.ImageID == id
+	})
+}
+
+// appOfRoute gives whose container a route goes to.
+func (h *history) appOfRoute(host, route string) (state.App, bool) {
+	target := h.targetOf(host, route)
+	for _, c := range h.Glance(host) {
+		if target != "" && state.ShortID(c.ID) == target {
+			return state.App{Service: c.Service, Destination: c.Destination}, true
+		}
+	}
+	return state.App{}, false
 }
 
 // intentions are the kinds of deeds that a call may be part of, or that it takes back.
@@ -164,66 +214,48 @@ var intentions = map[string][]string{
 }
 
 // unaudited is I10: the store knew of a change before it began, as something that its command had in mind.
-func (h *history) unaudited(c sim.Call) []violation {
+func (h *history) unaudited(c sim.Call, by *command) []violation {
 	if c.Method == "Engine.Exec" || c.Method == "Files.Append" || c.Method == "Files.Touch" {
 		return nil
 	}
-	var apps []state.App
-	for _, command := range h.underWay() {
-		apps = append(apps, command.app)
-		m := h.desk.of(command.app)
-		m.mu.Lock()
-		known := slices.ContainsFunc(m.events, func(e state.Event) bool {
-			kinds, engine := intentions[c.Method]
-			return e.Outcome == state.EventIntended && e.Host == c.Host && !e.At.Before(command.began) && (!engine || slices.Contains(kinds, e.Kind))
-		})
-		m.mu.Unlock()
-		if known {
-			return nil
-		}
+	m := h.desk.of(by.app)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kinds, engine := intentions[c.Method]
+	if slices.ContainsFunc(m.events, func(e state.Event) bool {
+		return e.Outcome == state.EventIntended && e.Who == by.by && e.Host == c.Host && !e.At.Before(by.began) && (!engine || slices.Contains(kinds, e.Kind))
+	}) {
+		return nil
 	}
-	return []violation{{"I10", c.Host, fmt.Sprintf("%s was begun with nothing about it in the store of %v", c, apps)}}
+	return []violation{{"I10", c.Host, fmt.Sprintf("%s was begun with nothing about it in the store of %s", c, by.app)}}
 }
 
 // neededForRollback is I11: no call removes the last container, or the image, of a version that a rollback within retention
 // needs.
-func (h *history) neededForRollback(c sim.Call) (found []violation) {
-	if c.Method != "Engine.Remove" && c.Method != "Engine.RemoveImage" {
-		return nil
-	}
-	for _, command := range h.writing(c) {
-		kept := h.retained(command)
-		switch c.Method {
-		case "Engine.Remove":
-			x, ok := h.glanceAt(c.Host, c.Args)
-			if !ok || x.Service != command.app.Service || x.Destination != command.app.Destination {
-				continue
-			}
-			version := versionOf(x)
-			again := slices.ContainsFunc(h.Glance(c.Host), func(other sim.Glance) bool {
-				return other.ID != x.ID && other.Role == x.Role && other.Destination == x.Destination && versionOf(other) == version
-			})
-			if _, known := command.desired.Role(x.Role); known && slices.Contains(kept, version) && !again && x.Status != state.StatusCreated && !h.mine(c.Host, x.ID, command) {
-				found = append(found, violation{"I11", c.Host, fmt.Sprintf("%s removes %s, and %v are kept", c, x.Name, kept)})
-			}
-		case "Engine.RemoveImage":
-			if i := strings.LastIndex(c.Args, ":"); slices.Contains(kept, c.Args[i+1:]) {
-				found = append(found, violation{"I11", c.Host, fmt.Sprintf("%s removes an image, and %v are kept", c, kept)})
-			}
+func (h *history) neededForRollback(c sim.Call, by *command) (found []violation) {
+	switch c.Method {
+	case "Engine.Remove":
+		x, ok := h.glanceAt(c.Host, c.Args)
+		if !ok || x.Service != by.app.Service || x.Destination != by.app.Destination {
+			return nil
+		}
+		version, kept := versionOf(x), h.retained(by)
+		again := slices.ContainsFunc(h.Glance(c.Host), func(other sim.Glance) bool {
+			return other.ID != x.ID && other.Role == x.Role && other.Destination == x.Destination && versionOf(other) == version
+		})
+		if role, _ := by.desired.Role(x.Role); slices.Contains(role.Hosts, c.Host) && slices.Contains(kept, version) && !again && x.Status != state.StatusCreated && !h.mine(c.Host, x.ID, by) {
+			found = append(found, violation{"I11", c.Host, fmt.Sprintf("%s removes %s, and %v are kept", c, x.Name, kept)})
+		}
+	case "Engine.RemoveImage":
+		if kept := h.retained(by); slices.Contains(kept, c.Args[strings.LastIndex(c.Args, ":")+1:]) {
+			found = append(found, violation{"I11", c.Host, fmt.Sprintf("%s removes an image, and %v are kept", c, kept)})
 		}
 	}
 	return found
 }
 
 // mine tells whether a container was made since the command began: what compensation removes again.
-func (h *history) mine(host, id string, c *command) bool {
-	for _, seen := range h.Containers(host, state.View{}) {
-		if seen.ID == id {
-			return !seen.Created.Before(c.began)
-		}
-	}
-	return false
-}
+func (h *history) mine(host, id string, c *command) bool { return !c.there[host+"/"+id] }
 
 // retained are the versions that a rollback may go back to: as many as are kept, those that succeeded last first, without the
 // wanted one. That a release succeeded is what its record says, here or on any server. Of two that were given one number, on
@@ -244,21 +276,41 @@ func (h *history) retained(c *command) (kept []string) {
 // succeeded gives the records of releases that succeeded, the newest first, from the store and from every server.
 func (h *history) succeeded(desired release.Release) []state.Record {
 	known, _ := h.desk.of(desired.App()).Releases(desired.App())
-	directory := desired.RunDirectory + "/apps/" + desired.App().String() + "/kamald/releases/"
-	for _, host := range h.Hosts() {
-		for _, name := range h.FileNames(host) {
-			if _, file, ok := strings.Cut(name, directory); !ok || !strings.HasSuffix(file, ".json") {
-				continue
-			}
-			var record state.Record
-			if data, ok := h.File(host, name); ok && json.Unmarshal(data, &record) == nil {
-				known = append(known, record)
-			}
-		}
-	}
+	known = append(known, h.records(desired.App())...)
 	known = slices.DeleteFunc(known, func(r state.Record) bool { return r.Outcome != state.OutcomeSucceeded })
 	slices.SortStableFunc(known, func(x, y state.Record) int { return y.Number - x.Number })
 	return known
+}
+
+// records are those that lie on the servers.
+func (h *history) records(app state.App) (list []state.Record) {
+	for _, host := range h.Hosts() {
+		list = append(list, h.recordsOn(host, app)...)
+	}
+	return list
+}
+
+func (h *history) recordsOn(host string, app state.App) (list []state.Record) {
+	directory := ".kamal/apps/" + app.String() + "/kamald/releases/"
+	for _, name := range h.FileNames(host) {
+		if _, file, ok := strings.Cut(name, directory); !ok || !strings.HasSuffix(file, ".json") {
+			continue
+		}
+		var record state.Record
+		if data, ok := h.File(host, name); ok && json.Unmarshal(data, &record) == nil {
+			list = append(list, record)
+		}
+	}
+	return list
+}
+
+func (h *history) appsOfRecords() (list []state.App) {
+	for _, c := range h.commands {
+		if !slices.Contains(list, c.app) {
+			list = append(list, c.app)
+		}
+	}
+	return list
 }
 
 func versionOf(x sim.Glance) string {
@@ -280,36 +332,11 @@ func (h *history) isDown(host string) bool {
 	return h.down[host]
 }
 
-// underWay gives the commands that have not ended.
-func (h *history) underWay() (list []*command) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, c := range h.commands {
-		if !c.ended {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// writing gives, for each app, the command that a call is of.
-func (h *history) writing(call sim.Call) (list []*command) {
-	apps := map[state.App]bool{}
-	for _, c := range h.underWay() {
-		if !apps[c.app] {
-			list = append(list, h.writers(call, c.app)...)
-		}
-		apps[c.app] = true
-	}
-	return list
-}
-
-// routing gives the commands that a call may be of whose app has a route of that name.
-func (h *history) routing(call sim.Call, name string) []*command {
-	return slices.DeleteFunc(h.writing(call), func(c *command) bool {
-		_, ok := roleOfRoute(c.desired, name)
-		return !ok
-	})
+// ownFile tells whether a path on a server is the app's, or nobody's in particular.
+func ownFile(name string, app state.App) bool {
+	_, rest, of := strings.Cut(name, "/apps/")
+	whose, _, _ := strings.Cut(rest, "/")
+	return !of && !strings.Contains(name, "/lock-") || whose == app.String()
 }
 
 func roleOfRoute(desired release.Release, name string) (release.Role, bool) {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -40,5 +42,30 @@ func TestTwoRunsThatWaitForEachOtherGetNumbersOfTheirOwn(t *testing.T) {
 				t.Errorf("the fence on %s is %q", host, fence)
 			}
 		}
+	})
+}
+
+// The hosts of the last release are out of reach, and those of the next know nothing of it.
+func TestReleasesOnDifferentHostsGetNumbersOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 22)
+		at := func(version string) release.Release {
+			desired := without(w.release(version), "h3")
+			desired.Roles = desired.Roles[:1]
+			return desired
+		}
+		w.mustApply(at("v1"))
+		numbers := map[int]string{}
+		for i, version := range []string{"v2", "v3"} {
+			cut := []string{"h1", "h2"}[i]
+			w.Cut(cut)
+			report, err := w.applyWith(at(version), reconcile.Options{SkipUnreachable: true})
+			if err != nil || numbers[report.Release] != "" {
+				t.Errorf("%s is release %d, and so is %s: %v", version, report.Release, numbers[report.Release], err)
+			}
+			numbers[report.Release] = version
+			w.Restore(cut)
+		}
+		w.mustApply(at("v4"))
 	})
 }

@@ -56,6 +56,9 @@ func drawnFleet(d draw, h *history) release.Release {
 		if n >= 3 { // three are there
 			h.AddHost(name)
 		}
+		if d.chance(30) {
+			h.SetSkew(name, d.upTo(20*time.Minute)-10*time.Minute)
+		}
 		hosts = append(hosts, name)
 	}
 	desired := h.release("")
@@ -108,7 +111,8 @@ func goodVersion(d draw, h *history, version string) {
 	b := sim.Healthy(50*time.Millisecond + d.upTo(2*time.Second))
 	b.StopsIn = d.upTo(800 * time.Millisecond)
 	b.IgnoresStop = d.chance(15)
-	h.image(version, b)
+	b.Serves = d.upTo(2 * time.Second)
+	h.push(version, b, d.upTo(pick(d, time.Millisecond, 20*time.Second)))
 }
 
 // brokenVersion pushes one that does not.
@@ -149,11 +153,14 @@ var troubles = []trouble{
 }
 
 // disturbance plans up to four troubles of the next command, of one host or of several at once, or its end.
-func disturbance(d draw, h *history) (what []string) {
+func disturbance(d draw, h *history, interrupt func()) (what []string) {
 	first := h.Calls()
 	for range 1 + d.IntN(4) {
 		n := first + 1 + d.IntN(40*len(h.Hosts()))
-		switch k := d.IntN(12); k {
+		switch k := d.IntN(13); k {
+		case 4:
+			h.nth(n, func(sim.Call) { interrupt() })
+			what = append(what, fmt.Sprintf("interrupted at call %d", n))
 		case 0:
 			h.FailNth(n)
 			what = append(what, fmt.Sprintf("call %d fails", n))

@@ -61,6 +61,34 @@ func (c *Controller) history(ctx context.Context, desired release.Release, gone 
 	return records, unread, ctx.Err()
 }
 
+// records gives the releases that the store knows. Where a container is of one that it does not, it has been lost, or another
+// one was used: then the servers are asked first, for what is kept of the past is decided by what became of it.
+func (c *Controller) records(ctx context.Context, desired release.Release, seen state.Snapshot, stored bool) ([]state.Record, error) {
+	records, err := c.Store.Releases(desired.App())
+	if err != nil || stored || !unknownRelease(records, seen) {
+		return records, err
+	}
+	desired.Hosts = reached(desired, seen)
+	records, _, err = c.history(ctx, desired, &sync.Map{})
+	return records, err
+}
+
+// unknownRelease tells whether a container of the app was made by a release that is none of the records'.
+func unknownRelease(records []state.Record, seen state.Snapshot) bool {
+	known := map[int]bool{}
+	for _, r := range records {
+		known[r.Number] = true
+	}
+	for _, host := range seen.Hosts {
+		for _, c := range host.Containers {
+			if c.Release > 0 && !known[c.Release] && c.Service == seen.App.Service && c.Destination == seen.App.Destination {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // newer gives of the records found on hosts one of each number, where it says more than the known one: that the release
 // succeeded, on any host, or how it ended where that is not known here.
 func newer(known, found []state.Record) []state.Record {

@@ -27,7 +27,9 @@ type history struct {
 	commands []*command
 	released map[state.App][]string // versions, in the order in which they succeeded, or perhaps did
 	healthy  map[string]bool        // host/ID of every container that was ever seen healthy
+	stayed   map[string]bool        // host/ID of every one that was ever seen to have run as long as one without a check must
 	down     map[string]bool        // hosts whose engine or containers somebody else has ended: requests may fail there
+	turn     string                 // what the secret has more since it was changed
 	still    map[string]bystander   // host/ID of what belongs to others
 	found    []violation
 }
@@ -35,12 +37,14 @@ type history struct {
 // command is one run of kamald.
 type command struct {
 	by       string
+	name     string // by whom its calls are made: no other command's
 	app      state.App
 	desired  release.Release
 	began    time.Time
 	before   facts
 	served   map[string]bool // host/route that answered when it began
-	first    map[string]bool // proxied places that had no route when it began
+	scope    plan.Filter     // what it is limited to
+	there    map[string]bool // host/ID of each container when it began
 	calls    []began
 	late     []violation // of hosts that may turn out not to take part
 	ended    bool
@@ -143,7 +147,7 @@ func (d desk) Append(app state.App, events ...state.Event) error {
 
 // observed begins the history of a world.
 func observed(w *world) *history {
-	h := &history{world: w, desk: &shelf{apps: map[state.App]*memory{}}, released: map[state.App][]string{}, healthy: map[string]bool{},
+	h := &history{world: w, desk: &shelf{apps: map[state.App]*memory{}}, released: map[state.App][]string{}, healthy: map[string]bool{}, stayed: map[string]bool{},
 		down: map[string]bool{}, still: map[string]bystander{}}
 	h.listen()
 	return h
@@ -158,15 +162,26 @@ func (h *history) listen() {
 
 // run is one run of kamald: act with a controller of its own, while requests come in.
 func (h *history) run(by string, desired release.Release, act func(*reconcile.Controller) (reconcile.Report, error)) *command {
-	c := &command{by: by, app: desired.App(), desired: desired, began: time.Now(), served: map[string]bool{}, first: map[string]bool{}}
+	return h.limited(by, desired, plan.Filter{}, act)
+}
+
+// limited is run, of a command that is limited to hosts and roles.
+func (h *history) limited(by string, desired release.Release, scope plan.Filter, act func(*reconcile.Controller) (reconcile.Report, error)) *command {
+	c := &command{by: by, app: desired.App(), scope: scope, desired: desired, began: time.Now(), served: map[string]bool{}, there: map[string]bool{}}
 	c.before = h.facts()
+	for _, host := range h.Hosts() {
+		for _, there := range h.Glance(host) {
+			c.there[host+"/"+there.ID] = true
+		}
+	}
 	for _, at := range h.proxied(desired) {
-		if status := h.serves(at.host, at.route); status == 200 {
+		if h.Answer(at.host, routeHost(desired, at.role), "/") == 200 {
 			c.served[at.String()] = true
 		}
 	}
 	h.mu.Lock()
 	h.commands = append(h.commands, c)
+	c.name = fmt.Sprintf("%s %d", by, len(h.commands))
 	h.mu.Unlock()
 	stop := h.ask(c)
 	controller := h.controllerOf(c)
@@ -209,7 +224,7 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 		defer h.mu.Unlock()
 		return c.dead || h.Killed()
 	}
-	control := reconcile.NewController(reconcile.NewFleet(connector{h.Connector()}, note), desk{h.desk.of(c.app), dead}, secrets{"TOKEN": canary, "REGISTRY_PASSWORD": "registry-password"})
+	control := reconcile.NewController(reconcile.NewFleet(connector{h.Connector().As(c.name)}, note), desk{h.desk.of(c.app), dead}, secrets{"TOKEN": canary + h.turn, "REGISTRY_PASSWORD": "registry-password"})
 	control.Owner = reconcile.Owner{Who: c.by, Machine: c.by + "-machine", PID: len(h.commands)}
 	control.LockWait = true
 	control.Report = func(p reconcile.Progress) {
@@ -222,7 +237,18 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 
 // applying is a run of `apply`.
 func (h *history) applying(ctx context.Context, by string, desired release.Release, options reconcile.Options) *command {
-	return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) { return c.Apply(ctx, desired, options) })
+	scope := plan.Filter{Hosts: options.Hosts, Roles: options.Roles}
+	return h.limited(by, desired, scope, func(c *reconcile.Controller) (reconcile.Report, error) { return c.Apply(ctx, desired, options) })
+}
+
+// takes tells whether a role on a host is in the scope of a command.
+func (c *command) takes(role, host string) bool {
+	return (len(c.scope.Hosts) == 0 || slices.Contains(c.scope.Hosts, host)) && (len(c.scope.Roles) == 0 || slices.Contains(c.scope.Roles, role))
+}
+
+// without tells whether a host did not take part: it could not be reached, or is cordoned.
+func (c *command) without(host string) bool {
+	return slices.ContainsFunc(append(slices.Clone(c.report.Plan.Unreachable), c.report.Cordoned...), func(s plan.Skipped) bool { return s.Host == host })
 }
 
 // place is a proxied role on a host.
@@ -242,17 +268,6 @@ func (h *history) proxied(desired release.Release) (list []place) {
 	return list
 }
 
-// serves is what the target of a route answers at this instant, 0 without one.
-func (h *history) serves(host, route string) int {
-	target := h.targetOf(host, route)
-	for _, c := range h.Glance(host) {
-		if target != "" && state.ShortID(c.ID) == target {
-			return c.Answers
-		}
-	}
-	return 0
-}
-
 func (h *history) targetOf(host, name string) string {
 	for _, route := range h.Routes(host) {
 		if route.Name == name {
@@ -266,6 +281,9 @@ func (h *history) targetOf(host, name string) string {
 func (h *history) facts() facts {
 	f := facts{}
 	for _, host := range h.Hosts() {
+		for _, tag := range []string{"latest", "latest-staging", "latest-edge"} {
+			f[host+" "+tag] = h.ImageID(host, repository+":"+tag)
+		}
 		for _, c := range h.Glance(host) {
 			if c.Service == "" || c.Role == "" || c.Status != state.StatusRunning && c.Status != state.StatusRestarting {
 				continue
@@ -323,39 +341,28 @@ func (h *history) sample(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range seen {
-		if c.Role != "" && c.Status == state.StatusRunning && (c.Answers >= 200 && c.Answers < 300) {
+		if c.Role == "" || c.Status != state.StatusRunning {
+			continue
+		}
+		if c.Answers >= 200 && c.Answers < 300 {
 			h.healthy[host+"/"+c.ID] = true
+		}
+		if time.Since(c.Started) >= readiness {
+			h.stayed[host+"/"+c.ID] = true
 		}
 	}
 }
 
-// active gives the commands under way for an app.
-func (h *history) active(app state.App) (list []*command) {
+// author gives the command that a call is of; nil when it is of none.
+func (h *history) author(call sim.Call) *command {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.commands {
-		if c.app == app && !c.ended {
-			list = append(list, c)
+		if c.name == call.By {
+			return c
 		}
 	}
-	return list
-}
-
-// writers gives the commands under way for an app that may have made a call: those that made one of its kind last on that host,
-// or all, when none has.
-func (h *history) writers(call sim.Call, app state.App) []*command {
-	all := h.active(app)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	writing := slices.DeleteFunc(slices.Clone(all), func(c *command) bool {
-		calls := c.engineCalls(call.Host)
-		return len(calls) == 0
-	})
-	if len(writing) == 0 {
-		return all
-	}
-	last := func(c *command) time.Time { calls := c.engineCalls(call.Host); return calls[len(calls)-1].at }
-	return []*command{slices.MaxFunc(writing, func(x, y *command) int { return last(x).Compare(last(y)) })}
+	return nil
 }
 
 // beside puts a container there that kamald must leave alone.

@@ -55,7 +55,11 @@ type Locks struct {
 // host may begin then. Before anything is changed the locks must be sealed.
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
 	l := &Locks{c: c, nonce: rand.Text()[:8], began: c.now(), desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
-	l.details = state.Lock{Owner: c.Owner.String(), Message: state.AutomaticLock, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: nextFence(seen)}
+	fence, err := c.nextFence(seen)
+	if err != nil {
+		return nil, err
+	}
+	l.details = state.Lock{Owner: c.Owner.String(), Message: state.AutomaticLock, Version: desired.Version, Reason: reason, Lease: lease, Taken: c.now(), Fence: fence}
 	l.notes = c.journal(desired.App())
 	if err := l.intend(hosts, reason); err != nil {
 		return nil, err
@@ -129,7 +133,11 @@ func (l *Locks) take(ctx context.Context, host release.Host) error {
 // seal decides the fence, which is the release's number too: one more than the highest that any locked host knows, as seen
 // under the lock. It is written before anything else is.
 func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
-	l.Fence = nextFence(seen)
+	fence, err := l.c.nextFence(seen)
+	if err != nil {
+		return err
+	}
+	l.Fence = fence
 	l.marks = map[string]fenceMark{}
 	for _, host := range seen.Hosts {
 		mark := fenceMark{number: l.Fence, version: l.desired.Version}
@@ -147,16 +155,21 @@ func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
 	return group.Wait()
 }
 
-// nextFence is one more than the highest that any host knows.
-func nextFence(seen state.Snapshot) int {
+// nextFence is one more than the highest that any host knows, or the store: the hosts of the last release may be out of reach,
+// and two releases with one number could not be told apart when they are back.
+func (c *Controller) nextFence(seen state.Snapshot) (int, error) {
 	highest := 0
+	known, err := c.Store.Releases(seen.App)
+	for _, record := range known {
+		highest = max(highest, record.Number, record.Fence)
+	}
 	for _, host := range seen.Hosts {
 		highest = max(highest, host.Fence)
 		if host.Record != nil {
 			highest = max(highest, host.Record.Number, host.Record.Fence)
 		}
 	}
-	return highest + 1
+	return highest + 1, err
 }
 
 func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error {

@@ -123,7 +123,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
 			Back: options.RollbackOf != nil, Prune: options.Prune}}
-	if in.Records, err = c.Store.Releases(desired.App()); err != nil {
+	if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 		return Planned{}, err
 	}
 	var moved []plan.HandMove

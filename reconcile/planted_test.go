@@ -16,7 +16,7 @@ import (
 // call lets a run of kamald that wants a version do something of its own choice on a host.
 func (h *history) call(host, version string, deed func(c *reconcile.Connection) error) *command {
 	return h.run("planted", h.release(version), func(*reconcile.Controller) (reconcile.Report, error) {
-		conn, err := connector{h.Connector()}.Connect(h.t.Context(), release.Host{Name: host, Address: host})
+		conn, err := connector{h.Connector().As(h.commands[len(h.commands)-1].name)}.Connect(h.t.Context(), release.Host{Name: host, Address: host})
 		if err != nil {
 			return reconcile.Report{}, err
 		}
@@ -49,6 +49,19 @@ var planted = []struct {
 			return c.Engine.Stop(h.t.Context(), "shop-workers-v3", time.Second)
 		})
 	}},
+	{"a worker is killed before any primary has the new configuration", "I2", "before the barrier", func(h *history) {
+		desired := h.release("v3")
+		for i := range desired.Roles {
+			desired.Roles[i].Env.Clear = map[string]string{"LOG_LEVEL": "debug"}
+		}
+		h.run("planted", desired, func(*reconcile.Controller) (reconcile.Report, error) {
+			conn, err := connector{h.Connector().As(h.commands[len(h.commands)-1].name)}.Connect(h.t.Context(), desired.Hosts[2])
+			if err != nil {
+				return reconcile.Report{}, err
+			}
+			return reconcile.Report{}, conn.Engine.Remove(h.t.Context(), "shop-workers-v3")
+		})
+	}},
 	{"latest moves before the others are healthy", "I3", "is not healthy there", func(h *history) {
 		h.call("h1", "v4", func(c *reconcile.Connection) error {
 			return c.Engine.Tag(h.t.Context(), repository+":v2", repository+":latest")
@@ -59,6 +72,15 @@ var planted = []struct {
 			h.StopContainer("h3", "shop-workers-v3")
 			return reconcile.Report{}, errors.New("it failed")
 		})
+	}},
+	{"a failed release moves latest", "I4", "after a failure", func(h *history) {
+		h.call("h3", "v4", func(c *reconcile.Connection) error {
+			_ = c.Engine.Tag(h.t.Context(), repository+":v2", repository+":latest")
+			return errors.New("it failed")
+		})
+	}},
+	{"two releases with one number", "I5", "release 3 of shop is", func(h *history) {
+		h.WriteFile("h2", ".kamal/apps/shop/kamald/releases/3.json", []byte(`{"number": 3, "version": "v4"}`))
 	}},
 	{"two writers at once", "I5", "write at once", func(h *history) {
 		h.run("one", h.release("v4"), func(*reconcile.Controller) (reconcile.Report, error) {
@@ -106,6 +128,21 @@ var planted = []struct {
 	{"another destination's latest moves", "I8", "moves a tag", func(h *history) {
 		h.call("h1", "v4", func(c *reconcile.Connection) error {
 			return c.Engine.Tag(h.t.Context(), repository+":v2", repository+":latest-beta")
+		})
+	}},
+	{"the route of another destination is taken away", "I8", "takes a route", func(h *history) {
+		h.must(h.destination("staging", "v3"))
+		h.call("h1", "v4", func(c *reconcile.Connection) error {
+			return c.Proxy.Remove(h.t.Context(), "kamal-proxy", "shop-web-staging")
+		})
+	}},
+	{"an image of another destination is removed", "I8", "another destination keeps", func(h *history) {
+		h.must(h.destination("staging", "v5"))
+		h.call("h1", "v4", func(c *reconcile.Connection) error { return c.Engine.RemoveImage(h.t.Context(), repository+":v5") })
+	}},
+	{"a file of another destination is written", "I8", "writes a file", func(h *history) {
+		h.call("h1", "v4", func(c *reconcile.Connection) error {
+			return c.Files.Write(h.t.Context(), ".kamal/apps/shop-staging/kamald/fence", nil, 0o600)
 		})
 	}},
 	{"what stood beside is gone", "I8", "was", func(h *history) { h.RemoveContainer("h1", "by-hand") }},

@@ -146,3 +146,32 @@ func TestARollbackToAReleaseThatKeptLessKeepsWhatTheFileSays(t *testing.T) {
 		}
 	})
 }
+
+// Another bastion, or one that has lost its store, decides the same: what became of the releases that made what is there is
+// asked of the servers.
+func TestWhoeverKnowsNothingKeepsWhatARollbackNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 113)
+		at := func(version string) release.Release {
+			desired := w.release(version)
+			desired.RetainContainers, desired.Rollout.Halt = 1, true
+			return desired
+		}
+		w.mustApply(at("v1"))
+		w.mustApply(at("v2"))
+		w.image("v9", sim.NeverHealthy(503))
+		if _, err := w.apply(t.Context(), at("v9")); err == nil {
+			t.Fatal("it succeeded")
+		}
+		w.store = &memory{}
+		w.mustApply(at("v2"))
+		for _, host := range []string{"h1", "h2"} {
+			if !slices.ContainsFunc(w.Containers(host, state.View{}), func(c state.Container) bool { return c.Name == "shop-web-v1" }) {
+				t.Errorf("%s: the container to go back to is gone", host)
+			}
+		}
+		if len(w.store.releases) != 3 || w.store.releases[3].Outcome != state.OutcomeFailed {
+			t.Errorf("the store knows %+v", w.store.releases)
+		}
+	})
+}

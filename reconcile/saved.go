@@ -72,7 +72,7 @@ func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current r
 		return Report{}, fmt.Errorf("the plan is for %s, and this is %s: apply it with the deploy.hcl and the destination (-d) that it was made with", appName(saved.App), appName(app))
 	}
 	if err := problems(saved.Plan); err != nil {
-		return Report{Kind: saved.Plan.Kind, Version: saved.Plan.Version, Plan: saved.Plan}, err
+		return Report{Kind: saved.Plan.Kind, Version: saved.Plan.Version, Skipped: saved.Plan.Unreachable, Plan: saved.Plan}, err
 	}
 	if saved.Plan.Waits != "" {
 		return Report{}, fmt.Errorf("the plan waits, so nothing was changed: %s", saved.Plan.Waits)

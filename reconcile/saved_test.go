@@ -320,3 +320,16 @@ func TestASavedPlanWithOtherSecretsAtHandIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestASavedPlanWithProblemsNamesTheHostsThatCouldNotBeSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 731)
+		w.mustApply(w.release("v1"))
+		w.Cut("h1")
+		w.Cut("h2")
+		report, err := w.applySaved(w.save(w.release("v2")))
+		if err == nil || len(report.Skipped) != 2 {
+			t.Errorf("%+v %v", report.Skipped, err)
+		}
+	})
+}

@@ -233,6 +233,7 @@ func (h *history) settles(s scenario, act func(context.Context, *history, string
 // wrapUp is what is checked once, at the end of a history.
 func (h *history) wrapUp() []violation {
 	found := append(h.secretsShown(), h.othersAreAsTheyWere()...)
+	found = append(found, h.numbers()...)
 	for _, host := range h.Hosts() {
 		for _, name := range h.FileNames(host) {
 			if strings.Contains(name, "/lock-") && !h.saidToStay(host) {

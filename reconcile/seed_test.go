@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,14 @@ type story struct {
 	wanted  release.Release // what the last operation that asked for a good version asked for
 	configs map[string]release.Release
 	version int
-	backed  bool     // a rollback may hold
+	backed  bool             // a rollback may hold
+	calm    bool             // nothing disturbs the operation
+	settled bool             // what is wanted is known to run, and nothing else was tried since
+	hands   bool             // a person may hold the lock
+	aside   []string         // hosts that may be cordoned
+	whole   *release.Release // the file before a host left it; nil when none has
+	beside  *release.Release // what another destination on the same hosts wants; nil without one
+	ctx     context.Context
 	lines   []string // what happened, for whoever reads a failure
 }
 
@@ -30,18 +38,19 @@ type story struct {
 func play(t *testing.T, seed uint64) (found, lines []string) {
 	d := drawing(seed)
 	h := observed(newWorld(t, seed))
-	s := &story{history: h, d: d, configs: map[string]release.Release{}}
+	s := &story{history: h, d: d, configs: map[string]release.Release{}, ctx: t.Context()}
 	s.base = drawnFleet(d, h)
 	s.tell("%d hosts, roles %s, %+v, retain %d", len(h.Hosts()), rolesOf(s.base), s.base.Rollout, s.base.RetainContainers)
 	h.beside("h1", "by-hand", nil)
 	h.beside("h1", "shop-web-beta-v1", map[string]string{"service": "shop", "role": "web", "destination": "beta"})
 	s.wanted = s.next()
 	h.must(s.wanted)
-	s.configs[s.wanted.Version] = s.wanted
+	s.configs[s.wanted.Version], s.settled = s.wanted, true
 	for range 2 + d.IntN(4) {
 		s.operate()
 	}
 	s.converge()
+	s.tell("%d calls until %s", h.Calls(), time.Now().Format(time.RFC3339Nano))
 	return h.violations(), s.lines
 }
 
@@ -74,23 +83,33 @@ func (s *story) at(version string) release.Release {
 // operate does one thing, disturbed or not.
 func (s *story) operate() {
 	s.resume()
+	s.recovered()
 	var what []string
+	ctx, interrupt := context.WithCancel(s.t.Context())
+	defer interrupt()
+	s.ctx, s.calm = ctx, true
 	if s.d.chance(60) {
-		what = disturbance(s.d, s.history)
+		what = disturbance(s.d, s.history, interrupt)
+		s.calm = false
 	}
-	kinds := []func() *command{s.release, s.release, s.release, s.breakIt, s.breakIt, s.configure, s.goBack, s.drift, s.pushEnv, s.twice, s.again, s.prune}
+	kinds := []func() *command{s.release, s.release, s.release, s.breakIt, s.breakIt, s.configure, s.goBack, s.drift, s.pushEnv, s.twice, s.again, s.prune,
+		s.partial, s.cordon, s.leave, s.saved, s.locked, s.change, s.rethink, s.neighbour, s.neighbour, s.lose}
 	c := pick(s.d, kinds...)()
 	if c != nil {
 		s.tell("  = %s %v killed=%t left=%v", c.report.Outcome, c.err, c.killed, c.report.Left)
 	}
+	s.afterwards(c)
+	s.ctx = s.t.Context()
 	if len(what) > 0 {
 		s.tell("  disturbed: %s", strings.Join(what, "; "))
 		s.endOfTroubles()
+		s.calm = true
+		s.unlock()
 	}
 }
 
 func (s *story) apply(desired release.Release, options reconcile.Options) *command {
-	c := s.applying(s.t.Context(), "laptop", desired, options)
+	c := s.applying(s.ctx, "laptop", desired, options)
 	if c.err == nil && !c.killed {
 		s.configs[desired.Version] = desired
 	}
@@ -151,6 +170,17 @@ func (s *story) resume() {
 	})
 }
 
+// recovered: what somebody has ended before is no excuse for what fails from now on, where it serves again; after a broken
+// version that was not taken back it may.
+func (s *story) recovered() {
+	if s.base.Rollout.Halt {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.down)
+}
+
 // goBack rolls back to a version that was released before.
 func (s *story) goBack() *command {
 	s.mu.Lock()
@@ -161,19 +191,20 @@ func (s *story) goBack() *command {
 		return nil
 	}
 	desired, ok := s.configs[released[len(released)-1]]
-	if !ok {
+	if !ok || !s.drop(&desired) {
 		return nil
 	}
 	s.tell("roll back to %s", desired.Version)
 	current := s.wanted
 	s.wanted, s.backed = desired, true
 	return s.run("laptop", desired, func(c *reconcile.Controller) (reconcile.Report, error) {
-		return c.Rollback(s.t.Context(), current, reconcile.Back{Version: desired.Version}, reconcile.Options{})
+		return c.Rollback(s.ctx, current, reconcile.Back{Version: desired.Version}, reconcile.Options{})
 	})
 }
 
 // drift is a hand on a server.
 func (s *story) drift() *command {
+	s.settled = false
 	host := pick(s.d, s.Hosts()...)
 	s.fell(host)
 	for _, c := range s.Glance(host) {
@@ -204,7 +235,7 @@ func (s *story) drift() *command {
 func (s *story) pushEnv() *command {
 	s.tell("env push")
 	return s.run("laptop", s.wanted, func(c *reconcile.Controller) (reconcile.Report, error) {
-		_, err := c.PushEnv(s.t.Context(), s.wanted, plan.Filter{})
+		_, err := c.PushEnv(s.ctx, s.wanted, plan.Filter{})
 		return reconcile.Report{Outcome: state.OutcomeSucceeded, Kind: "none"}, err
 	})
 }
@@ -215,9 +246,9 @@ func (s *story) twice() *command {
 	s.wanted = other
 	s.tell("apply %s and %s at once", one.Version, other.Version)
 	done := make(chan *command)
-	go func() { done <- s.applying(s.t.Context(), "another", one, reconcile.Options{}) }()
+	go func() { done <- s.applying(s.ctx, "another", one, reconcile.Options{}) }()
 	time.Sleep(s.d.upTo(5 * time.Second))
-	c := s.applying(s.t.Context(), "laptop", other, reconcile.Options{})
+	c := s.applying(s.ctx, "laptop", other, reconcile.Options{})
 	<-done
 	return c
 }
@@ -227,6 +258,7 @@ func (s *story) converge() {
 	s.endOfTroubles()
 	s.tell("faults have ended")
 	s.resume()
+	s.uncordon()
 	var c *command
 	for range 2 {
 		c = s.apply(s.wanted, reconcile.Options{})
@@ -239,16 +271,10 @@ func (s *story) converge() {
 		s.find(violation{"convergence", "", fmt.Sprintf("two rounds are not enough: %v", c.err)})
 		return
 	}
-	var want []string
-	for _, role := range s.wanted.Roles {
-		for _, host := range role.Hosts {
-			want = append(want, fmt.Sprintf("%s/%s=%s", host, role.Name, s.wanted.Version))
-		}
-	}
-	slices.Sort(want)
-	if got := s.ours(s.wanted.App()); got != strings.Join(want, " ") {
+	if got, want := s.ours(s.wanted.App()), runs(s.wanted); got != want {
 		s.find(violation{"convergence", "", fmt.Sprintf("%s runs and not %s", got, want)})
 	}
+	s.neighbourConverges()
 	s.find(s.planIsEmpty(s.wanted, "after an apply")...)
 	s.find(s.wrapUp()...)
 }

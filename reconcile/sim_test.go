@@ -123,6 +123,7 @@ func (m *memory) Close() error               { return nil }
 const (
 	repository = "registry.example.com/acme/shop"
 	canary     = "planted-secret-value"
+	readiness  = 2 * time.Second
 )
 
 // world is simulated servers with an app on them: web on h1 and h2, workers on h3.
@@ -150,6 +151,11 @@ func (w *world) image(version string, b sim.Behaviour) {
 	w.Push(sim.Image{Ref: repository + ":" + version, Behaviour: b, Labels: map[string]string{"service": "shop", "version": version}})
 }
 
+// push is image, with a pull that takes a time.
+func (w *world) push(version string, b sim.Behaviour, takes time.Duration) {
+	w.Push(sim.Image{Ref: repository + ":" + version, Behaviour: b, PullTakes: takes, Labels: map[string]string{"service": "shop", "version": version}})
+}
+
 // release is the desired release at a version.
 func (w *world) release(version string) release.Release {
 	ssh := release.SSH{User: "root", Port: 22}
@@ -158,7 +164,7 @@ func (w *world) release(version string) release.Release {
 	env := release.Env{Clear: map[string]string{"LOG_LEVEL": "info"}, Secrets: map[string]string{"TOKEN": "TOKEN"}}
 	return release.Release{
 		Service: "shop", Repository: "acme/shop", Version: version, PrimaryRole: "web", RetainContainers: 2,
-		DeployTimeout: 10 * time.Second, ReadinessDelay: 2 * time.Second, DrainTimeout: 5 * time.Second, RunDirectory: ".kamal", Network: "kamal",
+		DeployTimeout: 10 * time.Second, ReadinessDelay: readiness, DrainTimeout: 5 * time.Second, RunDirectory: ".kamal", Network: "kamal",
 		Registry: &release.Registry{Server: "registry.example.com", Username: "deploy", PasswordSecret: "REGISTRY_PASSWORD"},
 		SSH:      ssh,
 		Hosts:    []release.Host{{Name: "h1", Address: "h1", SSH: ssh}, {Name: "h2", Address: "h2", SSH: ssh}, {Name: "h3", Address: "h3", SSH: ssh}},

@@ -57,7 +57,7 @@ type Event struct {
 	Where   string    `json:"where,omitempty"` // the machine it was given from
 	Nonce   string    `json:"nonce,omitempty"` // of the plan or command: with host and step it ties an outcome to its intention
 	Release int       `json:"release,omitempty"`
-	Kind    string    `json:"kind"` // a plan step's kind, "undo", "lock", "take-over", "unlock", "env-push"; a plan's own for how it ended
+	Kind    string    `json:"kind"` // a plan step's kind, "undo", "lock", "take-over", "unlock", "cancel", "env-push"; a plan's own for how it ended
 	Host    string    `json:"host,omitempty"`
 	Role    string    `json:"role,omitempty"`
 	Step    string    `json:"step,omitempty"`

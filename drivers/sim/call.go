@@ -13,6 +13,7 @@ import (
 // Call is one remote call.
 type Call struct {
 	Host    string
+	By      string // who calls, as Connector.As says
 	Method  string // "Engine.Start", "Files.Read", "Connect", …
 	Args    string // names and paths; never a secret's value
 	N       int    // counts all calls of the world from 1

@@ -18,10 +18,16 @@ type Connection struct {
 }
 
 // Connector reaches the world's hosts.
-type Connector struct{ world *World }
+type Connector struct {
+	world *World
+	by    string
+}
 
 // Connector gives what reaches the hosts.
 func (w *World) Connector() *Connector { return &Connector{world: w} }
+
+// As is the connector of somebody: all calls over its connections are theirs.
+func (c *Connector) As(by string) *Connector { return &Connector{world: c.world, by: by} }
 
 // Connect reaches a host by its address, or by its name. One that is cut off, or that there is not, is state.ErrUnreachable.
 func (c *Connector) Connect(ctx context.Context, on release.Host) (*Connection, error) {
@@ -35,7 +41,7 @@ func (c *Connector) Connect(ctx context.Context, on release.Host) (*Connection, 
 		w.mu.Unlock()
 		return nil, fmt.Errorf("%s: there is no such host: %w", on.Name, state.ErrUnreachable)
 	}
-	s := &session{world: w, host: h, life: h.lives}
+	s := &session{world: w, by: c.by, host: h, life: h.lives}
 	w.mu.Unlock()
 	if err := s.read(ctx, "Connect", "", func(*host) error { return nil }); err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func (h *host) settleOne(c *container, now time.Time) {
 			ended := c.started.Add(max(b.EndsIn, endsAtOnce))
 			c.end(ended, b.ExitCode)
 			c.oom = b.OOM
-			if !c.restarted() {
+			if c.byHand || !c.restarted() {
 				return
 			}
 			if c.pause = min(2*c.pause, restartMost); c.pause == 0 || ended.Sub(c.started) >= restartForgets {

@@ -320,6 +320,7 @@ func (h *host) stop(c *container, grace time.Duration) time.Time {
 		c.status = state.StatusExited
 		c.byHand = true
 	case c.running():
+		c.byHand = true // from the first signal on: an engine that restarts meanwhile leaves it
 		takes := cmp.Or(c.image.Behaviour.StopsIn, stopsIn)
 		code := 0
 		if c.image.Behaviour.IgnoresStop || takes > grace {

@@ -43,6 +43,12 @@ func (w *World) Request(hostName, routeHost, path string) (status int) {
 	return status
 }
 
+// Answer is what a request would meet at this instant; none is sent.
+func (w *World) Answer(hostName, routeHost, path string) (status int) {
+	_, _, status = w.arrive(hostName, routeHost, path)
+	return status
+}
+
 // arrive finds the target of a request; without one the status is the proxy's own.
 func (w *World) arrive(hostName, routeHost, path string) (target, proxy life, status int) {
 	w.mu.Lock()

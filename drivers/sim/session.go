@@ -16,6 +16,7 @@ import (
 // session is a connection as its parts see it.
 type session struct {
 	world  *World
+	by     string
 	host   *host
 	life   int
 	closed bool // guarded by the world's mu
@@ -33,7 +34,7 @@ func (s *session) mutate(ctx context.Context, method, args string, carry func(*h
 // call takes its time, meets its faults, is carried out, waits (without the lock), and is answered.
 func (s *session) call(ctx context.Context, c Call, carry func(*host) error, wait func(context.Context) error) error {
 	w := s.world
-	c.Host = s.host.name
+	c.Host, c.By = s.host.name, s.by
 	before, err := s.begin(ctx, &c)
 	if err == nil {
 		err = w.meet(ctx, c, before)
