@@ -158,7 +158,8 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		if ctx.Err() != nil || cancelled {
 			report.Outcome = state.OutcomeCancelled
 		}
-		if !lateOnly(outcomes) && !planned.Desired.Rollout.Halt || cancelled {
+		// Who interrupts a release did not ask to look at how it failed: halting is for failures.
+		if !lateOnly(outcomes) && (!planned.Desired.Rollout.Halt || ctx.Err() != nil) || cancelled {
 			report.Undone = true
 			report.Left = r.undo(after, outcomes)
 		}
@@ -171,6 +172,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	report = c.done(report, planned, snapshot, r.record.Started)
 	slices.Sort(r.inUse)
 	report.Left = append(report.Left, r.inUse...)
+	if failure != nil && !report.Undone {
+		report.Left = append(report.Left, r.running(snapshot)...)
+	}
 	r.note(&report, outcomes, failure)
 	var ended error
 	if failure == nil {
@@ -198,6 +202,21 @@ func endedSince(report *Report) error {
 		report.Outcome = state.OutcomeFailed
 	}
 	return errors.Join(errs...)
+}
+
+// running are the run's own containers that run beside those that serve: a release that halts leaves them to be looked at.
+func (r *run) running(snapshot state.Snapshot) (list []string) {
+	for _, host := range snapshot.Hosts {
+		for _, c := range host.Containers {
+			if c.Release != r.record.Number || !c.Running() || c.Service != snapshot.App.Service || c.Destination != snapshot.App.Destination {
+				continue
+			}
+			if serves, ok := plan.CurrentOf(snapshot.App, host, c.Role); ok && serves.ID != c.ID {
+				list = append(list, fmt.Sprintf("%s: %s runs beside %s, which serves", host.Name, c.Name, serves.Name))
+			}
+		}
+	}
+	return list
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {
