@@ -1,8 +1,9 @@
 package reconcile
 
 import (
-	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -20,7 +21,7 @@ type Controller struct {
 	Now           func() time.Time
 
 	fleet  *Fleet
-	making sync.Map // host → chan struct{}: its digest key is being made
+	making singleflight.Group // of hosts' digest keys
 }
 
 // NewController makes a controller over a fleet.

@@ -135,15 +135,14 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 	return conn.Files.Write(ctx, paths.envJSON(roleName), lines, 0o600)
 }
 
-// makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests.
+// makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests. Roles of a
+// host are pushed at once: one of them makes it for all.
 func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) error {
-	one := c.keyMaking(host)
-	select { // two roles of a host are pushed at once
-	case one <- struct{}{}:
-		defer func() { <-one }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	_, err, _ := c.making.Do(host, func() (any, error) { return nil, makeKeyOn(withStep(ctx, "key"), conn, paths) })
+	return err
+}
+
+func makeKeyOn(ctx context.Context, conn *Connection, paths layout) error {
 	key, err := conn.Files.Read(ctx, paths.key())
 	if err == nil && len(key) > 0 {
 		return nil
@@ -156,12 +155,6 @@ func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout
 		return err
 	}
 	return conn.Files.Write(ctx, paths.key(), key, 0o600)
-}
-
-// keyMaking has room for one: whoever makes the host's key.
-func (c *Controller) keyMaking(host string) chan struct{} {
-	one, _ := c.making.LoadOrStore(host, make(chan struct{}, 1))
-	return one.(chan struct{})
 }
 
 // digests gives, for every host and role, the keyed digest of each variable whose secret is at hand here: what a push would

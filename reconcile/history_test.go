@@ -217,7 +217,7 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 		if dead {
 			return context.Canceled
 		}
-		return next(ctx)
+		return next(sim.As(ctx, reconcile.StepOf(ctx)))
 	}
 	dead := func() bool {
 		h.mu.Lock()

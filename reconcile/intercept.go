@@ -20,6 +20,18 @@ type Call struct {
 // Interceptor runs around every remote call: it counts, bounds, traces, refuses or fails it.
 type Interceptor func(ctx context.Context, call Call, next func(context.Context) error) error
 
+// StepOf tells which step of a plan a call is of, "" when it is of none: for whoever traces calls.
+func StepOf(ctx context.Context) string {
+	step, _ := ctx.Value(stepKey{}).(string)
+	return step
+}
+
+type stepKey struct{}
+
+func withStep(ctx context.Context, step string) context.Context {
+	return context.WithValue(ctx, stepKey{}, step)
+}
+
 // Intercept gives a connection whose every call goes through the interceptors, the first outermost.
 func Intercept(host string, c *Connection, chain ...Interceptor) *Connection {
 	around := caller{host: host, chain: chain}

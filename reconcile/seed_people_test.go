@@ -222,6 +222,7 @@ func (s *story) neighbour() *command {
 	}
 	done := make(chan *command)
 	go func() { done <- s.applying(s.ctx, "another", desired, reconcile.Options{}) }()
+	time.Sleep(time.Millisecond + s.d.upTo(5*time.Second)) // two that begin at one instant have no order
 	c := s.release()
 	if other := <-done; other.err != nil {
 		s.tell("  edge: %v", other.err)

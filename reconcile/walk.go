@@ -68,7 +68,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
-	err := guarded(func() error { return w.do(under, s) })
+	err := guarded(func() error { return w.do(withStep(under, s.ID), s) })
 	if err != nil && w.watch.Err() != nil && s.Kind == plan.StepImage && !errors.Is(err, errAbandoned) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}

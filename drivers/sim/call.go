@@ -22,6 +22,14 @@ type Call struct {
 	Err     string // in the history: how it failed, "" when it did not
 }
 
+// As names what a call is for. Calls that are otherwise the same take their own time each: which of them goes first is then for
+// the seed to say, and not for the scheduler.
+func As(ctx context.Context, purpose string) context.Context {
+	return context.WithValue(ctx, purposeKey{}, purpose)
+}
+
+type purposeKey struct{}
+
 // String is a line for a person.
 func (c Call) String() string {
 	text := fmt.Sprintf("%d %s %s %s", c.N, c.Host, c.Method, c.Args)

@@ -16,7 +16,8 @@ func (w *World) travel(ctx context.Context, h *host, c *Call) error {
 		w.mu.Unlock()
 		return ctx.Err()
 	}
-	hash := h.ask(w.seed, c)
+	purpose, _ := ctx.Value(purposeKey{}).(string)
+	hash := h.ask(w.seed, c, purpose)
 	spread := uint64(max(w.latency, 1))
 	at := w.slot(h, time.Now().Add(w.latency+h.slow+time.Duration(hash%spread)))
 	h.register(at, hash)
@@ -95,10 +96,10 @@ func (h *host) rank(at int64, hash uint64) (rank int) {
 }
 
 // ask hashes the seed, the call, and how often it was asked before.
-func (h *host) ask(seed uint64, c *Call) uint64 {
+func (h *host) ask(seed uint64, c *Call, purpose string) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
 	key := uint64(offset)
-	for _, text := range [...]string{c.Host, c.Method, c.Args} {
+	for _, text := range [...]string{c.Host, c.Method, c.Args, c.By, purpose} {
 		for i := range len(text) {
 			key = (key ^ uint64(text[i])) * prime
 		}
