@@ -423,3 +423,23 @@ func TestARollbackThatIsKilledBeforeAFailureIsNoHandsMove(t *testing.T) {
 		w.mustApply(w.release("v2"))
 	})
 }
+
+// A host that was cordoned while a hold was set has an older copy of the record: the next apply brings it, once.
+func TestAHostThatMissedAHoldIsGivenItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3004)
+		w.released("v1")
+		w.cordon("h2", time.Time{})
+		if _, err := w.applyWith(w.release("v1"), reconcile.Options{Hold: true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.controller().Uncordon(t.Context(), w.release("v1"), "h2"); err != nil {
+			t.Fatal(err)
+		}
+		w.mustApply(w.release("v1"))
+		planned, err := w.controller().Plan(t.Context(), w.release("v1"), reconcile.Options{})
+		if err != nil || !planned.Plan.Empty() {
+			t.Errorf("after it: %v %+v", err, planned.Plan.Items)
+		}
+	})
+}

@@ -39,8 +39,9 @@ func (r *run) writeRecord(ctx context.Context, conn *Connection) error {
 	return conn.Files.Write(ctx, r.paths.record(record.Number), data, 0o600)
 }
 
-// keepHeld writes the held record, as other hosts have it, on a host that lacks it.
-func (r *run) keepHeld(ctx context.Context, conn *Connection) error {
+// keepHeld writes the held record, as other hosts have it, on a host that lacks it; first the mark, as where a hold is set, so
+// that whoever knows the older copy reads it again.
+func (r *run) keepHeld(ctx context.Context, conn *Connection, host string) error {
 	held := newestRecord(r.seen)
 	if held == nil {
 		return &MovedError{What: "no host has the record of the release that is held any more"}
@@ -48,6 +49,13 @@ func (r *run) keepHeld(ctx context.Context, conn *Connection) error {
 	data, err := json.Marshal(held)
 	if err != nil {
 		return err
+	}
+	if held.Revision > 0 {
+		mark := r.locks.marks[host]
+		mark.record, mark.revision = held.Number, held.Revision
+		if err := conn.Files.Write(ctx, r.paths.fence(), mark.text(), 0o600); err != nil {
+			return err
+		}
 	}
 	return conn.Files.Write(ctx, r.paths.record(held.Number), append(data, '\n'), 0o600)
 }

@@ -126,7 +126,7 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		}
 		return err
 	case plan.StepKeep:
-		return r.keepHeld(ctx, conn)
+		return r.keepHeld(ctx, conn, s.Host)
 	case plan.StepRemove:
 		return conn.Engine.Remove(ctx, s.Container)
 	case plan.StepClean:
