@@ -157,7 +157,10 @@ func disturbance(d draw, h *history, interrupt func()) (what []string) {
 	first := h.Calls()
 	for range 1 + d.IntN(4) {
 		n := first + 1 + d.IntN(40*len(h.Hosts()))
-		switch k := d.IntN(13); k {
+		switch k := d.IntN(14); k {
+		case 5:
+			h.TearNth(n)
+			what = append(what, fmt.Sprintf("call %d is torn", n))
 		case 4:
 			h.nth(n, func(sim.Call) { interrupt() })
 			what = append(what, fmt.Sprintf("interrupted at call %d", n))

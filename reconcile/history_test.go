@@ -175,7 +175,7 @@ func (h *history) limited(by string, desired release.Release, scope plan.Filter,
 		}
 	}
 	for _, at := range h.proxied(desired) {
-		if h.Answer(at.host, routeHost(desired, at.role), "/") == 200 {
+		if h.targetOf(at.host, at.route) != "" && h.Answer(at.host, routeHost(desired, at.role), "/") == 200 {
 			c.served[at.String()] = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -62,6 +63,19 @@ var scenarios = []scenario{
 		h.must(h.release("v1"))
 	}},
 	{name: "adoption", before: deployedByKamal, want: at("v2"), after: allV2},
+	{name: "adopt", before: deployedByKamal, want: at("v1"), after: allV1, act: func(ctx context.Context, h *history, by string) *command {
+		return h.run(by, h.release("v1"), func(c *reconcile.Controller) (reconcile.Report, error) {
+			_, err := c.Adopt(ctx, h.release("v1"), false)
+			return reconcile.Report{Kind: plan.KindNone}, err
+		})
+	}, settle: at("v1")},
+	{name: "prune by hand", before: ran("v1", "v2", "v3"), want: at("v3"), after: allV3, act: func(ctx context.Context, h *history, by string) *command {
+		desired := h.release("v3")
+		desired.RetainContainers = 1
+		return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) {
+			return c.Prune(ctx, desired, reconcile.Options{})
+		})
+	}, settle: at("v3")},
 }
 
 func at(version string) func(*history) release.Release {
@@ -133,6 +147,7 @@ var faults = []fault{
 	{name: "fails", inject: func(h *history, n int) { h.FailNth(n) }},
 	{name: "hangs", inject: func(h *history, n int) { h.HangNth(n) }},
 	{name: "reply is lost", inject: func(h *history, n int) { h.LostReplyNth(n) }},
+	{name: "is torn", inject: func(h *history, n int) { h.TearNth(n) }},
 	{name: "is slow", inject: func(h *history, n int) { h.nth(n, func(sim.Call) { time.Sleep(20 * time.Second) }) }},
 	{name: "engine restarts", down: true, inject: func(h *history, n int) {
 		h.nth(n, func(c sim.Call) { h.fell(c.Host); h.RestartEngine(c.Host, 3*time.Second) })

@@ -102,9 +102,11 @@ func (s *story) saved() *command {
 	}
 	moved := s.d.chance(40)
 	if moved {
-		if c := s.release(); c.err != nil || c.killed {
+		c := s.release()
+		if c.err != nil || c.killed {
 			return c
 		}
+		moved = slices.ContainsFunc(s.Hosts(), func(host string) bool { return len(c.engineCalls(host)) > 0 })
 	}
 	before := s.wanted
 	s.wanted = desired
