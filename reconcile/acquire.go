@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,13 +37,16 @@ func (c *Controller) AcquireLock(ctx context.Context, desired release.Release, m
 	if err := m.notes.intend(deeds...); err != nil {
 		return err
 	}
-	err = takeAll(ctx, lockOrder(desired, desired.Hosts), desired.PrimaryHost(), m.take)
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		err = errors.Join(err, m.takeBack(context.WithoutCancel(ctx)))
-	}
+	err = c.takeInTurn(ctx, m.began, func() (err, back error) {
+		err = takeAll(ctx, lockOrder(desired, desired.Hosts), desired.PrimaryHost(), m.take)
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			back = m.takeBack(context.WithoutCancel(ctx))
+		}
+		return err, back
+	})
 	for _, d := range deeds {
 		m.notes.end(d, err)
 	}
@@ -88,12 +90,12 @@ func (m *manualLock) deed(host release.Host) deed {
 	return deed{kind: "lock", host: host.Name, step: "lock", message: "take the deploy lock by hand: " + m.message}
 }
 
-func (m *manualLock) take(ctx context.Context, host release.Host) error {
+func (m *manualLock) take(ctx context.Context, host release.Host, patient bool) error {
 	conn, err := m.c.fleet.Connection(ctx, host)
 	if err != nil {
 		return err
 	}
-	err = m.c.claim(ctx, m.desired, m.paths, host, conn, m.began)
+	err = m.c.claim(ctx, m.desired, m.paths, host, conn, m.began, patient)
 	if err != nil && !errors.Is(err, state.ErrUnreachable) {
 		return err
 	}
@@ -114,7 +116,8 @@ func (m *manualLock) take(ctx context.Context, host release.Host) error {
 // takeBack removes what was taken. What stays is in the error.
 func (m *manualLock) takeBack(ctx context.Context) error {
 	var all sync.WaitGroup
-	begun := slices.Clone(m.begun)
+	begun := m.begun
+	m.begun = nil
 	errs := make([]error, len(begun))
 	for i, at := range begun {
 		all.Go(func() {

@@ -54,7 +54,27 @@ type Locks struct {
 // lock takes the locks and keeps renewing each from the moment it is taken. Its run ends when a lease is lost: no call to that
 // host may begin then. Before anything is changed the locks must be sealed.
 func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string) (*Locks, error) {
-	l := &Locks{c: c, nonce: rand.Text()[:8], began: c.now(), desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
+	var l *Locks
+	began := c.now()
+	err := c.takeInTurn(ctx, began, func() (err, back error) {
+		if l, err = c.newLocks(ctx, desired, hosts, seen, reason, began); err != nil {
+			return err, nil
+		}
+		if err = takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), l.take); err != nil {
+			l.refused = err
+			back = l.release(ctx)
+		}
+		return err, back
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// newLocks are locks of which none is taken yet, and the store knows that they are to be.
+func (c *Controller) newLocks(ctx context.Context, desired release.Release, hosts []release.Host, seen state.Snapshot, reason string, began time.Time) (*Locks, error) {
+	l := &Locks{c: c, nonce: rand.Text()[:8], began: began, desired: desired, hosts: hostsOf(desired), paths: layoutOf(desired), held: map[string]*heldLock{}}
 	fence, err := c.nextFence(seen)
 	if err != nil {
 		return nil, err
@@ -67,25 +87,38 @@ func (c *Controller) lock(ctx context.Context, desired release.Release, hosts []
 	// A run that is cancelled still compensates under its locks, so they are renewed until they are given back.
 	l.renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 	l.run, l.lose = context.WithCancelCause(ctx)
-	if err := takeAll(ctx, lockOrder(desired, hosts), desired.PrimaryHost(), l.take); err != nil {
-		l.refused = err
-		return nil, errors.Join(err, l.release(ctx))
-	}
 	return l, nil
 }
 
-// takeAll takes the first host's lock and then the others'. Whoever has the primary host's is alone, so the others come at
-// once; without it they come one after another in the file's order, or two runs could wait for each other.
-func takeAll(ctx context.Context, order []release.Host, primary string, take func(context.Context, release.Host) error) error {
+// takeInTurn tries to take all locks until it succeeds, or nobody waits any longer. try gives all back that it took before it
+// fails: whoever waits for one lock and keeps another back that comes after it could be waited for by its holder.
+func (c *Controller) takeInTurn(ctx context.Context, began time.Time, try func() (err, back error)) error {
+	wait := c.newWaiting(began)
+	for {
+		err, back := try()
+		held, locked := errors.AsType[*LockedError](err)
+		if !locked || back != nil || ctx.Err() != nil {
+			return errors.Join(err, back)
+		}
+		if err := wait.turn(ctx, held, 0); err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll takes the first host's lock and then the others'. Whoever has the primary host's is mostly alone, so the others come at
+// once, and are not waited for: a run that could not reach the primary host may have them. Without it they come one after
+// another in the file's order, each waited for: two runs that do so never wait for each other.
+func takeAll(ctx context.Context, order []release.Host, primary string, take func(ctx context.Context, host release.Host, patient bool) error) error {
 	var group errgroup.Group
 	for i, host := range order {
 		if i == 0 || order[0].Name != primary {
-			if err := take(ctx, host); err != nil {
+			if err := take(ctx, host, true); err != nil {
 				return err
 			}
 			continue
 		}
-		group.Go(func() error { return take(ctx, host) })
+		group.Go(func() error { return take(ctx, host, false) })
 	}
 	return group.Wait()
 }
@@ -107,13 +140,13 @@ func rankIf(yes bool) int {
 	return 0
 }
 
-// take takes one host's lock, and starts renewing it.
-func (l *Locks) take(ctx context.Context, host release.Host) error {
+// take takes one host's lock, and starts renewing it. Who is not patient does not wait for another's.
+func (l *Locks) take(ctx context.Context, host release.Host, patient bool) error {
 	conn, err := l.c.fleet.Connection(ctx, host)
 	if err != nil {
 		return err
 	}
-	if err := l.c.claim(ctx, l.desired, l.paths, host, conn, l.began); err != nil {
+	if err := l.c.claim(ctx, l.desired, l.paths, host, conn, l.began, patient); err != nil {
 		return err
 	}
 	h := &heldLock{host: host.Name, one: make(chan struct{}, 1), data: encodeLock(l.details, l.c.Owner.Who, l.nonce), verified: l.c.now()}

@@ -20,8 +20,9 @@ import (
 // claim makes the lock's directory on a host, alone. It moves a dead kamald's lock out of the way, waits for another's as long
 // as the run waits, or says who holds it. A lock of Kamal's, and one that a person took, never expires by itself. Once asked for
 // it is waited for, also by a run that is interrupted: one that nobody knows to be his could not be given back.
-func (c *Controller) claim(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, began time.Time) error {
+func (c *Controller) claim(ctx context.Context, desired release.Release, paths layout, host release.Host, conn *Connection, began time.Time, patient bool) error {
 	wait := c.newWaiting(began)
+	wait.not = !patient
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

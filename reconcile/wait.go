@@ -19,6 +19,7 @@ const (
 type waiting struct {
 	c     *Controller
 	began time.Time
+	not   bool   // the holder is the error at once
 	said  string // the holder that was named last
 	at    time.Time
 }
@@ -30,7 +31,7 @@ func (c *Controller) newWaiting(began time.Time) *waiting { return &waiting{c: c
 // error.
 func (w *waiting) turn(ctx context.Context, held *LockedError, left time.Duration) error {
 	waited := w.c.now().Sub(w.began)
-	if !w.c.LockWait || held.Lock.Holder() == state.HeldManually {
+	if w.not || !w.c.LockWait || held.Lock.Holder() == state.HeldManually {
 		return held
 	}
 	pause := waitEvery
