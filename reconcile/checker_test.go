@@ -262,12 +262,18 @@ func (h *history) mine(host, id string, c *command) bool { return !c.there[host+
 // parts of the fleet that did not see each other, a history has only one: which, is nobody's promise.
 func (h *history) retained(c *command) (kept []string) {
 	all := h.succeeded(c.desired)
+	places := 0
+	unclear := map[int]bool{}
 	for _, record := range all {
-		if slices.ContainsFunc(all, func(r state.Record) bool { return r.Number == record.Number && r.Version != record.Version }) {
-			continue
-		}
-		if record.Version != c.desired.Version && !slices.Contains(kept, record.Version) && len(kept) < c.desired.RetainContainers {
+		switch two := slices.ContainsFunc(all, func(r state.Record) bool { return r.Number == record.Number && r.Version != record.Version }); {
+		case places == c.desired.RetainContainers:
+			return kept
+		case two && !unclear[record.Number]:
+			unclear[record.Number] = true
+			places++
+		case !two && record.Version != c.desired.Version && !slices.Contains(kept, record.Version):
 			kept = append(kept, record.Version)
+			places++
 		}
 	}
 	return kept

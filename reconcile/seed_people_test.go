@@ -189,6 +189,7 @@ func (s *story) rethink() *command {
 	if !ok || !s.settled || !s.drop(&back) {
 		return nil
 	}
+	back.RetainContainers = s.base.RetainContainers // as the file says today
 	one := s.next()
 	s.tell("apply %s, and roll back to %s meanwhile", one.Version, back.Version)
 	done := make(chan *command)

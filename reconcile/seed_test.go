@@ -194,6 +194,7 @@ func (s *story) goBack() *command {
 	if !ok || !s.drop(&desired) {
 		return nil
 	}
+	desired.RetainContainers = s.base.RetainContainers // as the file says today
 	s.tell("roll back to %s", desired.Version)
 	current := s.wanted
 	s.wanted, s.backed = desired, true
