@@ -294,7 +294,7 @@ func (s *story) afterwards(c *command) {
 		return
 	}
 	failed := c.err != nil && c.report.Undone && len(c.report.Left) == 0 && c.desired.Version != s.wanted.Version
-	done := c.err == nil && c.report.Outcome == state.OutcomeSucceeded && c.desired.Version == s.wanted.Version
+	done := c.err == nil && c.report.Outcome == state.OutcomeSucceeded && c.desired.Version == s.wanted.Version && len(c.report.LeftBehind) == 0
 	if s.calm && !c.killed && len(s.aside) == 0 && !s.backed && s.turn == "" && (done || failed && s.settled && len(s.down) == 0) {
 		s.find(s.planIsEmpty(s.wanted, "in the middle of the story")...)
 	}
