@@ -17,7 +17,7 @@ OTHER_TESTS  = $(filter-out $(LAB_TESTS),$(shell $(GO) list ./...))
 
 # A result of before is no answer where a pipeline asks, nor where servers stand behind the test.
 TESTFLAGS   ?= -race $(if $(CI),-count=1)
-TIMEOUT     ?= 20m
+TIMEOUT     ?= 40m
 LAB_TIMEOUT ?= 30m
 
 .PHONY: help build proxies demo test long soak lint fmt lab-up lab-down bench clean

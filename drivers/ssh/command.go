@@ -59,20 +59,32 @@ type commandConn struct {
 func (c *commandConn) Read(b []byte) (int, error) {
 	n, err := c.stdout.Read(b)
 	if err != nil && n == 0 {
-		c.reap()
-		select {
-		case <-c.ended: // then all that it said is here
-		case <-time.After(c.cmd.WaitDelay): // it closed its output and lives on
-		}
-		if said := c.stderr.String(); said != "" {
-			err = fmt.Errorf("proxy_command ended: %s: %w", said, err)
-		}
+		err = c.complaint(err)
 	}
 	return n, err
 }
 
-// Write implements net.Conn.
-func (c *commandConn) Write(b []byte) (int, error) { return c.stdin.Write(b) }
+// Write implements net.Conn. At the end it says what the command complained about: which of the two meets the end first is chance.
+func (c *commandConn) Write(b []byte) (int, error) {
+	n, err := c.stdin.Write(b)
+	if err != nil {
+		err = c.complaint(err)
+	}
+	return n, err
+}
+
+// complaint adds to an error what the command said, once it has ended.
+func (c *commandConn) complaint(err error) error {
+	c.reap()
+	select {
+	case <-c.ended: // then all that it said is here
+	case <-time.After(c.cmd.WaitDelay): // it closed its end and lives on
+	}
+	if said := c.stderr.String(); said != "" {
+		return fmt.Errorf("proxy_command ended: %s: %w", said, err)
+	}
+	return err
+}
 
 // Close ends the process.
 func (c *commandConn) Close() error {

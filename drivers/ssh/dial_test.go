@@ -281,3 +281,20 @@ func TestAProxyCommandIsTheConnection(t *testing.T) {
 	_, err := Dial(t.Context(), u.options, h)
 	stage(t, err, StageShake, "the way is shut")
 }
+
+func TestAProxyCommandThatEndsSaysWhyToWhoeverWritesToo(t *testing.T) {
+	if _, err := os.Stat("/bin/bash"); err != nil {
+		t.Skip("NOT RUN: there is no bash to be a proxy command")
+	}
+	c, err := startCommand(target{command: `/bin/bash -c 'exec <&-; echo the way is shut >&2; exit 1'`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for err == nil { // until its end of the pipe is shut
+		_, err = c.Write([]byte("SSH-2.0-Go\r\n"))
+	}
+	if !strings.Contains(err.Error(), "the way is shut") {
+		t.Error(err)
+	}
+}
