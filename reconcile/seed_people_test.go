@@ -290,6 +290,10 @@ func (s *story) afterwards(c *command) {
 	if c != nil && (c.err != nil && !c.report.Undone || c.killed) {
 		s.settled = false
 	}
+	if c != nil && s.crowded(c) { // of two at once either may be the last
+		s.settled = false
+		return
+	}
 	if c == nil || c.app != s.wanted.App() || c.report.Kind == plan.KindNone || c.report.Kind == "" {
 		return
 	}
