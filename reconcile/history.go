@@ -3,13 +3,14 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -120,20 +121,31 @@ func (c *Controller) recordsOn(ctx context.Context, desired release.Release, on 
 	if err != nil {
 		return nil, err
 	}
-	var found []state.Record
+	var numbers []int
 	for _, name := range names {
-		n, err := strconv.Atoi(strings.TrimSuffix(name, ".json"))
-		if err != nil || known[n] {
-			continue
+		if n, err := strconv.Atoi(strings.TrimSuffix(name, ".json")); err == nil && !known[n] {
+			numbers = append(numbers, n)
 		}
-		record, err := readRecord(ctx, conn.Files, paths, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+	}
+	read := make([]*state.Record, len(numbers)) // nil: it went meanwhile
+	group, grouped := errgroup.WithContext(ctx)
+	for i, n := range numbers {
+		group.Go(func() error {
+			record, err := readRecord(grouped, conn.Files, paths, n)
+			if err == nil {
+				read[i] = &record
+			}
+			return unless(err, fs.ErrNotExist)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var found []state.Record
+	for _, record := range read {
+		if record != nil {
+			found = append(found, *record)
 		}
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, record)
 	}
 	return found, nil
 }
