@@ -74,15 +74,17 @@ func (c *Controller) records(ctx context.Context, desired release.Release, seen 
 	return records, err
 }
 
-// unknownRelease tells whether a container of the app was made by a release that is none of the records'.
+// unknownRelease tells whether a container of the app was made by a release that is none of the records', and is of a version
+// that none of them says to have succeeded: of one that has, nothing more is asked, and healing makes those without a record.
 func unknownRelease(records []state.Record, seen state.Snapshot) bool {
-	known := map[int]bool{}
+	known, succeeded := map[int]bool{}, map[string]bool{}
 	for _, r := range records {
 		known[r.Number] = true
+		succeeded[r.Version] = succeeded[r.Version] || r.Outcome == state.OutcomeSucceeded
 	}
 	for _, host := range seen.Hosts {
 		for _, c := range host.Containers {
-			if c.Release > 0 && !known[c.Release] && c.Service == seen.App.Service && c.Destination == seen.App.Destination {
+			if c.Release > 0 && !known[c.Release] && !succeeded[c.Version()] && c.Service == seen.App.Service && c.Destination == seen.App.Destination {
 				return true
 			}
 		}
