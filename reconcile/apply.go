@@ -170,8 +170,10 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.audit.close(failure)
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
-	slices.Sort(r.inUse)
-	report.Left = append(report.Left, r.inUse...)
+	if failure == nil { // else what is left is said of what was to be taken back
+		slices.Sort(r.inUse)
+		report.Left = append(report.Left, r.inUse...)
+	}
 	if failure != nil && !report.Undone {
 		report.Left = append(report.Left, r.running(snapshot)...)
 	}

@@ -138,7 +138,7 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 // makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests. Roles of a
 // host are pushed at once: one of them makes it for all.
 func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) error {
-	_, err, _ := c.making.Do(host, func() (any, error) { return nil, makeKeyOn(withStep(ctx, "key"), conn, paths) })
+	_, err, _ := c.making.Do(host+" "+paths.key(), func() (any, error) { return nil, makeKeyOn(withStep(ctx, "key"), conn, paths) })
 	return err
 }
 

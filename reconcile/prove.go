@@ -134,11 +134,12 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 	if c.Status != state.StatusRunning && c.Status != state.StatusCreated && p.ended != outOfMemory {
 		p.ended = endOf(c)
 	}
+	ends := max(0, c.RestartCount-p.past) // an engine begins to count anew with some starts
 	switch {
 	case c.Status == state.StatusExited || c.Status == state.StatusDead:
 		return false, fmt.Errorf("it ended: %s", p.ended)
-	case c.RestartCount-p.past > endsTolerated && (p.ended != "" || c.RestartCount-p.past > 3*endsTolerated):
-		return false, fmt.Errorf("it ended %d times: %s", c.RestartCount-p.past+1, cmp.Or(p.ended, "each time between two looks"))
+	case ends > endsTolerated && (p.ended != "" || ends > 3*endsTolerated):
+		return false, fmt.Errorf("it ended %d times: %s", ends+1, cmp.Or(p.ended, "each time between two looks"))
 	case c.Status != state.StatusRunning:
 		p.last = "the container is " + string(c.Status)
 		return false, nil

@@ -174,6 +174,10 @@ func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) er
 	own := u.madeBy(s.Host, s.Container)
 	role, ok := own.Role(s.Role)
 	if !ok {
+		own = u.desired
+		role, ok = own.Role(s.Role)
+	}
+	if !ok {
 		return nil // an orphan: it runs again, and nobody knows how to ask it
 	}
 	proof := u.proof(s, role, s.Container)
