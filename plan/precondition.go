@@ -84,7 +84,8 @@ func preconditionOf(s *Step) Precondition {
 	case StepRemove:
 		return Precondition{Must: MustNotRun, Guard: GuardCheck, Value: s.Container}
 	case StepUntag:
-		return Precondition{Must: MustBeUnused, Guard: GuardEngine, Value: s.Name}
+		// An engine takes one of several names away, whoever uses the image.
+		return Precondition{Must: MustBeUnused, Guard: GuardCheck, Value: s.Name}
 	case StepEnv, StepRecord, StepKeep, StepImage:
 		return Precondition{Must: MustBeOurs, Guard: GuardLock}
 	}

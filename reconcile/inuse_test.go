@@ -32,3 +32,26 @@ func TestAnImageThatAnotherServiceHasIsNotCalledPruned(t *testing.T) {
 		}
 	})
 }
+
+// Another destination's run has a lock of its own: what it makes of an image meanwhile keeps the image and its name.
+func TestAnImageThatAnotherDestinationTookMeanwhileKeepsItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3003)
+		w.released("v1", "v2", "v3")
+		met := false
+		w.Before(func(c sim.Call) error {
+			if met || c.Host != "h1" || c.Method != "Engine.Tag" || !strings.HasSuffix(c.Args, ":latest") {
+				return nil
+			}
+			met = true
+			w.RunContainer("h1", "shop-web-edge-v1", state.Spec{Image: repository + ":v1", Network: "kamal",
+				Labels: map[string]string{"service": "shop", "role": "web", "destination": "edge"}}, nil, nil)
+			w.Retag("h1", repository+":v1", repository+":latest-edge")
+			return nil
+		})
+		report := w.mustApply(w.release("v4"))
+		if !met || w.images("h1") != "v1 v2 v3 v4" || w.images("h2") != "v2 v3 v4" {
+			t.Errorf("met %t: h1 has %s, h2 has %s; left %q", met, w.images("h1"), w.images("h2"), report.Left)
+		}
+	})
+}
