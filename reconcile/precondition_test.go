@@ -129,8 +129,9 @@ func TestAContainerThatIsGoneWhenItsStepComesIsNamed(t *testing.T) {
 	})
 }
 
-// The checks of preconditions cost a release one call for each switch, each tag and each removal, and nothing else.
-func TestPreconditionsCostACallForEachSwitchTagAndRemoval(t *testing.T) {
+// The checks of preconditions cost a release one call for each switch, each tag and each removal, two at once for each image that
+// goes, and nothing else.
+func TestPreconditionsCostARoundForEachSwitchTagAndRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 713)
 		w.mustApply(w.withRetain("v1", 1))
@@ -150,7 +151,7 @@ func TestPreconditionsCostACallForEachSwitchTagAndRemoval(t *testing.T) {
 				t.Errorf("%s has the precondition %+v", s.ID, s.Precondition)
 			}
 		}
-		if len(checked) != 3 || checked[plan.StepSwitch] != 2 || checked[plan.StepTag] != 3 || checked[plan.StepRemove] != 3 {
+		if len(checked) != 4 || checked[plan.StepSwitch] != 2 || checked[plan.StepTag] != 3 || checked[plan.StepRemove] != 3 || checked[plan.StepUntag] != 3 {
 			t.Errorf("checked: %v", checked)
 		}
 	})
