@@ -337,27 +337,6 @@ func (h *host) stop(c *container, grace time.Duration) time.Time {
 	return now
 }
 
-func (c *container) update(options map[string][]string) error {
-	known := []string{"memory", "memory-swap", "memory-reservation", "cpus", "cpu-shares", "cpuset-cpus", "pids-limit", "restart"}
-	for _, name := range slices.Sorted(maps.Keys(options)) {
-		values := options[name]
-		switch {
-		case !slices.Contains(known, name):
-			return fmt.Errorf("%s cannot be changed on a container", name)
-		case name == "restart":
-			c.spec.Restart = strings.Join(values, "")
-		case len(values) == 0:
-			delete(c.spec.Options, name)
-		default:
-			if c.spec.Options == nil {
-				c.spec.Options = map[string][]string{}
-			}
-			c.spec.Options[name] = slices.Clone(values)
-		}
-	}
-	return nil
-}
-
 func (h *host) nameFree(name string) error {
 	for _, c := range h.containers {
 		if c.name == name {
@@ -378,18 +357,6 @@ func (h *host) discard(c *container) {
 	h.free += containerTakes
 	delete(h.containers, c.id)
 	h.order = slices.DeleteFunc(h.order, func(other *container) bool { return other == c })
-}
-
-func (c *container) selected(f state.Filter) bool {
-	if f.Name != "" {
-		return c.name == f.Name
-	}
-	for name, value := range f.Labels {
-		if have, ok := c.labels[name]; !ok || have != value {
-			return false
-		}
-	}
-	return true
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
