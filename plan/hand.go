@@ -24,9 +24,9 @@ func (m HandMove) String() string {
 }
 
 // MovedByHand finds what another than kamald has moved to another version: the tag latest, or a role's serving container that
-// kamald did not make, or that it had stopped. held is the release that is held. A host without a record has nothing to be measured against: it is
-// adopted. What a run of ours that was killed has left is none: its containers bear a number that is newer than the record's, or
-// the fence, or a record of the history, says which version it was to bring.
+// kamald did not make, or that it had stopped. held is the release that is held. A host without a record has nothing to be measured
+// against: it is adopted. What a run of ours that was killed has left is none: its containers bear a number that is newer than the
+// record's, or the fence, or a record of the history, says which version it was to bring.
 func MovedByHand(held release.Release, observed state.Snapshot, records []state.Record) []HandMove {
 	var moves []HandMove
 	app := held.App()

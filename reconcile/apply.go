@@ -139,10 +139,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.audit.close(failure)
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
-	if failure == nil { // else what is left is said of what was to be taken back
-		slices.Sort(r.inUse)
-		report.Left = append(report.Left, r.inUse...)
-	}
+	r.sayWhatStays(&report, failure)
 	if failure != nil && !report.Undone {
 		report.Left = append(report.Left, r.running(snapshot)...)
 	}
@@ -161,7 +158,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		return nil, err
 	}
 	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(wide(planned.Desired, planned.Snapshot)), paths: layoutOf(planned.Desired),
-		seen: planned.Snapshot, ids: map[string]string{}, retain: options.Retain}
+		seen: planned.Snapshot, ids: map[string]string{}, inUse: map[string]bool{}, retain: options.Retain}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}
@@ -266,7 +263,11 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 	}
 	for _, s := range planned.Plan.Steps {
 		if d, ok := stepDeed(s); ok {
-			r.notes.end(d, outcomes[s.ID].err)
+			err := outcomes[s.ID].err
+			if r.inUse[s.ID] {
+				err = fmt.Errorf("%w: %w", errSkipped, errInUse)
+			}
+			r.notes.end(d, err)
 		}
 	}
 	ending := r.notes.event(deed{kind: string(planned.Plan.Kind), message: fmt.Sprintf("%s of %s %s", planned.Plan.Kind, record.App, record.Version)},

@@ -149,8 +149,8 @@ func broughtByHand(snapshot state.Snapshot, records []state.Record, held state.R
 	return ""
 }
 
-// partOf finds a container that runs and is of a newer release than the held one, which did not succeed on all of them. Of a release that died
-// on another machine there may be no record: then its version tells it from what healing has made.
+// partOf finds a container that runs and is of a newer release than the held one, which did not succeed on all of them. Of a
+// release that died on another machine there may be no record: then its version tells it from what healing has made.
 func partOf(snapshot state.Snapshot, records []state.Record, held state.Record) string {
 	of := map[int]state.Record{}
 	for _, r := range records {

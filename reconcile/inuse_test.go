@@ -30,6 +30,16 @@ func TestAnImageThatAnotherServiceHasIsNotCalledPruned(t *testing.T) {
 		if data, _ := w.File("h1", ".kamal/shop-audit.log"); strings.Contains(string(data), "Pruned image "+repository+":v9") {
 			t.Errorf("the server's audit file says that it is gone:\n%s", data)
 		}
+		for _, e := range w.store.events {
+			if e.Kind == "untag" && e.Host == "h1" && strings.HasSuffix(e.Step, ":v9") && e.Outcome == state.EventDone {
+				t.Errorf("the store says that it is gone: %+v", e)
+			}
+		}
+		for _, item := range report.Plan.Items {
+			if item.Host == "h1" && item.Name == repository+":v9" {
+				t.Errorf("it is counted among what was pruned: %+v", item)
+			}
+		}
 	})
 }
 

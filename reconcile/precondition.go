@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
 )
@@ -43,28 +41,6 @@ func (r *run) precondition(ctx context.Context, conn *Connection, s plan.Step) e
 		return unless(err, state.ErrNotFound)
 	case plan.MustBeUnused:
 		return r.imageUnused(ctx, conn, s)
-	}
-	return nil
-}
-
-// imageUnused: another destination's run may have made a container of an image since the plan was made; their locks are others.
-func (r *run) imageUnused(ctx context.Context, conn *Connection, s plan.Step) error {
-	var image state.Image
-	var there []state.Container
-	group, grouped := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		image, err = conn.Engine.Image(grouped, s.Name)
-		return unless(err, state.ErrNotFound)
-	})
-	group.Go(func() (err error) {
-		there, err = conn.Engine.Containers(grouped, state.Filter{})
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if image.ID != "" && slices.ContainsFunc(there, func(c state.Container) bool { return c.ImageID == image.ID }) {
-		return errInUse
 	}
 	return nil
 }

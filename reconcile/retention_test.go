@@ -126,22 +126,17 @@ func TestAReleaseOfWhichOnlyTheCleaningFailedIsOneToGoBackTo(t *testing.T) {
 func TestARollbackToAReleaseThatKeptLessKeepsWhatTheFileSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 844)
-		kept := func(version string, n int) release.Release {
-			desired := w.release(version)
-			desired.RetainContainers = n
-			return desired
-		}
-		w.mustApply(kept("v1", 1))
+		w.mustApply(w.withRetain("v1", 1))
 		for _, version := range []string{"v2", "v3", "v4"} {
-			w.mustApply(kept(version, 5))
+			w.mustApply(w.withRetain(version, 5))
 		}
-		if got := w.rollBack(t.Context(), kept("v4", 5), reconcile.Back{Number: 1}); got.err != nil || w.versions() != allV1 {
+		if got := w.rollBack(t.Context(), w.withRetain("v4", 5), reconcile.Back{Number: 1}); got.err != nil || w.versions() != allV1 {
 			t.Fatalf("%s: %v", w.versions(), got.err)
 		}
 		if got := w.images("h1"); got != "v1 v2 v3 v4" {
 			t.Errorf("images to go back to: %s", got)
 		}
-		if got := w.rollBack(t.Context(), kept("v4", 5), reconcile.Back{Number: 3}); got.err != nil || w.versions() != allV3 {
+		if got := w.rollBack(t.Context(), w.withRetain("v4", 5), reconcile.Back{Number: 3}); got.err != nil || w.versions() != allV3 {
 			t.Errorf("%s: %v", w.versions(), got.err)
 		}
 	})

@@ -69,15 +69,10 @@ func TestARoleStartsAfterThoseItDependsOn(t *testing.T) {
 func TestAReleaseKeepsAsManyAsItIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 863)
-		at := func(version string) release.Release {
-			desired := w.release(version)
-			desired.RetainContainers = 5
-			return desired
-		}
 		for _, version := range []string{"v1", "v2", "v3"} {
-			w.mustApply(at(version))
+			w.mustApply(w.withRetain(version, 5))
 		}
-		if _, err := w.applyWith(at("v4"), reconcile.Options{Retain: 1}); err != nil {
+		if _, err := w.applyWith(w.withRetain("v4", 5), reconcile.Options{Retain: 1}); err != nil {
 			t.Fatal(err)
 		}
 		var kept []string

@@ -35,7 +35,7 @@ type run struct {
 	text []byte
 	ids  map[string]string // host/name → ID of a container that was made or adopted
 
-	inUse []string // images that were to go and stay, in words
+	inUse map[string]bool // step → its image was to go and stays
 }
 
 // do carries out one step and reports it.
@@ -139,18 +139,6 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return err
 	}
 	return fmt.Errorf("the plan has a step of the kind %q, which this kamald does not know", s.Kind)
-}
-
-// errInUse: a container that is none of the release's has an image. Who else is on a server is not looked at before.
-var errInUse = errors.New("a container of something else has it")
-
-// stays reports an image that was to go and is in use.
-func (r *run) stays(s plan.Step) {
-	message := fmt.Sprintf("image %s stays: %v", s.Name, errInUse)
-	r.c.report(Progress{Kind: "skipped", Host: s.Host, Step: s.ID, Message: message})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.inUse = append(r.inUse, s.Host+": "+message)
 }
 
 func (r *run) connection(ctx context.Context, host string) (*Connection, error) {
