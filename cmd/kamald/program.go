@@ -102,8 +102,27 @@ func (p *program) command() *cobra.Command {
 	f.BoolVarP(&p.flags.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
 	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
-	root.AddCommand(p.validateCommand(), p.fmtCommand(), limits(p.planCommand()), limits(p.applyCommand()), limits(p.driftCommand()), limits(p.statusCommand()),
-		p.historyCommand(), p.showCommand(), p.diffCommand(), p.auditCommand(), p.pruneCommand(), p.rollbackCommand(), p.releaseCommand(), p.resumeCommand(), p.adoptCommand(), p.envCommand(), p.lockCommand(), p.serverCommand(), p.versionCommand())
+	root.AddCommand(
+		p.validateCommand(),
+		p.fmtCommand(),
+		limits(p.planCommand()),
+		limits(p.applyCommand()),
+		limits(p.driftCommand()),
+		limits(p.statusCommand()),
+		p.historyCommand(),
+		p.showCommand(),
+		p.diffCommand(),
+		p.auditCommand(),
+		p.pruneCommand(),
+		p.rollbackCommand(),
+		p.releaseCommand(),
+		p.resumeCommand(),
+		p.adoptCommand(),
+		p.envCommand(),
+		p.lockCommand(),
+		p.serverCommand(),
+		p.versionCommand(),
+	)
 	usage(root)
 	return root
 }
