@@ -150,6 +150,7 @@ func (b *builder) problem(host, role, summary, next string) {
 
 // check finds what forbids carrying the plan out.
 func (b *builder) check() {
+	b.checkEnvirons()
 	// Healing needs neither every host nor the barrier: the version that it brings back has been released already.
 	heals := b.kind == KindHeal
 	skip := b.in.Options.SkipUnreachable || b.in.Desired.Rollout.SkipUnreachable || heals && b.in.Held != nil

@@ -28,6 +28,12 @@ func TestAChangeOfConfigurationReplacesWhatItReaches(t *testing.T) {
 			roleOf(w, "web").Env = release.Env{Clear: map[string]string{"COLOUR": "blue"}, Secrets: map[string]string{"TOKEN": "TOKEN"}}
 		}, "env COLOUR", []string{"web-1/web", "web-2/web"}},
 		"a variable taken away": {func(w *world) { roleOf(w, "workers").Remove = []string{"COLOUR"} }, "env COLOUR", []string{"web-2/workers", "work-1/workers"}},
+		"a variable of the host's own": {func(w *world) {
+			roleOf(w, "web").Env = release.Env{Clear: map[string]string{"COLOUR": "red"}, Secrets: map[string]string{"TOKEN": "TOKEN"}, FromHost: map[string]release.HostText{"ZONE": "in ${ZONE}"}}
+			for _, name := range []string{"web-1", "web-2"} {
+				w.host(name).Environ = map[string]string{"ZONE": "a"}
+			}
+		}, "env ZONE", []string{"web-1/web", "web-2/web"}},
 		"a tag's variable, on hosts with the tag only": {func(w *world) {
 			w.desired.Tags = []release.Tag{{Name: "eu", Env: release.Env{Clear: map[string]string{"REGION": "eu"}}}}
 		}, "env REGION", []string{"work-1/workers"}},
@@ -276,5 +282,16 @@ func TestWhatServedUntilNowIsKeptEvenWhenItIsTheOldest(t *testing.T) {
 	after := w.settle(t)
 	if after.container("web-1", "shop-web-v1") == nil || after.container("web-1", "shop-web-v3") != nil {
 		t.Errorf("left: %+v", after.host("web-1").Containers)
+	}
+}
+
+func TestAVariableThatAHostDoesNotSetIsAProblem(t *testing.T) {
+	w := released(t, shop()).clone()
+	roleOf(w, "workers").Env.FromHost = map[string]release.HostText{"ZONE": "${ZONE}/${RACK}"}
+	w.host("web-2").Environ = map[string]string{"ZONE": "a", "RACK": ""}
+	w.host("work-1").Environ = map[string]string{"ZONE": "a"}
+	p := w.plan()
+	if len(p.Problems) != 1 || p.Problems[0].Host != "work-1" || p.Problems[0].Role != "workers" || !strings.Contains(p.Problems[0].Summary, "has no RACK") {
+		t.Errorf("problems: %+v", p.Problems)
 	}
 }

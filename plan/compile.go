@@ -31,6 +31,9 @@ func compile(in Input, host state.Host, on release.Host, role release.Role) stat
 	for name, value := range env.Clear {
 		spec.Env[name] = value
 	}
+	for name, text := range env.FromHost {
+		spec.Env[name], _ = text.On(host.Environ) // what is missing there is a problem of the plan
+	}
 	spec.Env["KAMAL_CONTAINER_NAME"] = app.ContainerName(role.Name, in.Desired.Version)
 	spec.Env["KAMAL_VERSION"] = in.Desired.Version
 	spec.Env["KAMAL_HOST"] = on.Name

@@ -55,6 +55,7 @@ func (f *fingerprint) host(h state.Host) {
 		f.word(file.Role)
 		f.pairs(file.Digests)
 	}
+	f.pairs(h.Environ)
 }
 
 // container leaves out what changes with every start, and the restart counter.

@@ -36,11 +36,12 @@ func withStep(ctx context.Context, step string) context.Context {
 func Intercept(host string, c *Connection, chain ...Interceptor) *Connection {
 	around := caller{host: host, chain: chain}
 	return &Connection{
-		Engine: engine{around, c.Engine},
-		Files:  files{around, c.Files},
-		Prober: prober{around, c.Prober},
-		Proxy:  proxy{around, c.Proxy},
-		Close:  c.Close,
+		Engine:  engine{around, c.Engine},
+		Files:   files{around, c.Files},
+		Prober:  prober{around, c.Prober},
+		Proxy:   proxy{around, c.Proxy},
+		Environ: environ{around, c.Environ},
+		Close:   c.Close,
 	}
 }
 
@@ -275,4 +276,14 @@ func (p proxy) Remove(ctx context.Context, container, name string) error {
 
 func (p proxy) Image(ctx context.Context, ref, arch string) (io.ReadCloser, error) {
 	return p.next.Image(ctx, ref, arch) // made on this machine: no remote call
+}
+
+type environ struct {
+	caller
+	next Environ
+}
+
+func (e environ) Variables(ctx context.Context, names []string) (found map[string]string, err error) {
+	err = e.read(ctx, "Environ.Variables", func(ctx context.Context) (err error) { found, err = e.next.Variables(ctx, names); return })
+	return
 }

@@ -130,6 +130,9 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() (err error) { l.host.Lock, _, err = findLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
 	group.Go(func() error { return l.intents(ctx) })
+	if names := l.desired.HostVariables(l.on); len(names) > 0 {
+		group.Go(func() (err error) { l.host.Environ, err = l.conn.Environ.Variables(ctx, names); return })
+	}
 	l.readEnvFiles(ctx, group)
 }
 
@@ -259,7 +262,11 @@ func (l *look) imagesThatMatter() map[string]bool {
 func (l *look) view(c state.Container) state.View {
 	clear := map[string]bool{"KAMAL_CONTAINER_NAME": true, "KAMAL_VERSION": true, "KAMAL_HOST": true, "KAMAL_DESTINATION": true}
 	if role, ok := l.desired.Role(c.Role); ok {
-		for name := range l.desired.EnvOn(role, l.on).Clear {
+		env := l.desired.EnvOn(role, l.on)
+		for name := range env.Clear {
+			clear[name] = true
+		}
+		for name := range env.FromHost {
 			clear[name] = true
 		}
 	}

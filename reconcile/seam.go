@@ -15,11 +15,12 @@ import (
 // Connection is one server, reached. One method call on any of its parts is one remote call: one point where a fault can be
 // injected, one counted round trip. All parts are safe for concurrent use. After Close every call fails.
 type Connection struct {
-	Engine Engine
-	Files  Files
-	Prober Prober
-	Proxy  Proxy
-	Close  func() error
+	Engine  Engine
+	Files   Files
+	Prober  Prober
+	Proxy   Proxy
+	Environ Environ
+	Close   func() error
 }
 
 // Connector reaches a server. The error says which stage failed (name, dial, host key, authentication, engine socket) and
@@ -122,6 +123,12 @@ type Proxy interface {
 	// Image gives a `docker save` archive of the proxy's image for an architecture, when the reference is one that kamald
 	// makes itself; fs.ErrNotExist otherwise (then it is pulled).
 	Image(ctx context.Context, ref, arch string) (io.ReadCloser, error)
+}
+
+// Environ is the environment that a host gives to its SSH user.
+type Environ interface {
+	// Variables gives those of the named variables that are set there.
+	Variables(ctx context.Context, names []string) (map[string]string, error)
 }
 
 // Secrets looks secrets' values up on the machine that kamald runs on.

@@ -1,23 +1,19 @@
 package release
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // compileEnv reads an env block, which may be nil.
 func (c *compiler) compileEnv(b *block) Env {
-	env := Env{Clear: map[string]string{}, Secrets: map[string]string{}}
+	env := newEnv()
 	clear := b.get("clear")
 	for _, name := range clear.keys() {
 		if !variableName.MatchString(name) {
 			c.errorf(clear.rangeOf(name), "Bad variable name", "%q cannot name an environment variable: letters, digits and _.", name)
 		}
-		entry := clear.dict[name][0]
-		env.Clear[name] = entry.s
-		if entry.hostEnv {
-			env.Clear[name] = "${" + entry.s + "}"
-			c.addUnbuilt(fmt.Sprintf("host_env(%q) in env", entry.s), entry.rng, whenPlan)
+		if entry := clear.dict[name][0]; entry.hostEnv {
+			env.FromHost[name] = entry.host
+		} else {
+			env.Clear[name] = entry.s
 		}
 	}
 	for _, item := range b.get("secret").items() {
@@ -25,7 +21,7 @@ func (c *compiler) compileEnv(b *block) Env {
 		if !aliased {
 			secret = name
 		}
-		switch _, double := env.Clear[name]; {
+		switch _, double := clear.entry(name); {
 		case !variableName.MatchString(name) || !variableName.MatchString(secret):
 			c.errorf(item.rng, "Bad secret", "%q is not NAME or NAME:THE_SECRET'S_NAME.", item.s)
 		case double:
@@ -47,6 +43,9 @@ func (e Env) trimmed() Env {
 	if len(e.Secrets) == 0 {
 		e.Secrets = nil
 	}
+	if len(e.FromHost) == 0 {
+		e.FromHost = nil
+	}
 	return e
 }
 
@@ -65,8 +64,7 @@ func (c *compiler) roleEnv(role *block) (Env, []string) {
 	env.lay(c.compileEnv(own))
 	remove := own.get("remove").strings()
 	for _, name := range remove {
-		delete(env.Clear, name)
-		delete(env.Secrets, name)
+		env.remove(name)
 	}
 	for _, item := range own.get("remove").items() {
 		_, clear := own.get("clear").entry(item.s)

@@ -277,8 +277,8 @@ func (c *conversion) reference(t text, marks cty.ValueMarks) text {
 	case hostEnv && c.spec.kind != kindEnvMap:
 		c.fail(t.rng, "host_env not allowed here", "host_env(\"NAME\") can stand only in env { clear = { … } }.")
 	case hostEnv:
-		if t.s, t.hostEnv = markHostEnv.name(t.s); !t.hostEnv {
-			c.fail(t.rng, "host_env used in part", "host_env(\"NAME\") must be the whole value.")
+		if t.host, t.hostEnv = hostText(t.s); !t.hostEnv {
+			c.fail(t.rng, "host_env changed", "host_env(\"NAME\") can be joined with other text, and not changed: its value is known on the host only.")
 		}
 	case c.value.unknown:
 	case c.spec.kind == kindSecret || c.spec.kind == kindSecrets:

@@ -40,6 +40,9 @@ func (m mark) function() function.Function {
 			if !variableName.MatchString(name) {
 				return cty.NilVal, function.NewArgErrorf(0, "%q is not a name: letters, digits, _ . and -", name)
 			}
+			if m == markHostEnv {
+				return cty.StringVal(hostPlaceholder(name)).Mark(m), nil
+			}
 			return cty.StringVal(m.placeholder(name)).Mark(m), nil
 		},
 	})

@@ -101,11 +101,11 @@ role "jobs" { hosts = ["h"] }
 `, ""))
 	host, _ := r.Host("h")
 	want := Env{Clear: map[string]string{"A": "root", "B": "role", "C": "y", "S": "now clear"}, Secrets: map[string]string{"T": "OTHER"}}
-	if diff := cmp.Diff(want, r.EnvOn(r.Roles[0], host)); diff != "" {
+	if diff := cmp.Diff(want, r.EnvOn(r.Roles[0], host).trimmed()); diff != "" {
 		t.Errorf("web:\n%s", diff)
 	}
 	want = Env{Clear: map[string]string{"A": "root", "B": "root", "C": "x", "GONE": "x"}, Secrets: map[string]string{"S": "S", "T": "OTHER"}}
-	if diff := cmp.Diff(want, r.EnvOn(r.Roles[1], host)); diff != "" {
+	if diff := cmp.Diff(want, r.EnvOn(r.Roles[1], host).trimmed()); diff != "" {
 		t.Errorf("jobs:\n%s", diff)
 	}
 }

@@ -61,13 +61,6 @@ func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
 	}
 }
 
-func TestAHostsOwnVariableIsNamedAndNotBuilt(t *testing.T) {
-	r := load(t, in(least+"env {\n  clear = { NODE = host_env(\"HOSTNAME\") }\n}\n", ""))
-	if len(r.Unbuilt) != 1 || r.Unbuilt[0] != (Unbuilt{What: `host_env("HOSTNAME") in env`, Where: "deploy.hcl:5", When: "plan"}) {
-		t.Errorf("unbuilt: %v", r.Unbuilt)
-	}
-}
-
 func commit() (Git, error) {
 	return Git{SHA: "0123456789abcdef", ShortSHA: "0123456", Branch: "main"}, nil
 }

@@ -127,6 +127,12 @@ type Host struct {
 type Env struct {
 	Clear   map[string]string `json:"clear,omitempty"`
 	Secrets map[string]string `json:"secrets,omitempty"` // variable → the secret's name
+	// FromHost are clear ones whose value is known on the host only.
+	FromHost map[string]HostText `json:"from_host,omitempty"`
+}
+
+func newEnv() Env {
+	return Env{Clear: map[string]string{}, Secrets: map[string]string{}, FromHost: map[string]HostText{}}
 }
 
 // Tag is environment for the hosts that bear it.
@@ -167,7 +173,7 @@ func (r Role) Places() []string {
 
 // EnvOn is the role's environment on one host: root < role < the host's tags in their order.
 func (r Release) EnvOn(role Role, host Host) Env {
-	env := Env{Clear: map[string]string{}, Secrets: map[string]string{}}
+	env := newEnv()
 	env.lay(role.Env)
 	for _, name := range host.Tags {
 		for _, tag := range r.Tags {
@@ -177,22 +183,45 @@ func (r Release) EnvOn(role Role, host Host) Env {
 		}
 	}
 	for _, name := range role.Remove {
-		delete(env.Clear, name)
-		delete(env.Secrets, name)
+		env.remove(name)
 	}
 	return env
 }
 
-// lay puts over on top: a name is clear or secret, whichever came last.
+// HostVariables are the variables of a host's own environment that the release asks it for, sorted.
+func (r Release) HostVariables(host Host) []string {
+	var names []string
+	for _, role := range r.Roles {
+		if slices.Contains(role.Hosts, host.Name) {
+			for _, text := range r.EnvOn(role, host).FromHost {
+				names = append(names, text.Variables()...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// lay puts over on top: a name is of one kind, whichever came last.
 func (e Env) lay(over Env) {
 	for name, value := range over.Clear {
-		delete(e.Secrets, name)
+		e.remove(name)
 		e.Clear[name] = value
 	}
+	for name, text := range over.FromHost {
+		e.remove(name)
+		e.FromHost[name] = text
+	}
 	for name, secret := range over.Secrets {
-		delete(e.Clear, name)
+		e.remove(name)
 		e.Secrets[name] = secret
 	}
+}
+
+func (e Env) remove(name string) {
+	delete(e.Clear, name)
+	delete(e.FromHost, name)
+	delete(e.Secrets, name)
 }
 
 // Logging is the engine's log driver for a container.

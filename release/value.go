@@ -12,7 +12,8 @@ import (
 type text struct {
 	s       string
 	secret  bool // s is the name of a secret
-	hostEnv bool // s is the name of a variable of the host's own environment
+	hostEnv bool // host says it, with variables of the host's own environment
+	host    HostText
 	unknown bool
 	rng     hcl.Range
 }

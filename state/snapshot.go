@@ -48,6 +48,8 @@ type Host struct {
 	Intents      []Intent  `json:"intents,omitempty"`  // those that lie there, of any host
 	FreeBytes    int64     `json:"free_bytes"`         // where the engine keeps images and containers; -1 when not known
 	EnvFiles     []EnvFile `json:"env_files,omitempty"`
+	// Environ is what the host sets for its SSH user, of the variables that the release asks it for.
+	Environ map[string]string `json:"environ,omitempty"`
 }
 
 // Partial is what is known of a partial release on a host: one that was limited by host or role, and is not held.

@@ -34,7 +34,7 @@ func (s simulated) Connect(ctx context.Context, host release.Host) (*reconcile.C
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Close: conn.Close}, nil
+	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Close: conn.Close}, nil
 }
 
 const shopFile = `service = "shop"

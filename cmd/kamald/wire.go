@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/kamald/kamald/drivers/docker"
+	"github.com/kamald/kamald/drivers/environ"
 	"github.com/kamald/kamald/drivers/files"
 	"github.com/kamald/kamald/drivers/probe"
 	"github.com/kamald/kamald/drivers/proxy"
@@ -76,11 +77,12 @@ func connectLocal(host release.Host) (*reconcile.Connection, error) {
 	engine := docker.New(docker.DialLocal, docker.Options{Host: host.Name, Socket: socket})
 	var dialer net.Dialer
 	return &reconcile.Connection{
-		Engine: engine,
-		Files:  files.NewLocal(),
-		Prober: probe.New(dialer.DialContext),
-		Proxy:  proxy.New(engine),
-		Close:  engine.Close,
+		Engine:  engine,
+		Files:   files.NewLocal(),
+		Prober:  probe.New(dialer.DialContext),
+		Proxy:   proxy.New(engine),
+		Environ: environ.Local{},
+		Close:   engine.Close,
 	}, nil
 }
 
@@ -99,11 +101,12 @@ func (c *connector) connectSSH(ctx context.Context, host release.Host) (*reconci
 	engine := docker.New(client.Dial, docker.Options{Host: host.Name, Session: client.Session})
 	sftp := files.NewSFTP(client.SFTP)
 	return &reconcile.Connection{
-		Engine: engine,
-		Files:  sftp,
-		Prober: probe.New(client.Dial),
-		Proxy:  proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
-		Close:  func() error { return errors.Join(engine.Close(), client.Close()) },
+		Engine:  engine,
+		Files:   sftp,
+		Prober:  probe.New(client.Dial),
+		Proxy:   proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
+		Environ: environ.NewRemote(client.Session),
+		Close:   func() error { return errors.Join(engine.Close(), client.Close()) },
 	}, nil
 }
 

@@ -105,6 +105,12 @@ func init() {
 			s.must(f.Mkdir(s.ctx, s.file("dir")))
 			s.note("to a directory", f.Append(s.ctx, s.file("dir"), []byte("x")))
 		},
+		"the user's environment": func(s *subject) {
+			home, err := s.files.Home(s.ctx)
+			s.must(err)
+			found, err := s.environ.Variables(s.ctx, []string{"HOME", "KAMALD_ABSENT"})
+			s.note("home, and nothing that is not set", found["HOME"] == home, len(found), err)
+		},
 		"remove a tree": func(s *subject) {
 			f := s.files
 			for _, name := range []string{"d/a", "d/e/b", "d/e/g/c", "dd"} {

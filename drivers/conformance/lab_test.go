@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/docker"
+	"github.com/kamald/kamald/drivers/environ"
 	"github.com/kamald/kamald/drivers/files"
 	"github.com/kamald/kamald/drivers/probe"
 	"github.com/kamald/kamald/drivers/proxy"
@@ -93,8 +94,9 @@ func dial(t *testing.T, l *lab.Lab, h *lab.Host) *reconcile.Connection {
 	engine := docker.New(client.Dial, docker.Options{Host: h.Name, Session: client.Session})
 	sftp := files.NewSFTP(client.SFTP)
 	conn := &reconcile.Connection{Engine: engine, Files: sftp, Prober: probe.New(client.Dial),
-		Proxy: proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
-		Close: func() error { return errors.Join(engine.Close(), client.Close()) }}
+		Proxy:   proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
+		Environ: environ.NewRemote(client.Session),
+		Close:   func() error { return errors.Join(engine.Close(), client.Close()) }}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
@@ -103,7 +105,7 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 	s := &subject{
 		t: t, ctx: t.Context(), name: name, server: l.Registry.Server, arch: "amd64",
 		auth:   release.Auth{Server: l.Registry.Server, Username: l.Registry.Username, Password: release.NewSecret(l.Registry.Password.Reveal())},
-		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy,
+		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ,
 	}
 	s.push = func(repository, tag string, p program) {
 		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command()})

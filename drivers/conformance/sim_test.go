@@ -47,10 +47,10 @@ func simulated(t *testing.T, name string) *subject {
 	s.connect = func() *reconcile.Connection {
 		c, err := w.Connector().Connect(t.Context(), release.Host{Name: host, Address: host})
 		s.must(err)
-		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Close: c.Close}
+		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Close: c.Close}
 	}
 	c := s.connect()
-	s.engine, s.files, s.prober, s.proxy = c.Engine, c.Files, c.Prober, c.Proxy
+	s.engine, s.files, s.prober, s.proxy, s.environ = c.Engine, c.Files, c.Prober, c.Proxy, c.Environ
 	return s
 }
 

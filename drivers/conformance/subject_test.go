@@ -39,12 +39,13 @@ type program struct {
 
 // subject is a host under test, and the notes of one case.
 type subject struct {
-	t      *testing.T
-	ctx    context.Context
-	engine reconcile.Engine
-	files  reconcile.Files
-	prober reconcile.Prober
-	proxy  reconcile.Proxy
+	t       *testing.T
+	ctx     context.Context
+	engine  reconcile.Engine
+	files   reconcile.Files
+	prober  reconcile.Prober
+	environ reconcile.Environ
+	proxy   reconcile.Proxy
 
 	name   string // of the case: nothing that it makes is named without it
 	server string // the registry

@@ -65,7 +65,7 @@ func (w *World) AddHost(name string) {
 	index := int64(len(w.hosts) + 1)
 	w.stride = strideFor(len(w.hosts) + 1)
 	w.hosts[name] = &host{
-		name: name, index: index, home: "/root", free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
+		name: name, index: index, home: "/root", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
 		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
 		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
 		routes: map[string]state.Route{}, requests: map[int]int{}, next: map[string]int{},
@@ -86,11 +86,12 @@ func (w *World) Hosts() []string {
 
 // host is one server. Everything in it is guarded by the world's mu.
 type host struct {
-	name  string
-	index int64 // from 1
-	home  string
-	free  int64
-	skew  time.Duration // of its clock
+	name    string
+	index   int64 // from 1
+	home    string
+	environ map[string]string // of its SSH user
+	free    int64
+	skew    time.Duration // of its clock
 
 	cut       bool                             // no connection
 	holes     struct{ requests, replies bool } // what is swallowed

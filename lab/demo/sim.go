@@ -55,7 +55,7 @@ func (s simulated) Connect(ctx context.Context, on release.Host) (*reconcile.Con
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Close: c.Close}, nil
+	return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Close: c.Close}, nil
 }
 
 type noSecrets struct{}
