@@ -49,7 +49,16 @@ func TestSecrets(t *testing.T) {
 	}
 	second := "ocelot-" + canary
 	f.write(".kamald/secrets", "REGISTRY_PASSWORD="+f.lab.Registry.Password.Reveal()+"\nAPI_TOKEN="+second+"\n", 0o600)
-	printed += f.must(0, "env", "push", "-v").all()
+	differs := f.must(2, "env", "diff", "--detailed-exitcode")
+	if strings.Count(differs.stdout, "API_TOKEN has another value on the host") != 3 {
+		t.Error("env diff does not name the secret on each host")
+	}
+	printed += differs.all() + f.must(0, "env", "push", "-v").all()
+	differs = f.must(2, "env", "diff", "--detailed-exitcode", "--json")
+	if strings.Count(differs.stdout, `"change": "stale"`) != 3 {
+		t.Error("env diff does not say that what runs has the old value")
+	}
+	printed += differs.all()
 	if err := os.Remove(filepath.Join(f.dir, ".kamald/secrets")); err != nil { // from here on, nothing but the host knows it
 		t.Fatal(err)
 	}
@@ -60,6 +69,9 @@ func TestSecrets(t *testing.T) {
 	printed += plan.all() + f.must(2, "plan", "--version", "v1", "--json", "--detailed-exitcode").all()
 	printed += f.must(0, "apply", "--version", "v1", "-v").all()
 	f.emptyTwice("v1")
+	if differs := f.must(0, "env", "diff"); strings.Count(differs.stdout, "not at hand here") != 3 {
+		t.Error("env diff does not say that it cannot compare")
+	}
 	for _, c := range f.containers(f.host(1)) {
 		if c.State == "running" && !slices.Contains(c.Env, "API_TOKEN="+second) {
 			t.Error("the container does not have the new secret")

@@ -26,6 +26,7 @@ func New(in Input) Plan {
 	b.look()
 	b.decide()
 	b.kind = b.plan.kindOf(in, b.slots)
+	b.plan.Unrecorded = b.notRecorded()
 	if in.Options.Prune {
 		b.pruneOnly()
 	} else {
@@ -199,8 +200,7 @@ func (b *builder) checkSlot(s *slot) {
 	}
 }
 
-// checkSecrets finds secrets that a container to be made would lack. Without the host's digest key nothing can be said about
-// values, and the container could not be created.
+// checkSecrets finds secrets that a container to be made would lack.
 func (b *builder) checkSecrets(s *slot) {
 	if !s.create {
 		return
@@ -210,15 +210,14 @@ func (b *builder) checkSecrets(s *slot) {
 		if _, atHand := b.in.Secrets[s.host.Name][s.role.Name][name]; digest != "" || atHand {
 			continue
 		}
-		summary := fmt.Sprintf("its secrets file lacks %s", name)
 		if _, there := file.Digests[name]; there {
-			summary = fmt.Sprintf("its secrets file has %s, and the host has no digest key of kamald yet", name)
+			continue
 		}
 		next := fmt.Sprintf("run `kamald env push --hosts %s` where the secrets are at hand", s.host.Name)
 		if b.in.Options.Back { // a push is of what the file names today
 			next = "roll back where that secret is at hand, in one of the secrets files; or take today's configuration with --with-current-config"
 		}
-		b.problem(s.host.Name, s.role.Name, summary, next)
+		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("its secrets file lacks %s", name), next)
 	}
 }
 

@@ -219,21 +219,46 @@ func TestASkippedHostConvergesWhenItReturns(t *testing.T) {
 }
 
 func TestMissingSecretsNameTheCommandThatBringsThem(t *testing.T) {
-	for name, change := range map[string]func(w *world){
-		"no file": func(w *world) { w.atHand = nil },
-		"a file of Kamal, and no key": func(w *world) {
-			w.atHand = nil
-			for i := range w.hosts {
-				w.hosts[i].EnvFiles = []state.EnvFile{{Role: "web", Digests: map[string]string{"TOKEN": ""}}, {Role: "workers", Digests: map[string]string{"TOKEN": ""}}}
-			}
-		},
-	} {
-		w := fresh(shop())
-		change(w)
-		problems := w.plan().Problems
-		if len(problems) != 4 || !strings.Contains(problems[0].Next, "`kamald env push --hosts web-1`") || !strings.Contains(problems[0].Summary, "TOKEN") {
-			t.Errorf("%s: %+v", name, problems)
+	w := fresh(shop())
+	w.atHand = nil
+	problems := w.plan().Problems
+	if len(problems) != 4 || !strings.Contains(problems[0].Next, "`kamald env push --hosts web-1`") || !strings.Contains(problems[0].Summary, "TOKEN") {
+		t.Errorf("%+v", problems)
+	}
+	for i := range w.hosts { // a file of Kamal, and no key: the first container that is made there makes one
+		w.hosts[i].EnvFiles = []state.EnvFile{{Role: "web", Digests: map[string]string{"TOKEN": state.Alike(1)}}, {Role: "workers", Digests: map[string]string{"TOKEN": state.Alike(1)}}}
+	}
+	if problems := w.plan().Problems; len(problems) != 0 {
+		t.Errorf("%+v", problems)
+	}
+}
+
+func TestWhatNoRecordKnowsYetIsSaid(t *testing.T) {
+	w := released(t, shop()).clone()
+	if p := w.plan(); p.Unrecorded != nil {
+		t.Errorf("it is recorded: %+v", p.Unrecorded)
+	}
+	w.held, w.heldRelease, w.records = nil, nil, nil
+	for i := range w.hosts {
+		w.hosts[i].Record = nil
+		for j := range w.hosts[i].Containers { // as Kamal makes them
+			c := &w.hosts[i].Containers[j]
+			c.Asked, c.Release, c.Fence = nil, 0, 0
 		}
+	}
+	p := w.plan()
+	if p.Unrecorded == nil || !slices.Equal(p.Unrecorded.Hosts, []string{"web-1", "web-2", "work-1"}) || p.Unrecorded.Image != w.pin.Value() {
+		t.Fatalf("unrecorded: %+v\n%s", p.Unrecorded, show(p))
+	}
+	var text strings.Builder
+	if err := p.Text(&text, plan.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := text.String(); !strings.Contains(text, "Not recorded yet: shop runs on web-1, web-2, work-1") || !strings.Contains(text, "`kamald adopt`") {
+		t.Errorf("it is not said:\n%s", text)
+	}
+	if p := fresh(shop()).plan(); p.Unrecorded != nil {
+		t.Errorf("nothing runs: %+v", p.Unrecorded)
 	}
 }
 

@@ -151,7 +151,7 @@ func (d *differ) secrets(before, after map[string]string, both bool) {
 			d.fields = append(d.fields, Field{Path: "secret " + name, After: "(secret)"})
 		case hadIt && !hasIt:
 			d.fields = append(d.fields, Field{Path: "secret " + name, Before: "(secret)"})
-		case hadIt && hasIt && a != b && a != "" && b != "":
+		case hadIt && hasIt && !state.SameSecret(a, b):
 			d.fields = append(d.fields, Field{Path: "secret " + name, Before: "(secret)", After: "(another secret)"})
 		}
 	}

@@ -46,7 +46,7 @@ func (p Plan) Markdown(w io.Writer) error {
 		}
 	}
 	var end strings.Builder
-	for _, last := range []string{o.rollout, o.summary} {
+	for _, last := range []string{o.rollout, o.unrecorded, o.summary} {
 		if last != "" {
 			fmt.Fprintf(&end, "\n%s\n", escape(last))
 		}

@@ -17,6 +17,8 @@ type outline struct {
 	scope    string    // what it is limited to; "" when to nothing
 	rollout  string    // how it goes over the hosts; "" when there is nothing to say
 	summary  string
+
+	unrecorded string // what no record knows yet; "" when there is nothing to say
 }
 
 type outlineHost struct {
@@ -25,7 +27,7 @@ type outlineHost struct {
 }
 
 func (p Plan) outline() outline {
-	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), scope: p.scope()}
+	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), scope: p.scope(), unrecorded: p.unrecordedNote()}
 	for _, item := range p.Items { // they come in the order of the file's hosts
 		if item.Deferred != "" {
 			o.deferred = append(o.deferred, item)

@@ -103,6 +103,8 @@ type Plan struct {
 	Moved   []HandMove `json:"moved,omitempty"` // by another than kamald, without a record
 	Waits   string     `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items
 
+	Unrecorded *Unrecorded `json:"unrecorded,omitempty"`
+
 	Desired  string            `json:"desired"`  // digest of the desired release
 	Observed map[string]string `json:"observed"` // host → digest of what the planner decides on
 }

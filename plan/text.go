@@ -74,9 +74,11 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 			t.line("    next: %s", indent(problem.Next))
 		}
 	}
-	if o.rollout != "" {
-		t.line("")
-		t.line("%s", o.rollout)
+	for _, note := range []string{o.rollout, o.unrecorded} {
+		if note != "" {
+			t.line("")
+			t.line("%s", note)
+		}
 	}
 	if o.summary != "" {
 		t.line("")

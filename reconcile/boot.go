@@ -72,7 +72,7 @@ func (r *run) carry(ctx context.Context, conn *Connection, ref string) error {
 // that is there with the wanted name and spec is adopted.
 func (r *run) create(ctx context.Context, conn *Connection, s plan.Step) error {
 	spec := *s.Spec
-	values, err := r.secretsFor(ctx, conn, s.Role, &spec)
+	values, err := r.secretsFor(ctx, conn, s.Host, s.Role, &spec)
 	if err != nil {
 		return err
 	}
@@ -113,14 +113,14 @@ func (r *run) runDir(host string) string {
 }
 
 // secretsFor reads the role's secrets from the host and puts their digests into the spec.
-func (r *run) secretsFor(ctx context.Context, conn *Connection, role string, spec *state.Spec) (map[string]release.Secret, error) {
+func (r *run) secretsFor(ctx context.Context, conn *Connection, host, role string, spec *state.Spec) (map[string]release.Secret, error) {
 	if len(spec.Secrets) == 0 {
 		return nil, nil
 	}
 	var key []byte
 	var have map[string]release.Secret
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { key, err = conn.Files.Read(ctx, r.paths.key()); return })
+	group.Go(func() (err error) { key, err = r.key(ctx, conn, host); return })
 	group.Go(func() (err error) { have, err = readEnv(ctx, conn.Files, r.paths, role); return })
 	if err := group.Wait(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -141,6 +141,15 @@ func (r *run) secretsFor(ctx context.Context, conn *Connection, role string, spe
 	}
 	spec.Secrets = digests
 	return values, nil
+}
+
+// key is the host's digest key, made where there is none: the first container that is made there needs it.
+func (r *run) key(ctx context.Context, conn *Connection, host string) ([]byte, error) {
+	key, err := conn.Files.Read(ctx, r.paths.key())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	return r.c.makeKey(ctx, conn, r.paths, host)
 }
 
 // proxyServer boots the proxy of a host: its image, its container, attached and started, and answering.

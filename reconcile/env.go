@@ -122,7 +122,7 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 		}
 		values[name] = value
 	}
-	if err := c.makeKey(ctx, conn, paths, on.Name); err != nil {
+	if _, err := c.makeKey(ctx, conn, paths, on.Name); err != nil {
 		return err
 	}
 	plain, lines := release.EncodeEnvFile(values)
@@ -137,24 +137,27 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 
 // makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests. Roles of a
 // host are pushed at once: one of them makes it for all.
-func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) error {
-	_, err, _ := c.making.Do(host+" "+paths.key(), func() (any, error) { return nil, makeKeyOn(withStep(ctx, "key"), conn, paths) })
-	return err
+func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) ([]byte, error) {
+	key, err, _ := c.making.Do(host+" "+paths.key(), func() (any, error) { return makeKeyOn(withStep(ctx, "key"), conn, paths) })
+	if err != nil {
+		return nil, err
+	}
+	return key.([]byte), nil
 }
 
-func makeKeyOn(ctx context.Context, conn *Connection, paths layout) error {
+func makeKeyOn(ctx context.Context, conn *Connection, paths layout) ([]byte, error) {
 	key, err := conn.Files.Read(ctx, paths.key())
 	if err == nil && len(key) > 0 {
-		return nil
+		return key, nil
 	}
 	if unless(err, fs.ErrNotExist) != nil {
-		return err
+		return nil, err
 	}
 	key = make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
-		return err
+		return nil, err
 	}
-	return conn.Files.Write(ctx, paths.key(), key, 0o600)
+	return key, conn.Files.Write(ctx, paths.key(), key, 0o600)
 }
 
 // digests gives, for every host and role, the keyed digest of each variable whose secret is at hand here: what a push would
@@ -184,7 +187,7 @@ func (c *Controller) digests(desired release.Release, observed state.Snapshot, k
 	return all, nil
 }
 
-func (c *Controller) roleDigests(key []byte, names map[string]string) (map[string]string, error) {
+func (c *Controller) roleDigests(key digestKey, names map[string]string) (map[string]string, error) {
 	digests := map[string]string{}
 	for name, secret := range names {
 		value, ok, err := c.Secrets.Secret(secret)
@@ -194,10 +197,7 @@ func (c *Controller) roleDigests(key []byte, names map[string]string) (map[strin
 		if !ok {
 			continue
 		}
-		digests[name] = ""
-		if len(key) > 0 {
-			digests[name] = state.SecretDigest(key, value.Reveal())
-		}
+		digests[name] = key.of(name, value)
 	}
 	return digests, nil
 }

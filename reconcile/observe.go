@@ -16,14 +16,14 @@ import (
 )
 
 // keys are the hosts' digest keys as they were read in an observation; they are not part of the snapshot.
-type keys map[string][]byte
+type keys map[string]digestKey
 
 // observe looks at every host of the release at once. A host that cannot be observed is in the snapshot with the reason; the
 // error is only for a context that ended. known is the last snapshot: release records that it has are not read again. Hosts
 // that this run could not reach a moment ago are given as gone, and not waited for again.
 func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, gone ...state.Host) (state.Snapshot, keys, error) {
 	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
-	found := make([][]byte, len(desired.Hosts))
+	found := make([]digestKey, len(desired.Hosts))
 	records := &sameRecord{}
 	var group errgroup.Group
 	for i, on := range desired.Hosts {
@@ -71,16 +71,16 @@ type look struct {
 
 	mark fenceMark
 	host state.Host
-	key  []byte
+	key  digestKey
 	envs map[string]map[string]release.Secret // role → values; they live as long as the look
 }
 
 // observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
 // nothing runs beside both.
-func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host, records *sameRecord) (state.Host, []byte, error) {
+func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on release.Host, old state.Host, records *sameRecord) (state.Host, digestKey, error) {
 	conn, err := fleet.Connection(ctx, on)
 	if err != nil {
-		return state.Host{}, nil, err
+		return state.Host{}, digestKey{}, err
 	}
 	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, records: records, envs: map[string]map[string]release.Secret{}}
 	l.host = state.Host{Name: on.Name, FreeBytes: -1}
@@ -93,9 +93,10 @@ func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on 
 		return l.second(ctx)
 	})
 	if err := group.Wait(); err != nil {
-		return state.Host{}, nil, err
+		return state.Host{}, digestKey{}, err
 	}
 	l.digestEnvFiles()
+	l.key.markAll(&l.host)
 	return l.host, l.key, nil
 }
 
@@ -110,7 +111,10 @@ func (l *look) first(ctx context.Context) error {
 	group.Go(func() (err error) { l.host.Images, err = engine.Images(ctx, l.desired.ImageName()); return })
 	group.Go(func() (err error) { l.host.Home, err = files.Home(ctx); return })
 	group.Go(func() (err error) {
-		l.key, err = files.Read(ctx, l.paths.key())
+		l.key.key, err = files.Read(ctx, l.paths.key())
+		if len(l.key.key) == 0 {
+			l.key = passingKey()
+		}
 		return unless(err, fs.ErrNotExist)
 	})
 	return group.Wait()
@@ -270,7 +274,7 @@ func (l *look) view(c state.Container) state.View {
 			clear[name] = true
 		}
 	}
-	return state.View{Key: l.key, Clear: clear}
+	return state.View{Key: l.key.key, Clear: clear}
 }
 
 // newest reads the fence and finds the newest record of a release that succeeded. A release writes its number as the fence
@@ -353,10 +357,7 @@ func (l *look) digestEnvFiles() {
 		}
 		file := state.EnvFile{Role: role.Name, Digests: map[string]string{}}
 		for name, value := range values {
-			file.Digests[name] = ""
-			if len(l.key) > 0 {
-				file.Digests[name] = state.SecretDigest(l.key, value.Reveal())
-			}
+			file.Digests[name] = state.SecretDigest(l.key.key, value.Reveal())
 		}
 		l.host.EnvFiles = append(l.host.EnvFiles, file)
 	}

@@ -129,7 +129,7 @@ func moved(s plan.Step, err error) error {
 // secretsStand: a container gets the secrets that it was planned with.
 func secretsStand(role string, planned, now map[string]string) error {
 	for _, name := range sortedKeys(planned) {
-		if planned[name] != "" && now[name] != "" && planned[name] != now[name] {
+		if !state.SameSecret(planned[name], now[name]) {
 			return &MovedError{What: fmt.Sprintf("secret %s of %s was changed on the host since the plan was made", name, role)}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 func (p *program) envCommand() *cobra.Command {
 	env := &cobra.Command{Use: "env", Short: "Secrets on the servers", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	env.AddCommand(p.envPushCommand())
+	env.AddCommand(p.envPushCommand(), p.envDiffCommand())
 	return env
 }
 

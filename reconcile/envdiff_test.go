@@ -1,0 +1,56 @@
+package reconcile_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+func TestSecretsThatDifferAreNamedByWhereAndHow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 812)
+		w.mustApply(w.release("v1"))
+		diff := func(token string, change func(*release.Release)) (found []string) {
+			desired := w.release("v1")
+			if change != nil {
+				change(&desired)
+			}
+			w.with(token, func(c *reconcile.Controller) error {
+				differences, skipped, err := c.EnvDiff(t.Context(), desired, plan.Filter{})
+				for _, d := range differences {
+					found = append(found, d.Host+" "+d.Role+" "+d.Name+" "+string(d.Change))
+				}
+				for _, host := range skipped {
+					found = append(found, host.Host+" unreachable")
+				}
+				return err
+			})
+			return found
+		}
+		want := func(when string, got []string, want ...string) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", when, got, want)
+			}
+		}
+		everywhere := func(change string) []string {
+			return []string{"h1 web TOKEN " + change, "h2 web TOKEN " + change, "h3 workers TOKEN " + change}
+		}
+		want("the same", diff(canary, nil))
+		want("another here", diff("other", nil), everywhere("other")...)
+		want("none here", diff("", nil), everywhere("not-at-hand")...)
+		want("another name", diff(canary, func(r *release.Release) { r.Roles[1].Env.Secrets = map[string]string{"KEY": "TOKEN"} }),
+			"h3 workers KEY missing", "h3 workers TOKEN extra")
+		w.with("other", func(c *reconcile.Controller) error {
+			_, err := c.PushEnv(t.Context(), w.release("v1"), plan.Filter{})
+			return err
+		})
+		want("pushed, and what runs has the old one", diff("other", nil), everywhere("stale")...)
+		w.Cut("h2")
+		want("one is down", diff("other", nil), "h1 web TOKEN stale", "h3 workers TOKEN stale", "h2 unreachable")
+	})
+}
