@@ -34,7 +34,7 @@ func (c *compiler) compileSSH(b *block) SSH {
 		Keys: b.get("keys").strings(), KeysOnly: b.get("keys_only").boolOr(false), KeySecrets: b.get("key_data").strings(),
 		Jump: b.get("jump").text(), ProxyCommand: b.get("proxy_command").text(),
 		Config: []string{defaultSSHConfig}, KnownHosts: b.get("known_hosts").strings(),
-		AcceptNew: b.get("host_keys").text() == "accept-new", DialLimit: b.get("dial_limit").intOr(defaultDialLimit),
+		AcceptNew: b.get("host_keys").text() == "accept-new", ForwardAgent: b.get("forward_agent").boolOr(false), DialLimit: b.get("dial_limit").intOr(defaultDialLimit),
 		Keepalive: b.get("keepalive").durationOr(defaultKeepalive), DNSRetries: b.get("dns_retries").intOr(defaultDNSRetries),
 	}
 	if len(s.KnownHosts) == 0 {

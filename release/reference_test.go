@@ -51,12 +51,12 @@ func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
 }
 
 func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
-	text := "asset_path = \"\"\nssh { forward_agent = false }\nproxy {\n  ssl = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	text := "asset_path = \"\"\nproxy {\n  ssl = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
-	text = strings.NewReplacer("forward_agent = false", "forward_agent = true", "ssl = false", "ssl = true\n  hosts = [\"shop.example.com\"]", `"kamal-proxy"`, `"traefik"`, "asset_path = \"\"", "asset_path = \"/a\"").Replace(text)
-	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 4 {
+	text = strings.NewReplacer("ssl = false", "ssl = true\n  hosts = [\"shop.example.com\"]", `"kamal-proxy"`, `"traefik"`, "asset_path = \"\"", "asset_path = \"/a\"").Replace(text)
+	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 3 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
 }

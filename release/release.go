@@ -106,6 +106,7 @@ type SSH struct {
 	Config       []string      `json:"config,omitempty"` // ssh_config files; empty: none is read
 	KnownHosts   []string      `json:"known_hosts"`
 	AcceptNew    bool          `json:"accept_new,omitempty"`
+	ForwardAgent bool          `json:"forward_agent,omitempty"` // commands on the host may use this machine's agent
 	DialLimit    int           `json:"dial_limit"`
 	Keepalive    time.Duration `json:"keepalive"`
 	DNSRetries   int           `json:"dns_retries"`

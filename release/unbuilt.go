@@ -34,8 +34,6 @@ var unbuilt = map[string]string{
 	"version_policy":         whenPlan,
 	"reconcile":              whenRun,
 	"secrets.fetch":          whenPlan,
-	"ssh.forward_agent":      whenPlan,
-	"host.forward_agent":     whenPlan,
 	"rollout.canary":         whenPlan,
 	"proxy.ssl":              whenPlan, // by ACME and by certificate alike
 	"proxy.certificate":      whenPlan,

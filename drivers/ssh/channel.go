@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/kamald/kamald/state"
@@ -73,6 +74,9 @@ func (c *Client) Session(ctx context.Context, argv []string) (net.Conn, error) {
 		session, err := c.wire.NewSession()
 		if err != nil {
 			return nil, c.broken(fmt.Errorf("opening a session for %s: %w", argv[0], err))
+		}
+		if c.agent {
+			_ = agent.RequestAgentForwarding(session) // a server that forbids it goes on without, as ssh does
 		}
 		conn := &sessionConn{session: session, name: argv[0]}
 		if conn.in, err = session.StdinPipe(); err == nil {

@@ -21,6 +21,7 @@ type Client struct {
 	hops  []*wire
 	done  chan struct{}
 	count *counters
+	agent bool // commands may use the agent here
 
 	failed atomic.Pointer[Error] // why it ended, when it was not Close
 
@@ -58,6 +59,10 @@ func Dial(ctx context.Context, o Options, host release.Host) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{name: host.Name, wire: w, hops: hops, done: make(chan struct{}), count: count}
+	if err := c.forwardAgent(o, host.SSH); err != nil {
+		c.Close()
+		return nil, err
+	}
 	go c.watch()
 	if host.SSH.Keepalive > 0 {
 		go c.keepalive(host.SSH.Keepalive)

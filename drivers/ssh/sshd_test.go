@@ -166,3 +166,44 @@ func TestARealSSHDThatForbidsForwardingIsToldFromOneWithoutTheSocket(t *testing.
 		}
 	}
 }
+
+func TestARealSSHDReachesTheAgentHereWhereTheFileSaysSo(t *testing.T) {
+	u := newSetup(t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owns := ssh.FingerprintSHA256(signer.PublicKey())
+	u.options.Agent = runAgent(t, private)
+	listed := func(forward bool, settings ...string) string {
+		host := realServer(t, u, settings...)
+		host.SSH.ForwardAgent = forward
+		conn, err := dialed(t, u.options, host).Session(t.Context(), []string{"sh", "-c", "ssh-add -l || true"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(conn)
+		if err != nil && !strings.Contains(err.Error(), "authentication agent") { // its complaint
+			t.Fatal(err)
+		}
+		return string(said)
+	}
+	if said := listed(true); !strings.Contains(said, owns) {
+		t.Errorf("the agent is not reached: %q", said)
+	}
+	for what, said := range map[string]string{"nobody asked": listed(false), "the server forbids it": listed(true, "AllowAgentForwarding no")} {
+		if strings.Contains(said, owns) {
+			t.Errorf("%s, and the agent is reached: %q", what, said)
+		}
+	}
+	host := realServer(t, u)
+	host.SSH.ForwardAgent = true
+	t.Setenv("SSH_AUTH_SOCK", "")
+	u.options.Agent = ""
+	_, err = Dial(t.Context(), u.options, host)
+	stage(t, err, StageConfig, "forward_agent", "SSH_AUTH_SOCK")
+}
