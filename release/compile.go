@@ -45,6 +45,7 @@ func (c *compiler) compile() Release {
 	c.compileHosts()
 	c.compileProxyServer()
 	c.compileRollout()
+	c.compileOutput()
 	c.compileSecrets()
 	c.checkRoles()
 	c.checkRoutes()

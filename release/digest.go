@@ -8,9 +8,9 @@ import (
 )
 
 // Digest identifies what a release says: the SHA-256 of its canonical JSON in hex, "sha256:" before it. Where things stand in
-// the file, and what this build does not do, are left out: moving a line changes nothing.
+// the file, what this build does not do, and where runs are logged are left out: they change nothing on a server.
 func Digest(r Release) string {
-	r.Unbuilt, r.Leaving = nil, nil
+	r.Unbuilt, r.Leaving, r.Output = nil, nil, Output{}
 	data, err := json.Marshal(r) // maps are sorted by encoding/json
 	if err != nil {
 		panic(fmt.Sprintf("release: a release always encodes: %v", err))

@@ -33,6 +33,8 @@ type Release struct {
 	Rollout     Rollout     `json:"rollout"`
 	SecretFiles []string    `json:"secret_files"` // relative to the file's directory; read in this order, later ones win
 
+	Output Output `json:"output,omitzero"`
+
 	// Leaving are hosts that left the release and may hold something of it still. Only a release record has them.
 	Leaving []Host `json:"leaving,omitempty"`
 
@@ -270,6 +272,12 @@ type ProxyServer struct {
 	Options map[string][]string `json:"options,omitempty"`
 	Labels  map[string]string   `json:"labels,omitempty"`
 	Env     map[string]string   `json:"env,omitempty"`
+}
+
+// Output is where a run's log goes besides the terminal.
+type Output struct {
+	Dir  string `json:"dir,omitempty"`  // a file a run in it; relative to the file's directory
+	OTel string `json:"otel,omitempty"` // a collector's endpoint, http:// or https://
 }
 
 // Limit is how many hosts at once: a count, or a percentage of the release's role hosts. The zero value is all.

@@ -27,7 +27,6 @@ var unbuilt = map[string]string{
 	"hooks_path":             whenPlan,
 	"hooks_output":           whenPlan,
 	"alias":                  whenAlias,
-	"output":                 whenPlan,
 	"asset_path":             whenPlan,
 	"role.asset_path":        whenPlan,
 	"error_pages_path":       whenPlan,

@@ -65,8 +65,10 @@ func (p *program) carryOut(ctx context.Context, n need, wait bool, act func(cont
 	return p.with(ctx, n, func(s *session) error {
 		s.LockWait, s.LockWaitLimit = wait, p.lockWait
 		p.interrupt.mutating(s.progress.left)
+		logs := p.startLogs(s)
 		report, err := act(ctx, s)
 		s.progress.end()
+		logs.end(report, err)
 		return p.showReport(s.desired.App(), report, err)
 	})
 }

@@ -24,6 +24,7 @@ type program struct {
 	out, err terminal
 	flags    flags
 
+	running   string // the command's name
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
 
@@ -81,6 +82,7 @@ func (p *program) command() *cobra.Command {
 			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			p.running = cmd.Name()
 			p.out.detect(p.flags.noColor)
 			p.err.detect(p.flags.noColor)
 			return p.checkLimits(cmd)

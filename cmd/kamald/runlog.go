@@ -1,0 +1,71 @@
+package main
+
+import (
+	"crypto/rand"
+	"path/filepath"
+	"time"
+
+	"github.com/kamald/kamald/drivers/runlog"
+	"github.com/kamald/kamald/reconcile"
+)
+
+// runLogs are where a run is logged to besides the terminal: what the output block of the file says.
+type runLogs struct {
+	program   *program
+	file      *runlog.File      // nil: none
+	collector *runlog.Collector // nil: none
+}
+
+// startLogs logs the session's events from here on.
+func (p *program) startLogs(s *session) *runLogs {
+	l := &runLogs{program: p}
+	output := s.desired.Output
+	run := runlog.Run{
+		ID: rand.Text()[:16], Command: p.running, Service: s.desired.Service, Destination: s.desired.Destination, Version: s.desired.Version,
+		Performer: s.Owner.Who + "@" + s.Owner.Where(), Kamald: version, Began: time.Now(),
+	}
+	if dir := output.Dir; dir != "" {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(filepath.Dir(p.flags.file), dir)
+		}
+		l.file = runlog.NewFile(dir, run)
+	}
+	if output.OTel != "" {
+		l.collector = runlog.NewCollector(output.OTel, run)
+	}
+	shown := s.Report
+	s.Report = func(event reconcile.Progress) {
+		l.write(event)
+		shown(event)
+	}
+	return l
+}
+
+func (l *runLogs) write(event reconcile.Progress) {
+	entry := runlog.Entry{At: event.At, Kind: event.Kind, Host: event.Host, Role: event.Role, Step: event.Step, Message: event.Message, Took: event.Took}
+	if l.file != nil {
+		l.file.Write(entry)
+	}
+	if l.collector != nil {
+		l.collector.Write(entry)
+	}
+}
+
+// end closes the logs. One that could not be written is said, and fails nothing: what was to be done is done.
+func (l *runLogs) end(report reconcile.Report, err error) {
+	ending := runlog.Ending{At: time.Now(), Outcome: string(report.Outcome), Release: report.Release, Version: report.Version, Err: err}
+	if l.file != nil {
+		name, failed := l.file.End(ending)
+		switch {
+		case failed != nil:
+			l.program.note("%s the log file: %v", l.program.err.in(yellow, "warning:"), failed)
+		case name != "":
+			l.program.note("The log is in %s.", name)
+		}
+	}
+	if l.collector != nil {
+		if failed := l.collector.End(ending); failed != nil {
+			l.program.note("%s %v", l.program.err.in(yellow, "warning:"), failed)
+		}
+	}
+}
