@@ -157,3 +157,29 @@ func TestTwoDestinationsOnOneHost(t *testing.T) {
 	f.must(0, "plan", "--version", "v1", "--detailed-exitcode")
 	f.must(0, "plan", "--version", "v4", "-d", "staging", "--detailed-exitcode")
 }
+
+// Values of several lines, empty ones and such with every special character arrive as they are, clear and secret.
+func TestValuesArriveAsTheyAre(t *testing.T) {
+	f := newFixture(t)
+	f.image("v1", nil)
+	odd := "a \"b\" 'c' $HOME ${X} `d` \\e # = é"
+	f.write(".kamald/secrets", "REGISTRY_PASSWORD="+f.lab.Registry.Password.Reveal()+"\nAPI_TOKEN="+canary+
+		"\nPEM=\"-----BEGIN-----\nline two\n\n-----END-----\n\"\nEMPTY=\nODD='"+strings.ReplaceAll(odd, "'", "")+"'\n", 0o600)
+	role := "  env {\n    clear = {\n      LINES = \"one\\ntwo\\n\"\n      NOTHING = \"\"\n      STRANGE = %s\n      WHO = \"<${host_env(\"USER\")}>\"\n    }\n" +
+		"    secret = [\"PEM\", \"EMPTY\", \"ODD\", \"OTHER_NAME:ODD\"]\n  }"
+	quoted := "\"" + strings.NewReplacer("\\", "\\\\", "\"", "\\\"", "${", "$${").Replace(odd) + "\""
+	f.deploy(settings{web: strings.Replace(role, "%s", quoted, 1)})
+	f.must(0, "apply", "--version", "v1")
+	env := f.containers(f.host(1))[0].Env
+	plainer := strings.ReplaceAll(odd, "'", "")
+	for _, want := range []string{"PEM=-----BEGIN-----\nline two\n\n-----END-----\n", "EMPTY=", "ODD=" + plainer, "OTHER_NAME=" + plainer,
+		"LINES=one\ntwo\n", "NOTHING=", "STRANGE=" + odd, "WHO=<root>"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("the container has no %q among\n%q", want, env)
+		}
+	}
+	f.emptyTwice("v1")
+	if differs := f.must(0, "env", "diff"); !strings.Contains(differs.stdout, "No secret differs") {
+		t.Error("env diff finds something")
+	}
+}

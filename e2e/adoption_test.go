@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deployYML is the Kamal configuration of what the tests' kamal deploys.
+func (f *fixture) deployYML() {
+	f.t.Helper()
+	f.write("config/deploy.yml", fmt.Sprintf(`service: shop
+image: acme/shop
+
+# Two hosts for requests, one for jobs.
+servers:
+  web:
+    hosts:
+      - %[1]s
+      - %[2]s
+    options:
+      memory: 256m
+      cap-add: SYS_NICE
+  workers:
+    hosts:
+      - %[3]s
+    cmd: app worker
+
+registry:
+  server: %[4]s
+  username: %[5]s
+  password:
+    - REGISTRY_PASSWORD
+
+env:
+  clear:
+    LOG_LEVEL: info
+    WHO: "it is ${USER}, $5"
+  secret:
+    - API_TOKEN
+
+labels:
+  team: checkout
+volumes:
+  - data:/data
+  - ~/shared:/shared
+
+builder:
+  arch: amd64
+ssh:
+  keys: [ %[6]s ]
+  config: false
+proxy:
+  app_port: 3000
+  healthcheck:
+    interval: 1
+deploy_timeout: 5
+drain_timeout: 5
+readiness_delay: 1
+`, f.host(1).Address, f.host(2).Address, f.host(3).Address, f.lab.Registry.Server, f.lab.Registry.Username, f.lab.KeyFile), 0o600)
+	f.write(".kamal/secrets", "REGISTRY_PASSWORD="+f.lab.Registry.Password.Reveal()+"\nAPI_TOKEN="+canary+"\n", 0o600)
+}
+
+// What Kamal deployed is taken over without a restart, released from there without a failed request, and can be handed back.
+func TestAdoption(t *testing.T) {
+	f := newFixture(t)
+	for _, version := range []string{"v1", "v2", "v3", "v4"} {
+		f.image(version, nil)
+	}
+	k := newKamal(f)
+	k.options = `--memory "256m" --cap-add "SYS_NICE"`
+	k.deploy("v1")
+	f.adoptedFile()
+	before := f.serving()
+
+	plan := f.must(0, "plan", "--version", "v1", "--detailed-exitcode")
+	for _, want := range []string{"Nothing to do: shop v1 runs as written.", "Not recorded yet", "`kamald adopt`"} {
+		if !strings.Contains(plan.stdout, want) {
+			t.Errorf("the plan lacks %q", want)
+		}
+	}
+	f.must(0, "drift", "--version", "v1")
+	load := startLoad(t, 50, time.Minute, f.host(1), f.host(2))
+	f.must(0, "adopt")
+	if after := f.serving(); after != before {
+		t.Errorf("adopting has restarted something:\n%s\nbefore\n%s", after, before)
+	}
+	f.must(0, "apply", "--version", "v2")
+	load.end(t)
+	f.emptyTwice("v2")
+	f.wantLatest("v2")
+
+	// Handed back: Kamal finds its names, labels, tag, proxy and lock.
+	k.deploy("v3")
+	f.wantRunning(f.host(1), "shop-web-v3")
+	f.wantRunning(f.host(3), "shop-workers-v3")
+	moved := f.must(0, "plan", "--version", "v4")
+	if !strings.Contains(moved.stdout, "moved by hand") || !strings.Contains(moved.stdout, "`kamald adopt`") {
+		t.Error("the plan does not say that another has released")
+	}
+	k.rollback("v2")
+	k.rebootProxy()
+	f.wantRunning(f.host(2), "shop-web-v2")
+
+	// And kamald after it.
+	load = startLoad(t, 50, time.Minute, f.host(1), f.host(2))
+	f.must(0, "release", "v4")
+	load.end(t)
+	f.must(0, "plan", "--version", "v4", "--detailed-exitcode")
+	f.wantLatest("v4")
+	k.rollback("v3")
+	f.wantRunning(f.host(1), "shop-web-v3")
+}
+
+// adoptedFile makes deploy.hcl of the Kamal configuration.
+func (f *fixture) adoptedFile() {
+	f.t.Helper()
+	if err := os.RemoveAll(filepath.Join(f.dir, ".kamald")); err != nil {
+		f.t.Fatal(err)
+	}
+	known, err := os.ReadFile(f.lab.KnownHosts)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(".ssh/known_hosts", string(known), 0o600)
+	f.deployYML()
+	f.must(0, "import", "config/deploy.yml")
+	f.must(0, "validate")
+}
+
+// serving is which containers run on each host, by their IDs.
+func (f *fixture) serving() string {
+	f.t.Helper()
+	text := ""
+	for i := range f.lab.Hosts {
+		text += f.lab.Hosts[i].Name + ": " + f.exec(&f.lab.Hosts[i], "docker", "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}") + "\n"
+	}
+	return text
+}
