@@ -33,7 +33,6 @@ var unbuilt = map[string]string{
 	"error_pages_path":       whenPlan,
 	"version_policy":         whenPlan,
 	"reconcile":              whenRun,
-	"secrets.fetch":          whenPlan,
 	"ssh.forward_agent":      whenPlan,
 	"host.forward_agent":     whenPlan,
 	"rollout.canary":         whenPlan,
