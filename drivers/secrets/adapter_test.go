@@ -25,18 +25,27 @@ type thing = map[string]any
 
 // fetching is a case: a query, the calls it comes to, and what it gives as JSON or says as an error.
 type fetching struct {
-	name  string
-	query Query
-	vars  map[string]string
-	typed string // somebody is at the terminal; "-": and types nothing
-	calls []call
-	want  string
-	says  []string
+	name    string
+	query   Query
+	vars    map[string]string
+	typed   string // somebody is at the terminal; "-": and types nothing
+	missing bool   // the program is not installed
+	calls   []call
+	want    string
+	says    []string
 }
 
 func (c fetching) run(t *testing.T, adapter string) {
 	t.Run(c.name, func(t *testing.T) {
-		at := with(vendors(t, c.calls...), c.vars)
+		a, err := adapterNamed(adapter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs := []string{a.program}
+		if c.missing {
+			programs = nil
+		}
+		at := with(installed(t, programs, c.calls), c.vars)
 		if c.typed != "" {
 			at = someone(t, at, strings.TrimPrefix(c.typed, "-"))
 		}
@@ -117,9 +126,7 @@ func TestOnePassword(t *testing.T) {
 		{name: "an answer of another shape", query: Query{Account: "acme", From: "Production/Shop", Keys: []string{"A"}},
 			calls: []call{in, {Line: "op item get Shop --vault Production --format json --account acme --fields label=A", Out: answer(t, thing{"value": []string{canary}})}},
 			says:  []string{"cannot be read"}},
-		{name: "no account", query: Query{From: "Production/Shop", Keys: []string{"A"}}, calls: []call{{Line: "op"}}[:0], says: []string{"1Password"}},
-		{name: "no item", query: Query{Account: "acme", Keys: []string{"A"}}, calls: nil, says: []string{"1Password"}},
-		{name: "not installed", query: Query{Account: "acme", Keys: []string{"A"}}, says: []string{"1Password", "op, is not installed", "https://developer.1password.com/docs/cli"}},
+		{name: "not installed", missing: true, query: Query{Account: "acme", Keys: []string{"A"}}, says: []string{"1Password", "op, is not installed", "https://developer.1password.com/docs/cli"}},
 	} {
 		c.run(t, "1password")
 	}
@@ -147,8 +154,7 @@ func TestWhatIsMissingInAQueryIsSaidBeforeAnythingIsAsked(t *testing.T) {
 		{"onepassword", "op", Query{}, `Did you mean "1password"?`},
 	} {
 		t.Run(c.adapter+" "+c.says, func(t *testing.T) {
-			at := vendors(t, call{Line: c.program})
-			t.Setenv(scriptVariable, "/nowhere") // whatever is called fails
+			at := installed(t, []string{c.program}, nil)
 			c.query.Adapter = c.adapter
 			if _, err := fetch(context.Background(), at, c.query); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("said %v, want %q", err, c.says)

@@ -92,16 +92,27 @@ func spoken(program string, args []string) string {
 // not at all, fails the test; so does the canary in an argument.
 func vendors(t *testing.T, calls ...call) surroundings {
 	t.Helper()
+	var programs []string
+	for _, c := range calls {
+		program, _, _ := strings.Cut(c.Line, " ")
+		programs = append(programs, program)
+	}
+	return installed(t, programs, calls)
+}
+
+func installed(t *testing.T, programs []string, calls []call) surroundings {
+	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range calls {
-		program, _, _ := strings.Cut(c.Line, " ")
+	for _, program := range programs {
 		if err := os.Symlink(self, filepath.Join(dir, program)); err != nil && !os.IsExist(err) {
 			t.Fatal(err)
 		}
+	}
+	for _, c := range calls {
 		if strings.Contains(c.Line, canary) {
 			t.Fatalf("the test wants a secret in an argument: %s", c.Line)
 		}
