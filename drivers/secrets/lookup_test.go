@@ -142,6 +142,7 @@ func TestACallFromAFileIsCarriedOutOrGoesToTheShell(t *testing.T) {
 		{name: "no adapter", line: `K=$(kamal secrets fetch A)`, says: "needs --adapter"},
 		{name: "an unknown flag", line: `K=$(kamal secrets fetch --` + canary + `)`, says: "flags that it has not"},
 		{name: "print", line: `K=$(kamal secrets print)`, says: "a file can call fetch and extract"},
+		{name: "a secret in the wrong place", line: `K=$(kamal secrets ` + canary + ` --x)`, says: "a file can call fetch and extract"},
 		{name: "half an extract", line: `K=$(kamal secrets extract A)`, says: "extract NAME $SECRETS"},
 		{name: "an unknown adapter", line: `K=$(kamal secrets fetch --adapter lostpass --account me A)`, says: `Did you mean "lastpass"?`},
 	} {

@@ -131,6 +131,9 @@ func unescaped(text, only string) string {
 
 // carryOut does what `kamal secrets` does with these arguments. What is wrong with them is not quoted: they may be secrets.
 func (d *dotenv) carryOut(args []string) (string, error) {
+	if args[0] != "fetch" && args[0] != "extract" {
+		return "", errors.New("of `secrets`, a file can call fetch and extract")
+	}
 	var q Query
 	flags := pflag.NewFlagSet("secrets", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -151,8 +154,6 @@ func (d *dotenv) carryOut(args []string) (string, error) {
 	case args[0] == "extract" && flags.NArg() == 2:
 		secret, err := Extract(flags.Arg(0), flags.Arg(1))
 		return secret.Reveal(), err
-	case args[0] == "extract":
-		return "", errors.New("`secrets extract` takes a name and what `secrets fetch` gave, as in extract NAME $SECRETS")
 	}
-	return "", errors.New("of `secrets`, a file can call fetch and extract")
+	return "", errors.New("`secrets extract` takes a name and what `secrets fetch` gave, as in extract NAME $SECRETS")
 }
