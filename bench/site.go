@@ -131,8 +131,8 @@ func (s *site) desired(service, version string) (release.Release, error) {
 }
 
 // secrets are those beside a service's file.
-func (s *site) secrets(service string, desired release.Release) (*secrets.Dotenv, error) {
-	return secrets.Load(filepath.Join(s.dir, service), desired.SecretFiles, nil)
+func (s *site) secrets(service string, desired release.Release) (*secrets.Lookup, error) {
+	return secrets.Load(filepath.Join(s.dir, service), desired.SecretFiles, desired.SecretFetches, nil)
 }
 
 func (s *site) file(service string) string { return filepath.Join(s.dir, service, "deploy.hcl") }

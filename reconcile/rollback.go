@@ -114,7 +114,7 @@ func decodeRelease(record state.Record, current release.Release) (release.Releas
 		return release.Release{}, fmt.Errorf("release %d cannot be read back: %w", record.Number, err)
 	}
 	desired.SSH, desired.Leaving = current.SSH, nil
-	desired.SecretFiles = current.SecretFiles
+	desired.SecretFiles, desired.SecretFetches = current.SecretFiles, current.SecretFetches
 	for i, on := range desired.Hosts {
 		if now, ok := current.Host(on.Name); ok {
 			desired.Hosts[i].Address, desired.Hosts[i].SSH, desired.Hosts[i].HostKey = now.Address, now.SSH, now.HostKey

@@ -254,7 +254,7 @@ func (a *savedApply) markOn(ctx context.Context, host release.Host, conn *Connec
 
 // reachedAs is a kept release with today's ways to its hosts: keys, addresses and the registry's account may have changed.
 func reachedAs(desired, current release.Release) release.Release {
-	desired.SSH, desired.SecretFiles = current.SSH, current.SecretFiles
+	desired.SSH, desired.SecretFiles, desired.SecretFetches = current.SSH, current.SecretFiles, current.SecretFetches
 	desired.Hosts = slices.Clone(desired.Hosts)
 	for i, on := range desired.Hosts {
 		if now, ok := current.Host(on.Name); ok {

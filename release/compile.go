@@ -1,7 +1,6 @@
 package release
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -178,24 +177,4 @@ func (c *compiler) compileRollout() {
 	default:
 		c.rel.Rollout.Limit.Count = int(v.number)
 	}
-}
-
-// compileSecrets finds the secrets files. Kamal's are taken where kamald's own are not named and none of them is there.
-func (c *compiler) compileSecrets() {
-	files := []string{".kamald/secrets", ".kamald/secrets." + c.view.name}
-	v := c.root.child("secrets").get("files")
-	if v.set() {
-		files = v.strings()
-	}
-	files = slices.DeleteFunc(slices.Clone(files), func(name string) bool { return strings.HasSuffix(name, ".") })
-	if !v.set() && !c.lenient && !slices.ContainsFunc(files, c.exists) {
-		kamals := []string{".kamal/secrets-common", ".kamal/secrets"}
-		if c.view.name != "" {
-			kamals[1] += "." + c.view.name
-		}
-		if slices.ContainsFunc(kamals, c.exists) {
-			files = kamals
-		}
-	}
-	c.rel.SecretFiles = append([]string{}, files...)
 }

@@ -33,7 +33,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 	}
 	for what, when := range map[string]string{"build": "build", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
 		"rollout.canary": "plan", `alias "console"`: "alias", "reconcile": "run", "proxy.ssl": "plan",
-		"asset_path": "plan", `secrets.fetch "1password"`: "plan"} {
+		"asset_path": "plan"} {
 		if got[what] != when {
 			t.Errorf("%s is refused by %q, want %q", what, got[what], when)
 		}

@@ -32,6 +32,8 @@ type Release struct {
 	ProxyServer ProxyServer `json:"proxy_server"`
 	Rollout     Rollout     `json:"rollout"`
 	SecretFiles []string    `json:"secret_files"` // relative to the file's directory; read in this order, later ones win
+	// SecretFetches are asked for what no file has; later ones win.
+	SecretFetches []Fetch `json:"secret_fetches,omitempty"`
 
 	Output Output `json:"output,omitzero"`
 

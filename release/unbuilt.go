@@ -32,7 +32,6 @@ var unbuilt = map[string]string{
 	"error_pages_path":       whenPlan,
 	"version_policy":         whenPlan,
 	"reconcile":              whenRun,
-	"secrets.fetch":          whenPlan,
 	"rollout.canary":         whenPlan,
 	"proxy.ssl":              whenPlan, // by ACME and by certificate alike
 	"proxy.certificate":      whenPlan,

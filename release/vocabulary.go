@@ -62,7 +62,7 @@ func buildSpec() *blockSpec {
 }
 
 func secretsSpec() *blockSpec {
-	fetch := labelled("fetch", "source", nil, of(kindString, "account", "from", "file"), of(kindStrings, "keys"))
+	fetch := labelled("fetch", "source", nil, of(kindString, "account", "from", "file", "identity"), of(kindStrings, "keys"))
 	fetch.repeats, fetch.known = true, secretSources
 	return single("secrets", []*blockSpec{fetch}, of(kindStrings, "files"))
 }

@@ -121,6 +121,7 @@ func (p *program) command() *cobra.Command {
 		p.resumeCommand(),
 		p.adoptCommand(),
 		p.envCommand(),
+		p.secretsCommand(),
 		p.lockCommand(),
 		p.serverCommand(),
 		p.versionCommand(),

@@ -33,7 +33,7 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := secrets.Load(filepath.Dir(p.flags.file), desired.SecretFiles, nil)
+	values, err := secrets.Load(filepath.Dir(p.flags.file), desired.SecretFiles, desired.SecretFetches, nil)
 	if err != nil {
 		return nil, err
 	}

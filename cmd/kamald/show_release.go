@@ -201,7 +201,7 @@ func settingsOf(record state.Record) ([]release.Setting, error) {
 
 // deployed are the settings of a release but for how its hosts are reached and where its secrets are read from.
 func deployed(r release.Release) []release.Setting {
-	r.SSH, r.SecretFiles, r.Leaving = release.SSH{}, nil, nil
+	r.SSH, r.SecretFiles, r.SecretFetches, r.Leaving = release.SSH{}, nil, nil, nil
 	r.Hosts = slices.Clone(r.Hosts)
 	for i, on := range r.Hosts {
 		r.Hosts[i].SSH, r.Hosts[i].HostKey = release.SSH{}, ""

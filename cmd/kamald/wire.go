@@ -28,7 +28,7 @@ var (
 	_ reconcile.Files     = (*files.SFTP)(nil)
 	_ reconcile.Prober    = (*probe.Prober)(nil)
 	_ reconcile.Proxy     = (*proxy.Driver)(nil)
-	_ reconcile.Secrets   = (*secrets.Dotenv)(nil)
+	_ reconcile.Secrets   = (*secrets.Lookup)(nil)
 	_ state.Store         = (*bolt.Store)(nil)
 )
 

@@ -1,26 +1,31 @@
-// Package secrets looks secrets' values up on the machine that kamald runs on: in dotenv files, which refer to the
-// environment and to commands.
 package secrets
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
+	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kamald/kamald/release"
 )
 
-// Dotenv is the secrets of some dotenv files. Its files are read by Load; variables are expanded and commands run at the first
-// Secret, once. It is safe for concurrent use.
-type Dotenv struct {
-	dir     string
-	env     func(string) (string, bool)
+// dotenv is the secrets of some dotenv files. Variables are expanded and commands run at the first secret, once. It is safe
+// for concurrent use.
+type dotenv struct {
+	at      surroundings
 	entries []entry
 	sources []string
+	// fetched looks a name up where no file has it above; open is to search what says its names only when it is fetched. It may
+	// be nil.
+	fetched func(name string, open bool) value
 
 	mu     sync.Mutex
 	values map[string]value // nil until evaluated
@@ -34,24 +39,17 @@ type value struct {
 	err    error
 }
 
-// Load reads the files, relative to dir, in their order: later ones win. Files that are not there are skipped, and so are names that
-// end in a dot (the file of a destination, with no destination given). env looks up variables of the process; nil is the
-// process's own. Errors name file, line and key, all of a file at once, and never a value.
-func Load(dir string, files []string, env func(string) (string, bool)) (*Dotenv, error) {
-	if env == nil {
-		env = os.LookupEnv
-	}
-	d := &Dotenv{dir: dir, env: env}
+// readDotenv reads the files in their order: later ones win. Files that are not there are skipped, and so are names that end in a
+// dot (the file of a destination, with no destination given). Errors name file, line and key, all at once, and never a value.
+func readDotenv(at surroundings, files []string) (*dotenv, error) {
+	d := &dotenv{at: at}
+	mode, _ := at.env(linebreakMode)
 	var errs []error
 	for _, file := range files {
 		if strings.HasSuffix(file, ".") {
 			continue
 		}
-		path := file
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, file)
-		}
-		data, err := os.ReadFile(path)
+		data, err := os.ReadFile(at.path(file))
 		if errors.Is(err, fs.ErrNotExist) {
 			d.sources = append(d.sources, file+" (not there)")
 			continue
@@ -60,20 +58,33 @@ func Load(dir string, files []string, env func(string) (string, bool)) (*Dotenv,
 			errs = append(errs, fmt.Errorf("read the secrets: %w", err))
 			continue
 		}
-		entries, err := parse(file, string(data))
+		entries, err := parse(file, string(data), mode == "legacy")
 		d.entries = append(d.entries, entries...)
 		d.sources = append(d.sources, file)
 		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return d, errors.Join(errs...)
 }
 
-// Secret gives a value; false when no file has the name, or its value refers to a variable that is set nowhere (a half
-// expanded secret would be a wrong one; Sources tells which). The error is of a command that failed.
-func (d *Dotenv) Secret(name string) (release.Secret, bool, error) {
+// has tells whether a file has the name, whatever its value comes to.
+func (d *dotenv) has(name string) bool {
+	return slices.ContainsFunc(d.entries, func(e entry) bool { return e.key == name })
+}
+
+// names are those of the files, each once, in their order.
+func (d *dotenv) names() []string {
+	var names []string
+	for _, e := range d.entries {
+		if !slices.Contains(names, e.key) {
+			names = append(names, e.key)
+		}
+	}
+	return names
+}
+
+// secret gives a value; false when no file has the name, or its value refers to a variable that is set nowhere (a half
+// expanded secret would be a wrong one; searched tells which). The error is of a command that failed.
+func (d *dotenv) secret(name string) (release.Secret, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.values == nil {
@@ -86,14 +97,14 @@ func (d *Dotenv) Secret(name string) (release.Secret, bool, error) {
 	return release.NewSecret(v.secret), true, nil
 }
 
-// Sources names the files that were searched, and after the first Secret the references that led nowhere.
-func (d *Dotenv) Sources() []string {
+// searched names the files, and after the first secret the references that led nowhere.
+func (d *dotenv) searched() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return append(append([]string(nil), d.sources...), d.unset...)
+	return slices.Concat(d.sources, d.unset)
 }
 
-func (d *Dotenv) evaluate() {
+func (d *dotenv) evaluate() {
 	d.values = map[string]value{}
 	for _, e := range d.entries {
 		v := d.expand(e)
@@ -104,39 +115,84 @@ func (d *Dotenv) evaluate() {
 	}
 }
 
-func (d *Dotenv) expand(e entry) value {
+func (d *dotenv) expand(e entry) value {
 	var text strings.Builder
 	for _, p := range e.parts {
+		v := value{secret: p.text, known: true}
 		switch p.kind {
-		case literal:
-			text.WriteString(p.text)
 		case variable:
-			v := d.lookup(p.text)
-			if v.err != nil {
-				return value{err: fmt.Errorf("it refers to $%s: %w", p.text, v.err)}
-			}
-			if !v.known {
-				d.unset = append(d.unset, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, p.text))
-				return value{}
-			}
-			text.WriteString(v.secret)
+			v = d.refer(e, p.text)
 		case command:
-			out, err := d.run(p.text)
-			if err != nil {
-				return value{err: err}
-			}
-			text.WriteString(out)
+			v = d.substitute(e, p.text)
+		case literal:
 		}
+		if !v.known {
+			return v
+		}
+		text.WriteString(v.secret)
 	}
 	return value{secret: text.String(), known: true}
 }
 
-// lookup finds a variable: what the files have said so far goes before the environment. One that refers to itself and is set
-// nowhere above is the environment's.
-func (d *Dotenv) lookup(name string) value {
+// refer looks a variable up, and notes one that is not set.
+func (d *dotenv) refer(e entry, name string) value {
+	v := d.lookup(name)
+	switch {
+	case v.err != nil:
+		v.err = fmt.Errorf("it refers to $%s: %w", name, v.err)
+	case !v.known:
+		d.unset = append(d.unset, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, name))
+	}
+	return v
+}
+
+// lookup finds a variable: what the files have said so far goes before what is fetched by that name, and that before the
+// environment. One that refers to itself and is set nowhere above is not the file's.
+func (d *dotenv) lookup(name string) value {
 	if v, ok := d.values[name]; ok {
 		return v
 	}
-	text, ok := d.env(name)
-	return value{secret: text, known: ok}
+	if d.fetched != nil {
+		if v := d.fetched(name, false); v.known || v.err != nil {
+			return v
+		}
+	}
+	if text, ok := d.at.env(name); ok || d.fetched == nil {
+		return value{secret: text, known: ok}
+	}
+	return d.fetched(name, true)
+}
+
+// run gives a command's standard output without the line break at its end. The values that the files have given so far reach it
+// as environment variables and never in its arguments, which every user of the machine can see.
+func (d *dotenv) run(script string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.at.timeout)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "sh", "-c", script)
+	cmd.Dir = d.at.dir
+	cmd.Env = os.Environ()
+	for _, name := range slices.Sorted(maps.Keys(d.values)) {
+		if v := d.values[name]; v.known && !strings.Contains(name, ".") {
+			cmd.Env = append(cmd.Env, name+"="+v.secret)
+		}
+	}
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = time.Second // what it left behind may hold the pipes open
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("its command did not end within %s: %w%s", d.at.timeout, ctx.Err(), complaint(stderr.String()))
+	case errors.Is(err, exec.ErrWaitDelay), err == nil:
+		return chomp(stdout.String()), nil
+	}
+	return "", fmt.Errorf("its command failed: %w%s", err, complaint(stderr.String()))
+}
+
+// chomp takes one line break from the end, as Kamal does, and not all as sh would.
+func chomp(text string) string {
+	if cut, ok := strings.CutSuffix(text, "\n"); ok {
+		return strings.TrimSuffix(cut, "\r")
+	}
+	return strings.TrimSuffix(text, "\r")
 }

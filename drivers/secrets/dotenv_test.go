@@ -17,15 +17,37 @@ func TestValuesAreReadAsDotenvHasThem(t *testing.T) {
 		{"windows", "\ufeffK=value\r\n", "value"},
 		{"trailing comment", "K=value # not it", "value"},
 		{"only a comment", "K= # not it", ""},
-		{"hash within", "K=a#b", "a#b"},
+		{"hash within quotes", "K='a#b' # c", "a#b"},
+		{"hash alone", "K=#not it", ""},
+		{"yaml's colon", "K: value", "value"},
+		{"spaces around the sign", "K =value", "value"},
+		{"exported afterwards", "K=value\nexport K", "value"},
+		{"exported by a tab", "export\tK=value", "value"},
+		{"one sign in the value", "K=a=b", "a=b"},
+		{"quotes within", `K=a"b"c`, `a"b"c`},
+		{"old line breaks", "A=x\rK=y\rB=z", "y"},
+		{"windows' line breaks in quotes", "K=\"one\r\ntwo\"", "one\ntwo"},
+		{"a quote after a backslash", "K='this is \\'quoted\\'\none more'", "this is \\'quoted\\'\none more"},
+		{"a backslash before the closing quote", "K='a\\'\nL='b'", "a\\"},
+		{"backslashes without quotes", `K=a\ b\nc\\d`, `a bnc\d`},
+		{"a backslash at the end", "K=a\\\nL=b", "a\\"},
+		{"a command's line break", "K=$(printf 'x\\n\\n' | tr x y)", "ynn"},
+		{"one line break is taken from a command's end", `K=$(printf 'x\\n\\n')`, "x\n"},
+		{"a backslash goes before a command sees it", `K=$(echo 1 2 | awk '{print \$2}')`, "2"},
+		{"quotes with backslashes in a quoted command", `K="$(echo \"a)\" b)"`, "a) b"},
+		{"escaped command", `K=a-\$(echo hello)`, "a-$(echo hello)"},
+		{"nested commands", `K=$(echo "$(echo "$(echo hello)")")`, "hello"},
+		{"line breaks as Kamal reads them", `K="a\nb\rc"`, `a\nb\rc`},
+		{"line breaks in dotenv's old mode", "DOTENV_LINEBREAK_MODE=legacy\nK=\"a\\nb\\rc\"", "a\nb\rc"},
+		{"a digit first", "1K=v\nK=$1K", "v"},
 		{"single quotes are literal", `K='$HOME \n "x"' # c`, `$HOME \n "x"`},
-		{"double quotes escape", `K="a\nb\t\"\\\$ \q"`, "a\nb\t\"\\$ \\q"},
+		{"double quotes escape", `K="a\"b\\\$ \q"`, `a"b\$ q`},
 		{"multi-line", "K=\"one\ntwo\" # c\nL=x", "one\ntwo"},
 		{"multi-line single", "K='one\ntwo'", "one\ntwo"},
 		{"variable", "K=a${ENV}b$ENV/c", "afrom envb" + "from env/c"},
 		{"variable in double quotes", `K="$ENV"`, "from env"},
 		{"escaped dollar", `K=\$ENV`, "$ENV"},
-		{"a dollar alone", "K=a$ $1", "a$ $1"},
+		{"a dollar alone", "K=a$ $.", "a$ $."},
 		{"file beats environment", "ENV=from file\nK=$ENV", "from file"},
 		{"itself is the environment's", "ENV=$ENV!\nK=$ENV", "from env!"},
 		{"command", "K=$(echo 'a) b'; echo \"(c\")", "a) b\n(c"},
@@ -35,7 +57,7 @@ func TestValuesAreReadAsDotenvHasThem(t *testing.T) {
 		{"last one wins", "K=one\nK=two", "two"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d, err := load(t, c.text)
+			d, err := lookup(t, c.text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +73,7 @@ func TestLaterFilesWinAndMissingOnesAreSkipped(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "common", "A=common\nB=common")
 	write(t, dir, "staging", "B=staging of $A")
-	d, err := Load(dir, []string{"common", "staging", "absent", "secrets."}, none)
+	d, err := Load(dir, []string{"common", "staging", "absent", "secrets."}, nil, none)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +91,7 @@ func TestLaterFilesWinAndMissingOnesAreSkipped(t *testing.T) {
 }
 
 func TestAReferenceToWhatIsNotSetIsNoSecretAndIsNamed(t *testing.T) {
-	d, err := load(t, "A=1\nK=x$NOWHERE\nL=$K")
+	d, err := lookup(t, "A=1\nK=x$NOWHERE\nL=$K")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +106,11 @@ func TestAReferenceToWhatIsNotSetIsNoSecretAndIsNamed(t *testing.T) {
 }
 
 func TestCommandsRunOnceAndOnlyWhenASecretIsAskedFor(t *testing.T) {
-	d, err := load(t, "K=$(echo run >> ran; echo x)")
+	d, err := lookup(t, "K=$(echo run >> ran; echo x)")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ran := filepath.Join(d.dir, "ran")
+	ran := filepath.Join(d.files.at.dir, "ran")
 	if _, err := os.Stat(ran); err == nil {
 		t.Fatal("the command ran before a secret was asked for")
 	}
@@ -101,7 +123,7 @@ func TestCommandsRunOnceAndOnlyWhenASecretIsAskedFor(t *testing.T) {
 }
 
 func TestAFailedCommandIsNamedWithItsComplaintAndWithoutItsOutput(t *testing.T) {
-	d, err := load(t, "# one\nBAD=$(echo canary; echo no such vault >&2; exit 3)\nUSES=$BAD\nGOOD=x")
+	d, err := lookup(t, "# one\nBAD=$(echo canary; echo no such vault >&2; exit 3)\nUSES=$BAD\nGOOD=x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +144,7 @@ func TestAFailedCommandIsNamedWithItsComplaintAndWithoutItsOutput(t *testing.T) 
 }
 
 func TestAllErrorsOfAFileNameTheirLineAndNoValue(t *testing.T) {
-	_, err := load(t, "A=1\ncanary\nB=\"x\" canary\nC=${canary:-x}\nD=$(canary")
+	_, err := lookup(t, "A=1\ncanary\nB=\"x\" canary\nC=${canary:-x}\nD=$(canary")
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Fatal(err)
 	}
@@ -134,7 +156,7 @@ func TestAllErrorsOfAFileNameTheirLineAndNoValue(t *testing.T) {
 }
 
 func TestASecretIsNotPrinted(t *testing.T) {
-	d, err := load(t, "K=canary")
+	d, err := lookup(t, "K=canary")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,28 +166,44 @@ func TestASecretIsNotPrinted(t *testing.T) {
 	}
 }
 
+func TestWhatIsStricterThanTheGemSaysSo(t *testing.T) {
+	for _, c := range []struct{ name, text, says string }{
+		{"a line that says nothing", "K", "no KEY=VALUE"},
+		{"an export of what is not set", "export K", "no KEY=VALUE"},
+		{"a value that the gem would cut", "K=a#b", "a # stands in its value"},
+		{"text after a quote", `K="a" b`, "quote the whole value"},
+		{"a default", "K=${A:-b}", "${NAME}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := lookup(t, c.text); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("said %v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"K=v", "export K='a\nb' # c", `K="a\"$X${Y}$(z)"`, "K=$(", "K=${", "\\", "K=\"\\"} {
+	for _, seed := range []string{"K=v", "export K='a\nb' # c", `K="a\"$X${Y}$(z)"`, "K=$(", "K=${", "\\", "K=\"\\", "K: v", `K='a\'`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = parse("f", text)
-		if strings.Contains(text, "'") {
+		_, _ = parse("f", text, false)
+		if strings.ContainsAny(text, "'\r") {
 			return
 		}
-		entries, err := parse("f", "K='"+text+"'\nL=x")
+		entries, err := parse("f", "K='"+text+"'\nL=x", false)
 		if err != nil || len(entries) != 2 || entries[0].parts[0].text != text || entries[1].line != 2+strings.Count(text, "\n") {
 			t.Fatalf("a single-quoted value did not come back: %+v, %v", entries, err)
 		}
 	})
 }
 
-func load(t *testing.T, text string) (*Dotenv, error) {
+func lookup(t *testing.T, text string) (*Lookup, error) {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, "secrets", text)
 	write(t, dir, "beside", "content\n")
-	return Load(dir, []string{"secrets"}, func(name string) (string, bool) { return "from env", name == "ENV" })
+	return Load(dir, []string{"secrets"}, nil, func(name string) (string, bool) { return "from env", name == "ENV" })
 }
 
 func write(t *testing.T, dir, name, text string) {

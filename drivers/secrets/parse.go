@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// linebreakMode is dotenv's switch: "legacy" makes line breaks of \n and \r in double quotes, which otherwise stay as they are.
+const linebreakMode = "DOTENV_LINEBREAK_MODE"
+
 // entry is one KEY=VALUE.
 type entry struct {
 	file  string
@@ -28,17 +31,21 @@ type part struct {
 	text string
 }
 
-// parser reads one file. Its errors must not show what it reads: it may be a secret.
+// parser reads one file by the rules of the dotenv gem, which Kamal reads its files with. Its errors must not show what it reads:
+// it may be a secret.
 type parser struct {
-	file string
-	text string
-	pos  int
-	line int
+	file   string
+	text   string
+	pos    int
+	line   int
+	legacy bool // see linebreakMode
+	seen   map[string]bool
 }
 
 // parse reads a file's entries and all its errors.
-func parse(file, text string) ([]entry, error) {
-	p := &parser{file: file, text: strings.TrimPrefix(text, "\ufeff"), line: 1}
+func parse(file, text string, legacy bool) ([]entry, error) {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(text, "\ufeff"))
+	p := &parser{file: file, text: text, line: 1, legacy: legacy, seen: map[string]bool{}}
 	var entries []entry
 	var errs []error
 	for {
@@ -47,31 +54,33 @@ func parse(file, text string) ([]entry, error) {
 			return entries, errors.Join(errs...)
 		}
 		e, err := p.entry()
-		if err != nil {
+		switch {
+		case err != nil:
 			errs = append(errs, err)
 			p.toLineEnd()
-			continue
+		case e.key != "":
+			p.note(e)
+			entries = append(entries, e)
 		}
-		entries = append(entries, e)
 	}
 }
 
+// entry reads a line, and what follows it in quotes. Its key is "" for `export KEY` of a key that is there already.
 func (p *parser) entry() (entry, error) {
 	e := entry{file: p.file, line: p.line}
-	if rest := p.text[p.pos:]; strings.HasPrefix(rest, "export ") || strings.HasPrefix(rest, "export\t") {
-		p.pos += len("export ")
-		p.skipSpace()
-	}
+	exported := p.exported()
 	start := p.pos
-	for p.pos < len(p.text) && isNameByte(p.text[p.pos], p.pos == start) {
+	for isNameByte(p.peek()) {
 		p.pos++
 	}
 	e.key = p.text[start:p.pos]
-	p.skipSpace()
-	if e.key == "" || p.peek() != '=' {
+	if exported && p.seen[e.key] && p.endsAt(p.pos) {
+		p.toLineEnd()
+		return entry{}, nil
+	}
+	if e.key == "" || !p.separated() {
 		return e, fmt.Errorf("%s:%d: this is no KEY=VALUE: a key has letters, digits and underscores, and = follows it", p.file, e.line)
 	}
-	p.pos++
 	p.skipSpace()
 	parts, err := p.value()
 	if err != nil {
@@ -81,146 +90,35 @@ func (p *parser) entry() (entry, error) {
 	return e, nil
 }
 
-func (p *parser) value() (parts []part, err error) {
-	switch p.peek() {
-	case '\'':
-		parts, err = p.singleQuoted()
-	case '"':
-		parts, err = p.doubleQuoted()
-	default:
-		return p.unquoted()
+func (p *parser) exported() bool {
+	rest := p.text[p.pos:]
+	if !strings.HasPrefix(rest, "export ") && !strings.HasPrefix(rest, "export\t") {
+		return false
 	}
-	if err != nil {
-		return nil, err
+	p.pos += len("export ")
+	p.skipSpace()
+	return true
+}
+
+// separated reads the = after a key, or YAML's colon and a space.
+func (p *parser) separated() bool {
+	if rest := p.text[p.pos:]; strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, ":\t") {
+		p.pos++
+		return true
 	}
 	p.skipSpace()
-	switch p.peek() {
-	case 0, '\n', '\r', '#':
-		p.toLineEnd()
-		return parts, nil
+	if p.peek() != '=' {
+		return false
 	}
-	return nil, errors.New("something follows the closing quote: quote the whole value")
-}
-
-func (p *parser) singleQuoted() ([]part, error) {
 	p.pos++
-	end := strings.IndexByte(p.text[p.pos:], '\'')
-	if end < 0 {
-		return nil, errors.New("its single quote is never closed")
-	}
-	text := p.text[p.pos : p.pos+end]
-	p.line += strings.Count(text, "\n")
-	p.pos += end + 1
-	return []part{{literal, text}}, nil
+	return true
 }
 
-func (p *parser) doubleQuoted() ([]part, error) {
-	p.pos++
-	v := &builder{}
-	for p.pos < len(p.text) {
-		c := p.text[p.pos]
-		switch {
-		case c == '"':
-			p.pos++
-			return v.done(), nil
-		case c == '\\' && p.pos+1 < len(p.text):
-			v.literal(unescape(p.text[p.pos+1]))
-			p.pos += 2
-		case c == '$':
-			if err := p.dollar(v); err != nil {
-				return nil, err
-			}
-		default:
-			if c == '\n' {
-				p.line++
-			}
-			v.literal(string([]byte{c}))
-			p.pos++
-		}
+func (p *parser) note(e entry) {
+	p.seen[e.key] = true
+	if e.key == linebreakMode {
+		p.legacy = len(e.parts) == 1 && e.parts[0] == part{literal, "legacy"}
 	}
-	return nil, errors.New("its double quote is never closed")
-}
-
-// unquoted ends at the line's end, or at a # after a space.
-func (p *parser) unquoted() ([]part, error) {
-	v := &builder{}
-	for p.pos < len(p.text) {
-		c := p.text[p.pos]
-		switch {
-		case c == '\n':
-			return v.trimmed(), nil
-		case c == '#' && (p.text[p.pos-1] == ' ' || p.text[p.pos-1] == '\t' || v.empty()):
-			p.toLineEnd()
-			return v.trimmed(), nil
-		case c == '\\' && p.pos+1 < len(p.text) && p.text[p.pos+1] == '$':
-			v.literal("$")
-			p.pos += 2
-		case c == '$':
-			if err := p.dollar(v); err != nil {
-				return nil, err
-			}
-		default:
-			v.literal(string([]byte{c}))
-			p.pos++
-		}
-	}
-	return v.trimmed(), nil
-}
-
-// dollar reads $NAME, ${NAME}, $(command), or a dollar sign that stands for itself.
-func (p *parser) dollar(v *builder) error {
-	p.pos++
-	switch c := p.peek(); {
-	case c == '(':
-		text, err := p.parenthesised()
-		if err != nil {
-			return err
-		}
-		v.add(part{command, text})
-	case c == '{':
-		name, _, ok := strings.Cut(p.text[p.pos+1:], "}")
-		if !ok || !isName(name) {
-			return errors.New("a ${ is not followed by NAME}: write ${NAME}, or \\$ for a dollar sign")
-		}
-		p.pos += len(name) + 2
-		v.add(part{variable, name})
-	case c != '.' && isNameByte(c, true):
-		start := p.pos
-		for p.pos < len(p.text) && p.text[p.pos] != '.' && isNameByte(p.text[p.pos], false) {
-			p.pos++
-		}
-		v.add(part{variable, p.text[start:p.pos]})
-	default:
-		v.literal("$")
-	}
-	return nil
-}
-
-// parenthesised reads up to the bracket that closes the one at pos, as sh does: not those within quotes.
-func (p *parser) parenthesised() (string, error) {
-	start, depth, quote := p.pos+1, 0, byte(0)
-	for i := p.pos; i < len(p.text); i++ {
-		c := p.text[i]
-		switch {
-		case c == '\\' && quote != '\'':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '(':
-			depth++
-		case c == ')':
-			if depth--; depth == 0 {
-				p.line += strings.Count(p.text[start:i], "\n")
-				p.pos = i + 1
-				return p.text[start:i], nil
-			}
-		}
-	}
-	return "", errors.New("its $( is never closed")
 }
 
 func (p *parser) peek() byte {
@@ -240,7 +138,7 @@ func (p *parser) skipSpace() {
 func (p *parser) skipBlank() {
 	for {
 		switch p.peek() {
-		case ' ', '\t', '\r':
+		case ' ', '\t':
 			p.pos++
 		case '\n':
 			p.line++
@@ -259,54 +157,21 @@ func (p *parser) toLineEnd() {
 	}
 }
 
-func unescape(c byte) string {
-	switch c {
-	case 'n':
-		return "\n"
-	case 'r':
-		return "\r"
-	case 't':
-		return "\t"
-	case '"', '\\', '$', '`':
-		return string([]byte{c})
-	}
-	return string([]byte{'\\', c})
+// endsAt tells whether nothing but space and a comment stands between a place and its line's end.
+func (p *parser) endsAt(at int) bool {
+	rest := strings.TrimLeft(p.text[at:], " \t")
+	return rest == "" || rest[0] == '\n' || rest[0] == '#'
 }
 
-func isNameByte(c byte, first bool) bool {
-	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || !first && (c == '.' || '0' <= c && c <= '9')
+func isNameByte(c byte) bool {
+	return c == '_' || c == '.' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func isName(name string) bool {
 	for i := range len(name) {
-		if !isNameByte(name[i], i == 0) {
+		if !isNameByte(name[i]) {
 			return false
 		}
 	}
 	return name != ""
-}
-
-// builder puts a value's parts together.
-type builder struct{ parts []part }
-
-func (b *builder) literal(text string) {
-	if n := len(b.parts); n > 0 && b.parts[n-1].kind == literal {
-		b.parts[n-1].text += text
-		return
-	}
-	b.add(part{literal, text})
-}
-
-func (b *builder) add(p part) { b.parts = append(b.parts, p) }
-
-func (b *builder) empty() bool { return len(b.parts) == 0 }
-
-func (b *builder) done() []part { return b.parts }
-
-// trimmed is for unquoted values: the space before the line's end or a comment is not theirs.
-func (b *builder) trimmed() []part {
-	if n := len(b.parts); n > 0 && b.parts[n-1].kind == literal {
-		b.parts[n-1].text = strings.TrimRight(b.parts[n-1].text, " \t\r")
-	}
-	return b.parts
 }

@@ -1,0 +1,175 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+const (
+	// commandTimeout leaves a person time to answer what a password manager asks in a window of its own.
+	commandTimeout = 60 * time.Second
+	// loginTimeout leaves one time to log in, in a browser perhaps.
+	loginTimeout = 5 * time.Minute
+	// shownStderr is how much of a failed command's complaint is shown, in bytes.
+	shownStderr = 2048
+)
+
+// surroundings are what commands run in.
+type surroundings struct {
+	dir      string
+	env      func(string) (string, bool)
+	terminal *os.File  // where a person answers; nil: nobody is there
+	prompts  io.Writer // where the person is asked
+	timeout  time.Duration
+}
+
+// here is a directory, this process's environment, and its terminal if it has one.
+func here(dir string) surroundings {
+	at := surroundings{dir: dir, env: os.LookupEnv, prompts: os.Stderr, timeout: commandTimeout}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		at.terminal = os.Stdin
+	}
+	return at
+}
+
+// asking keeps two programs from asking on the terminal at once.
+var asking sync.Mutex
+
+// tool runs a vendor's program. Session tokens reach it as environment variables and never in its arguments, which every user
+// of the machine can see.
+type tool struct {
+	*adapter
+	at      surroundings
+	path    string
+	session []string // NAME=value
+}
+
+func newTool(a *adapter, at surroundings) (*tool, error) {
+	t := &tool{adapter: a, at: at}
+	if a.program == "" {
+		return t, nil
+	}
+	path, err := exec.LookPath(a.program)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its command line, %s, is not installed here or not on the PATH: install it (%s)", a.title, a.program, a.install)
+	}
+	t.path = path
+	return t, nil
+}
+
+// run gives what the program writes. It gets no input: one that asks finds nobody there.
+func (t *tool) run(ctx context.Context, args ...string) ([]byte, error) {
+	return t.call(ctx, t.at.timeout, nil, args)
+}
+
+// ask is run with a person at the terminal; nobody there is an error that says how to log in otherwise.
+func (t *tool) ask(ctx context.Context, otherwise string, args ...string) ([]byte, error) {
+	if t.at.terminal == nil {
+		return nil, fmt.Errorf("%s: not logged in, and no terminal is here to ask at: %s", t.title, otherwise)
+	}
+	out, err := t.call(ctx, max(t.at.timeout, loginTimeout), t.at.terminal, args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the login failed: %w", t.title, err)
+	}
+	return out, nil
+}
+
+func (t *tool) call(ctx context.Context, timeout time.Duration, input *os.File, args []string) ([]byte, error) {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(bounded, t.path, args...)
+	cmd.Dir = t.at.dir
+	cmd.Env = append(os.Environ(), t.session...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if input != nil {
+		asking.Lock()
+		defer asking.Unlock()
+		cmd.Stdin, cmd.Stderr = input, io.MultiWriter(&stderr, t.at.prompts)
+	}
+	cmd.WaitDelay = time.Second // what it left behind may hold the pipes open
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case bounded.Err() != nil:
+		return nil, fmt.Errorf("%s did not end within %s%s", t.program, timeout, t.complaint(stderr.String()))
+	case errors.Is(err, exec.ErrWaitDelay), err == nil:
+		return stdout.Bytes(), nil
+	}
+	return nil, fmt.Errorf("%s failed: %w%s", t.program, err, t.complaint(stderr.String()))
+}
+
+// complaint is what the program said of its failure, without the session's token.
+func (t *tool) complaint(stderr string) string {
+	for _, variable := range t.session {
+		_, token, _ := strings.Cut(variable, "=")
+		stderr = strings.ReplaceAll(stderr, token, "(secret)")
+	}
+	return complaint(stderr)
+}
+
+func complaint(stderr string) string {
+	stderr = strings.TrimSpace(stderr)
+	if stderr == "" {
+		return ""
+	}
+	if len(stderr) > shownStderr {
+		stderr = "…" + strings.ToValidUTF8(stderr[len(stderr)-shownStderr:], "")
+	}
+	return ": " + stderr
+}
+
+// refused tells a program's own no from one that did not run to its end.
+func refused(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit)
+}
+
+// decode reads the program's answer. Why it cannot be read is not said: the reason would quote from it.
+func (t *tool) decode(answer []byte, into any) error {
+	if json.Unmarshal(answer, into) != nil {
+		return fmt.Errorf("%s: what %s answered cannot be read: it is not the JSON that was expected; perhaps this version of it is another", t.title, t.program)
+	}
+	return nil
+}
+
+// cannot says what was not read.
+func (t *tool) cannot(what string, err error) error {
+	return fmt.Errorf("%s: cannot read %s: %w", t.title, what, err)
+}
+
+// lacks says which key has no value.
+func (t *tool) lacks(key, where string) error {
+	return fmt.Errorf("%s: there is no %s%s", t.title, key, where)
+}
+
+func (t *tool) needsAccount(q Query, such string) error {
+	if q.Account != "" {
+		return nil
+	}
+	return fmt.Errorf("%s: an account is needed, such as %s: --account, or account in its fetch block", t.title, such)
+}
+
+func (t *tool) needsKeys(q Query) error {
+	if len(q.Keys) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", t.title, errNoKeys)
+}
+
+func (t *tool) variable(name string) string {
+	value, _ := t.at.env(name)
+	return value
+}
