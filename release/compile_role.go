@@ -13,6 +13,7 @@ const (
 
 	defaultHealthInterval = time.Second
 	defaultHealthTimeout  = 5 * time.Second
+	defaultMinHealthyTime = time.Duration(0)
 )
 
 // compileRoles makes the roles, the primary one first.
@@ -146,7 +147,7 @@ func (c *compiler) compileHealth(b *block) *Health {
 	return &Health{Exec: h.get("exec").strings(), HTTP: h.get("http").text(), TCP: h.get("tcp").intOr(0), Log: h.get("log").text(),
 		Interval:       h.get("interval").durationOr(defaultHealthInterval),
 		Timeout:        h.get("timeout").durationOr(defaultHealthTimeout),
-		MinHealthyTime: h.get("min_healthy_time").durationOr(0)}
+		MinHealthyTime: h.get("min_healthy_time").durationOr(defaultMinHealthyTime)}
 }
 
 func found(given []string) string {

@@ -14,6 +14,7 @@ const (
 	defaultDNSRetries = 3
 	defaultSSHConfig  = "~/.ssh/config"
 	defaultKnownHosts = "~/.ssh/known_hosts"
+	defaultHostKeys   = "strict"
 )
 
 // exists tells whether a file, relative to the configuration, can be read.
@@ -34,7 +35,7 @@ func (c *compiler) compileSSH(b *block) SSH {
 		Keys: b.get("keys").strings(), KeysOnly: b.get("keys_only").boolOr(false), KeySecrets: b.get("key_data").strings(),
 		Jump: b.get("jump").text(), ProxyCommand: b.get("proxy_command").text(),
 		Config: []string{defaultSSHConfig}, KnownHosts: b.get("known_hosts").strings(),
-		AcceptNew: b.get("host_keys").text() == "accept-new", DialLimit: b.get("dial_limit").intOr(defaultDialLimit),
+		AcceptNew: b.get("host_keys").textOr(defaultHostKeys) == "accept-new", DialLimit: b.get("dial_limit").intOr(defaultDialLimit),
 		Keepalive: b.get("keepalive").durationOr(defaultKeepalive), DNSRetries: b.get("dns_retries").intOr(defaultDNSRetries),
 	}
 	if len(s.KnownHosts) == 0 {

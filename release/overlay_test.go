@@ -196,7 +196,7 @@ func TestLayingNothingOverABlockChangesNothing(t *testing.T) {
 
 // drawEnv draws an env block in which no variable is both clear and secret.
 func drawEnv(t *rapid.T, label string) *block {
-	b := &block{spec: envSpec(false), attrs: map[string]*value{}}
+	b := &block{spec: envSpec(""), attrs: map[string]*value{}}
 	names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "D"}), 0, 4, rapid.ID[string]).Draw(t, label)
 	split := rapid.IntRange(0, len(names)).Draw(t, label+" clear")
 	if split > 0 {
