@@ -11,6 +11,7 @@ import (
 const (
 	defaultAppPort         = 80
 	defaultHealthPath      = "/up"
+	defaultPathPrefix      = "/"
 	defaultResponseTimeout = 30 * time.Second
 	defaultBufferMemory    = 1 << 20
 	defaultBuffering       = true
@@ -71,7 +72,7 @@ func prefixes(v *value) []string {
 		all = append(all, plainPrefix(prefix))
 	}
 	if len(all) == 0 {
-		all = append(all, "/")
+		all = append(all, defaultPathPrefix)
 	}
 	return all
 }

@@ -89,6 +89,10 @@ func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, spec *blockSpec) {
 		l.errorf(attr.NameRange, "Block expected", "%s is a block: write %s%s { … }, without \"=\".", attr.Name, attr.Name, label)
 		return
 	}
+	if spec.name == "host" && attr.Name == dialLimit {
+		l.errorf(attr.NameRange, "Unknown attribute", "dial_limit is about all hosts together: it stands in ssh { }, not in a host's block.")
+		return
+	}
 	l.errorf(attr.NameRange, "Unknown attribute", "%s has no attribute %q.%s", within(spec), attr.Name, didYouMean(attr.Name, spec.names()))
 }
 

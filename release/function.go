@@ -45,14 +45,49 @@ func (m mark) function() function.Function {
 	})
 }
 
-// functions are what expressions can call; file() is relative to dir.
-func (l *loader) functions(dir string) map[string]function.Function {
-	return map[string]function.Function{
-		"secret": markSecret.function(), "host_env": markHostEnv.function(), "env": l.envFunction(), "file": l.fileFunction(dir),
-		"upper": stdlib.UpperFunc, "lower": stdlib.LowerFunc, "join": stdlib.JoinFunc, "split": stdlib.SplitFunc,
-		"replace": stdlib.ReplaceFunc, "format": stdlib.FormatFunc, "jsondecode": stdlib.JSONDecodeFunc,
-		"yamldecode": yamlFunction(),
+// named is a function with its line of the reference.
+type named struct {
+	name, use, meaning string
+	call               function.Function
+}
+
+// vocabulary is what expressions can call; file() is relative to dir.
+func (l *loader) vocabulary(dir string) []named {
+	return []named{
+		{"env", `env("NAME", "default")`, "a variable of the environment that kamald runs in; without a default it must be set", l.envFunction()},
+		{"secret", `secret("NAME")`, "a reference to a secret, where one is taken; its value stands in the secrets files and is read when it is needed", markSecret.function()},
+		{"host_env", `host_env("NAME")`, "a variable of the host's own environment, in env { clear = { … } } alone", markHostEnv.function()},
+		{"file", `file("PATH")`, "a text file's content; the path is relative to the directory of deploy.hcl", l.fileFunction(dir)},
+		{"upper", `upper(TEXT)`, "in capitals", stdlib.UpperFunc},
+		{"lower", `lower(TEXT)`, "in small letters", stdlib.LowerFunc},
+		{"join", `join(SEPARATOR, LIST)`, "a list as one text", stdlib.JoinFunc},
+		{"split", `split(SEPARATOR, TEXT)`, "a text as a list", stdlib.SplitFunc},
+		{"replace", `replace(TEXT, OLD, NEW)`, "every OLD becomes NEW", stdlib.ReplaceFunc},
+		{"format", `format("%s-%d", VALUES…)`, "values put into a text", stdlib.FormatFunc},
+		{"jsondecode", `jsondecode(TEXT)`, "JSON as a value", stdlib.JSONDecodeFunc},
+		{"yamldecode", `yamldecode(TEXT)`, "YAML as a value", yamlFunction()},
 	}
+}
+
+func (l *loader) functions(dir string) map[string]function.Function {
+	all := map[string]function.Function{}
+	for _, f := range l.vocabulary(dir) {
+		all[f.name] = f.call
+	}
+	return all
+}
+
+// Functions are what expressions can call and read, for the reference.
+func Functions() []Function {
+	all := []Function{
+		{"local.NAME", "a value of a locals block"},
+		{"git.sha, git.short_sha, git.branch", "the commit of the repository that holds the file, its first seven digits, and the branch"},
+		{"destination", `the destination that is deployed; "" when there is none`},
+	}
+	for _, f := range (&loader{}).vocabulary("") {
+		all = append(all, Function{f.use, f.meaning})
+	}
+	return append(all, Function{`[for x in LIST : x if CONDITION], CONDITION ? A : B, "${…}"`, "HCL's own"})
 }
 
 // maxYAMLAliases keeps aliases of aliases from growing past what memory holds.
