@@ -110,20 +110,35 @@ func (c *compiler) checkRoleHosts(b *block) {
 	}
 	primary := b.label == c.rel.PrimaryRole
 	emptied := c.view.own.find("role", b.label).get("hosts").set() || c.root.get("allow_empty_roles").boolOr(false)
-	elsewhere := c.view.over == nil && slices.ContainsFunc(c.all, func(v *view) bool {
-		there := v.root.find("role", b.label)
-		hosts, known := v.hostsOf(there)
-		return v.over != nil && there != nil && (len(hosts) > 0 || !known)
-	})
+	elsewhere := c.placedElsewhere(b)
 	switch {
-	case elsewhere && (c.lenient || c.opts.Destination != "" || !primary):
-	case elsewhere:
+	case c.view.over != nil && elsewhere && !primary && !emptied:
+		c.warnf(b.rng, "Role without hosts", "%s has no hosts in destination %q, and other destinations give it some. Where that is meant, say role %q { hosts = [] } there.",
+			b.title(), c.view.name, b.label)
+	case c.view.over == nil && elsewhere && (c.lenient || c.opts.Destination != "" || !primary):
+	case c.view.over == nil && elsewhere:
 		c.errorf(b.rng, "Destination required", "%s has hosts in destinations only: give -d with one of %s.", b.title(), destinationNames(c.all[1:]))
 	case primary:
 		c.errorf(b.rng, "Role without hosts", "%s is the primary role and has no hosts; it always needs some: hosts = [\"…\"].", b.title())
 	case !emptied:
 		c.errorf(b.rng, "Role without hosts", "%s has no hosts: give it hosts = [\"…\"] or tags, or set allow_empty_roles = true.", b.title())
 	}
+}
+
+// placedElsewhere tells whether another destination gives a role or an accessory a place.
+func (c *compiler) placedElsewhere(b *block) bool {
+	return slices.ContainsFunc(c.all, func(v *view) bool {
+		there := v.root.find(b.spec.name, b.label)
+		if v.over == nil || v == c.view || there == nil || v.emptied(there) {
+			return false
+		}
+		for _, name := range []string{"hosts", "roles", "tags"} {
+			if p := there.get(name); p.set() && (p.unknown || len(p.list) > 0) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // checkCycles reports roles that wait for each other.

@@ -81,18 +81,22 @@ func (c *compiler) proxied(b *block) bool {
 }
 
 // hostsOf resolves a role's or accessory's hosts: those that it lists, then those that bear one of its tags, in file order.
-// With host blocks of the destination's own, tags select among those only. The second result is false when a part is unknown.
+// With host blocks of the destination's own, tags select among those only, and an empty list there empties it, tags or not. The
+// second result is false when a part is unknown.
 func (v *view) hostsOf(b *block) ([]string, bool) {
 	list, tags := b.get("hosts"), b.get("tags")
 	known := list.isKnown() && tags.isKnown()
 	hosts := []string{}
+	if v.emptied(b) {
+		return hosts, known
+	}
 	for _, name := range list.strings() {
 		if !slices.Contains(hosts, name) {
 			hosts = append(hosts, name)
 		}
 	}
 	wanted := tags.strings()
-	own := v.own.labels("host")
+	own := v.ownHosts()
 	for _, host := range v.root.children("host") {
 		if len(wanted) == 0 || len(own) > 0 && !slices.Contains(own, host.label) {
 			continue
@@ -104,6 +108,24 @@ func (v *view) hostsOf(b *block) ([]string, bool) {
 		}
 	}
 	return hosts, known
+}
+
+// emptied tells whether the destination says hosts = [] of a role or accessory, and selects none by tags.
+func (v *view) emptied(b *block) bool {
+	own := v.own.find(b.spec.name, b.label)
+	hosts := own.get("hosts")
+	return hosts.set() && hosts.isKnown() && len(hosts.list) == 0 && !own.get("tags").set() && !own.get("roles").set()
+}
+
+// ownHosts are the labels of the destination's own host blocks, without those that only take one of the base's away.
+func (v *view) ownHosts() []string {
+	var labels []string
+	for _, b := range v.own.children("host") {
+		if !b.removed() {
+			labels = append(labels, b.label)
+		}
+	}
+	return labels
 }
 
 // compileStop prefers the role's own grace to stop_timeout, and that to the defaults: drain_timeout for a role without a

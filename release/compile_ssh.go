@@ -75,13 +75,13 @@ func (c *compiler) compileHost(name string) Host {
 	return h
 }
 
-// hostSSH is what a host's block says of SSH, as an ssh block.
+// hostSSH is what a host's block says of SSH, as an ssh block. Its null goes back to what holds without it: the ssh block's.
 func hostSSH(b *block) *block {
 	own := &block{spec: sshSpec(), attrs: map[string]*value{}}
 	if b != nil {
 		own.rng = b.rng
 		for _, as := range own.spec.attrs {
-			if v, ok := b.attrs[as.name]; ok {
+			if v, ok := b.attrs[as.name]; ok && !v.null {
 				own.attrs[as.name] = v
 			}
 		}

@@ -116,16 +116,6 @@ func within(spec *blockSpec) string {
 	return "A " + spec.name + " block"
 }
 
-// checkNoRemove reports remove where there is nothing to remove from.
-func (l *loader) checkNoRemove(b *block) {
-	for _, child := range b.blocks {
-		if v := child.get("remove"); v.set() && child.spec.label != "" {
-			l.errorf(v.rng, "Nothing to remove from", "remove takes away what the base has, within a destination; here, leave %s out.", child.title())
-		}
-		l.checkNoRemove(child)
-	}
-}
-
 // checkRequired reports attributes that must be there and are not, in a block and all below it.
 func (l *loader) checkRequired(b *block) {
 	for _, as := range b.spec.attrs {

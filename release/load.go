@@ -98,6 +98,7 @@ func (l *loader) load() Release {
 		l.checkNoRemove(v.root)
 		if v.over != nil {
 			v.own = l.decode(v.over.body, destinationSpec, ctx)
+			l.checkRemovals(v.root, v.own)
 			v.root = overlay(v.root, v.own)
 		}
 	}
