@@ -115,7 +115,11 @@ func (l *loader) load() Release {
 			}
 		}
 		l.look(v)
-		compiled := newCompiler(l, v, views).compile()
+		c := newCompiler(l, v, views)
+		compiled := c.compile()
+		if l.compiled != nil {
+			l.compiled(c)
+		}
 		if i == chosen {
 			release = compiled
 		}

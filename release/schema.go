@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/docker/go-units"
 )
 
 // kind is what an attribute's value must be.
@@ -141,21 +139,10 @@ func written(k kind, value any) string {
 		return strconv.Quote(shortDuration(v))
 	case int:
 		if k == kindSize {
-			return strconv.Quote(strings.ToLower(strings.TrimSuffix(units.CustomSize("%.0f%s", float64(v), 1024, []string{"b", "k", "m", "g"}), "b")))
+			return strconv.Quote(sizeText(int64(v)))
 		}
 	}
 	return fmt.Sprint(value)
-}
-
-// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	for _, end := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, end) {
-			text = strings.TrimSuffix(text, end[1:])
-		}
-	}
-	return text
 }
 
 // blockSpec is one block of the vocabulary.

@@ -22,6 +22,7 @@ type value struct {
 	name     string
 	rng      hcl.Range // the expression's
 	null     bool      // written as null: back to the default
+	derived  bool      // not written: it follows from the rest of the file
 	unknown  bool      // all or part of it is not known to whoever reads the file
 	one      text
 	list     []text

@@ -106,6 +106,7 @@ func (p *program) command() *cobra.Command {
 		p.validateCommand(),
 		p.fmtCommand(),
 		p.docsCommand(),
+		p.configCommand(),
 		limits(p.planCommand()),
 		limits(p.applyCommand()),
 		limits(p.driftCommand()),
