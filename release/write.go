@@ -41,7 +41,7 @@ func writeContent(out *strings.Builder, b *block) {
 		for _, child := range b.children(spec.name) {
 			label := ""
 			if spec.label != "" {
-				label = " " + literalText(child.label)
+				label = " " + Quote(child.label)
 			}
 			fmt.Fprintf(out, "\n%s%s {\n", spec.name, label)
 			writeContent(out, child)
@@ -87,11 +87,11 @@ func (v *value) written(as attrSpec) string {
 func (t text) written() string {
 	switch {
 	case t.secret:
-		return fmt.Sprintf("secret(%s)", literalText(t.s))
+		return fmt.Sprintf("secret(%s)", Quote(t.s))
 	case t.hostEnv:
-		return fmt.Sprintf("host_env(%s)", literalText(t.s))
+		return fmt.Sprintf("host_env(%s)", Quote(t.s))
 	}
-	return literalText(t.s)
+	return Quote(t.s)
 }
 
 func writtenList(list []text) string {
@@ -112,7 +112,7 @@ func writtenMap(dict map[string][]text) string {
 		}
 		key := name
 		if !hclsyntax.ValidIdentifier(name) {
-			key = literalText(name)
+			key = Quote(name)
 		}
 		value := writtenList(values)
 		if len(values) == 1 {
@@ -129,8 +129,8 @@ func writtenMap(dict map[string][]text) string {
 	return "{\n" + strings.Join(entries, "\n") + "\n}"
 }
 
-// literalText quotes a text so that nothing in it is evaluated.
-func literalText(s string) string {
+// Quote writes a text as a file does, so that nothing in it is evaluated.
+func Quote(s string) string {
 	return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes())
 }
 
