@@ -105,7 +105,7 @@ func (c *compiler) checkHosts(b *block) bool {
 // empty list in a destination, or by giving it hosts in the destinations only. The primary role always needs hosts.
 func (c *compiler) checkRoleHosts(b *block) {
 	hosts, known := c.view.hostsOf(b)
-	if len(hosts) > 0 || !known {
+	if len(hosts) > 0 || !known || slices.Contains(b.meant, "hosts") || slices.Contains(b.meant, "tags") {
 		return
 	}
 	primary := b.label == c.rel.PrimaryRole

@@ -24,7 +24,7 @@ func (c *compiler) compileRoles() {
 	v := c.root.get("primary_role")
 	switch {
 	case len(names) == 0:
-		if len(c.root.children("accessory")) == 0 {
+		if len(c.root.children("accessory")) == 0 && !slices.Contains(c.root.meant, "role") {
 			c.errorf(c.root.rng, "No roles", "The file has no role, so nothing would run: write role \"web\" { hosts = [\"…\"] }.")
 		}
 		return

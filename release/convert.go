@@ -15,7 +15,7 @@ import (
 // an unknown one, so that nothing is said twice.
 func (l *loader) decodeAttr(attr *hclsyntax.Attribute, spec attrSpec, ctx *hcl.EvalContext) *value {
 	wrong := &value{name: attr.Name, rng: attr.Expr.Range(), unknown: true}
-	if !l.localsExist(attr.Expr, attributeNames(ctx.Variables["local"])) {
+	if !l.localsExist(attr.Expr, attributeNames(ctx.Variables["local"])) || !l.gitHas(attr.Expr) {
 		return wrong
 	}
 	val, diags := attr.Expr.Value(ctx)

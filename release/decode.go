@@ -3,6 +3,7 @@ package release
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -18,6 +19,7 @@ func (l *loader) decode(body *hclsyntax.Body, spec *blockSpec, ctx *hcl.EvalCont
 		as, ok := spec.attr(attr.Name)
 		if !ok {
 			l.unknownAttribute(attr, spec)
+			b.meant = append(b.meant, nearest(attr.Name, spec.names()))
 			continue
 		}
 		if v := l.decodeAttr(attr, as, ctx); v != nil {
@@ -26,8 +28,13 @@ func (l *loader) decode(body *hclsyntax.Body, spec *blockSpec, ctx *hcl.EvalCont
 	}
 	first := map[string]hcl.Range{}
 	for _, hb := range body.Blocks {
-		if child := l.decodeBlock(hb, spec, first, ctx); child != nil {
+		switch child := l.decodeBlock(hb, spec, first, ctx); {
+		case child != nil:
 			b.blocks = append(b.blocks, child)
+		case spec.block(hb.Type) != nil:
+			b.meant = append(b.meant, hb.Type)
+		default:
+			b.meant = append(b.meant, nearest(hb.Type, spec.names()))
 		}
 	}
 	return b
@@ -113,18 +120,26 @@ func within(spec *blockSpec) string {
 	if spec.name == "" {
 		return "The file"
 	}
-	return "A " + spec.name + " block"
+	article := "A "
+	if strings.ContainsAny(spec.name[:1], "aeio") || spec.name == "ssh" {
+		article = "An "
+	}
+	return article + spec.name + " block"
 }
 
 // checkRequired reports attributes that must be there and are not, in a block and all below it.
 func (l *loader) checkRequired(b *block) {
 	for _, as := range b.spec.attrs {
-		if as.required && !b.get(as.name).set() {
+		if as.required && !b.get(as.name).set() && !slices.Contains(b.meant, as.name) {
 			where := "The file"
 			if b.spec.name != "" {
 				where = b.title()
 			}
-			l.errorf(b.rng, "Attribute missing", "%s needs %s: %s.", where, as.name, as.kind.expected())
+			rng := b.rng
+			if v := b.get(as.name); v != nil {
+				rng = v.rng // null
+			}
+			l.errorf(rng, "Attribute missing", "%s needs %s: %s.", where, as.name, as.wanted())
 		}
 	}
 	for _, child := range b.blocks {

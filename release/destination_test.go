@@ -66,7 +66,7 @@ func TestRemovingWhatIsNotThereIsAnError(t *testing.T) {
 		`registry { remove = true }`:                   `registry is not in the base`,
 		"role \"web\" {\n stop { remove = true }\n}":   `stop is not in the base`,
 		"role \"web\" {\nremove = true\nhosts = []\n}": `role "web" is taken away here, and what else stands in the block would be lost`,
-		`env { remove = true }`:                        `A env block has no attribute "remove"`,
+		`env { remove = true }`:                        `An env block has no attribute "remove"`,
 		"role \"web\" { remove = false }":              "",
 		"role \"jobs\" {\n hosts = [\"b\"]\n}":         "",
 	} {

@@ -1,7 +1,9 @@
 package release
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -38,7 +40,7 @@ func (m mark) function() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			name := args[0].AsString()
 			if !variableName.MatchString(name) {
-				return cty.NilVal, function.NewArgErrorf(0, "%q is not a name: letters, digits, _ . and -", name)
+				return cty.NilVal, fmt.Errorf("%q is not a name: letters, digits, _ . and -", name)
 			}
 			return cty.StringVal(m.placeholder(name)).Mark(m), nil
 		},
@@ -98,7 +100,7 @@ var yamlAlias = regexp.MustCompile(`(?:^|[\s\[{,:-])\*[^\s\[\]{},*]`)
 func yamlFunction() function.Function {
 	bounded := func(args []cty.Value) error {
 		if args[0].IsKnown() && len(yamlAlias.FindAllStringIndex(args[0].AsString(), maxYAMLAliases+1)) > maxYAMLAliases {
-			return function.NewArgErrorf(0, "it has more than %d aliases", maxYAMLAliases)
+			return fmt.Errorf("it has more than %d aliases", maxYAMLAliases)
 		}
 		return nil
 	}
@@ -132,7 +134,7 @@ func (l *loader) envFunction() function.Function {
 			if len(args) == 2 {
 				return args[1], nil
 			}
-			return cty.NilVal, function.NewArgErrorf(0, `the environment variable %s is not set: set it, or give a default: env(%q, "default")`, args[0].AsString(), args[0].AsString())
+			return cty.NilVal, fmt.Errorf(`the environment variable %s is not set: set it, or give a default: env(%q, "default")`, args[0].AsString(), args[0].AsString())
 		},
 	})
 }
@@ -151,12 +153,20 @@ func (l *loader) fileFunction(dir string) function.Function {
 			}
 			data, err := l.opts.ReadFile(path)
 			if err != nil {
-				return cty.NilVal, function.NewArgErrorf(0, "%v", err)
+				return cty.NilVal, unreadable(path, err)
 			}
 			if !utf8.Valid(data) {
-				return cty.NilVal, function.NewArgErrorf(0, "%s is not UTF-8 text", path)
+				return cty.NilVal, fmt.Errorf("%s is not UTF-8 text", path)
 			}
 			return cty.StringVal(string(data)), nil
 		},
 	})
+}
+
+// unreadable says which file cannot be read, and where it was looked for.
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file %s; a relative path begins at the directory of deploy.hcl", path)
+	}
+	return err
 }

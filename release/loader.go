@@ -70,7 +70,7 @@ func (l *loader) parse(path string) (*source, bool) {
 	}
 	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)
 	l.files[path] = file
-	l.report(diags)
+	l.report(parsed(diags, data))
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
 		return nil, false
@@ -118,6 +118,7 @@ func readsGit(expr hcl.Expression) bool {
 // report adds diagnostics once each: every view of the file evaluates the same base.
 func (l *loader) report(diags hcl.Diagnostics) {
 	for _, diag := range diags {
+		diag = reworded(diag)
 		key := fmt.Sprint(diag.Subject, diag.Summary, diag.Detail)
 		if l.seen[key] {
 			continue

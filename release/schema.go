@@ -128,6 +128,17 @@ func (a attrSpec) ruled(rule string) attrSpec { a.rule = rule; return a }
 // like gives an example, as the file writes it.
 func (a attrSpec) like(example string) attrSpec { a.example = example; return a }
 
+// wanted says what the attribute takes, for messages.
+func (a attrSpec) wanted() string {
+	switch {
+	case a.enum != nil:
+		return "one of " + quoted(a.enum)
+	case a.example != "":
+		return a.kind.brief() + ", such as " + a.name + " = " + a.example
+	}
+	return a.kind.expected()
+}
+
 // written is a value as the file writes it.
 func written(k kind, value any) string {
 	switch v := value.(type) {

@@ -132,6 +132,7 @@ type block struct {
 	rng    hcl.Range // the header's
 	attrs  map[string]*value
 	blocks []*block
+	meant  []string // names that unknown ones there probably mean: nobody needs to be told that those are missing
 }
 
 // get finds an attribute; nil when it does not stand there.
