@@ -14,7 +14,7 @@ func ValidateBastion(path string, opts Options) Diagnostics {
 	l.checkRequired(root)
 	for _, token := range root.children("token") {
 		if v := token.get("hash"); v.set() && v.isKnown() && !tokenHash.MatchString(v.text()) {
-			l.hidden = append(l.hidden, v.rng) // it may be the token itself
+			l.conceal(v.rng) // it may be the token itself
 			l.errorf(v.rng, "Bad token hash", `hash is the SHA-256 of a token, and never the token: "sha256:" and 64 hexadecimal digits. kamald store token makes one.`)
 		}
 	}

@@ -31,9 +31,12 @@ func (l *loader) decode(body *hclsyntax.Body, spec *blockSpec, ctx *hcl.EvalCont
 		switch child := l.decodeBlock(hb, spec, first, ctx); {
 		case child != nil:
 			b.blocks = append(b.blocks, child)
+		case hb.Type == "destination": // a view of its own
 		case spec.block(hb.Type) != nil:
+			l.concealWithin(hb.Body)
 			b.meant = append(b.meant, hb.Type)
 		default:
+			l.concealWithin(hb.Body)
 			b.meant = append(b.meant, nearest(hb.Type, spec.names()))
 		}
 	}
@@ -88,6 +91,7 @@ func (l *loader) labelFits(hb *hclsyntax.Block, bs *blockSpec) bool {
 }
 
 func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, spec *blockSpec) {
+	l.concealUnknown(attr)
 	if bs := spec.block(attr.Name); bs != nil {
 		label := ""
 		if bs.label != "" {

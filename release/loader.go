@@ -71,6 +71,9 @@ func (l *loader) parse(path string) (*source, bool) {
 	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)
 	l.files[path] = file
 	l.report(parsed(diags, data))
+	if diags.HasErrors() {
+		l.concealBroken(path, data)
+	}
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
 		return nil, false

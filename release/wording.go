@@ -26,6 +26,7 @@ var typeNames = strings.NewReplacer("have tuple", "this is a list", "have object
 // reworded is a diagnostic of HCL's in the words of this vocabulary.
 func reworded(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	d := *diag
+	d.Expression, d.EvalContext = nil, nil // or the values of what the expression reads would be printed
 	switch d.Summary {
 	case "Unknown variable":
 		if !strings.Contains(d.Detail, "Did you mean") {
