@@ -63,6 +63,7 @@ func (c *compiler) checkRoles() {
 			c.checkRoleHosts(b)
 		}
 		c.checkSingleton(b)
+		c.checkReadiness(b)
 		c.checkRoleNames(b.get("depends_on"))
 		if h := b.child("health"); h != nil && c.proxied(b) {
 			c.errorf(h.rng, "Health of a proxied role", "health is for roles without a proxy; %s is checked by proxy { healthcheck { … } }.", b.title())
@@ -70,6 +71,21 @@ func (c *compiler) checkRoles() {
 	}
 	c.checkCycles()
 	c.checkNameClash()
+}
+
+// checkReadiness warns of a role that could not become healthy in time, where its image has no HEALTHCHECK either.
+func (c *compiler) checkReadiness(b *block) {
+	if c.proxied(b) || b.child("health") != nil || c.rel.ReadinessDelay < c.rel.DeployTimeout {
+		return
+	}
+	rng := b.rng
+	for _, name := range []string{"deploy_timeout", "readiness_delay"} {
+		if v := c.root.get(name); v.set() {
+			rng = v.rng
+		}
+	}
+	c.warnf(rng, "Never ready", "%s has no health check, so it must run for readiness_delay (%s), and deploy_timeout (%s) ends before: without a HEALTHCHECK in its image no release can succeed.",
+		b.title(), shortDuration(c.rel.ReadinessDelay), shortDuration(c.rel.DeployTimeout))
 }
 
 // checkHosts looks at a list of hosts and tags, a role's or an accessory's; false when a tag selects nothing.

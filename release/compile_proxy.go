@@ -122,6 +122,11 @@ func (c *compiler) compileProxyServer() {
 		return
 	}
 	c.rel.ProxyServer.Options = c.compileOptions(b.get("options"), b.title()).kept
+	for _, name := range []string{"publish", "restart"} {
+		if _, given := b.get("options").entry(name); given {
+			c.errorf(b.get("options").rangeOf(name), "Option not allowed", "%s of the proxy is decided by kamald: ports are http_port, https_port and bind, and it is always started again.", name)
+		}
+	}
 	c.checkLabels(b.get("labels"))
 	for _, item := range b.get("bind").items() {
 		if _, err := netip.ParseAddr(strings.Trim(item.s, "[]")); err != nil {

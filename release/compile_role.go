@@ -166,6 +166,9 @@ func (c *compiler) compileHealth(b *block) *Health {
 		c.errorf(v.rng, "Bad check", "http is [host]:port/path, such as \":9000/up\", not %q.", v.text())
 	}
 	c.checkPattern(h.get("log"))
+	if v := h.get("min_healthy_time"); v.set() && v.isKnown() && v.duration >= c.rel.DeployTimeout {
+		c.errorf(v.rng, "Never healthy", "It would have to stay healthy for %s, and deploy_timeout is %s: no release could succeed.", shortDuration(v.duration), shortDuration(c.rel.DeployTimeout))
+	}
 	return &Health{Exec: h.get("exec").strings(), HTTP: h.get("http").text(), TCP: h.get("tcp").intOr(0), Log: h.get("log").text(),
 		Interval:       h.get("interval").durationOr(defaultHealthInterval),
 		Timeout:        h.get("timeout").durationOr(defaultHealthTimeout),

@@ -47,6 +47,9 @@ func (c *compiler) compileSSH(b *block) SSH {
 	if v := b.get("jump"); s.Jump != "" && !jumpHost.MatchString(s.Jump) {
 		c.errorf(v.rng, "Bad jump host", "jump is [user@]host[:port], such as \"ops@bastion.example.com\", not %q.", s.Jump)
 	}
+	if v := b.get("proxy_command"); s.Jump != "" && s.ProxyCommand != "" {
+		c.errorf(v.rng, "Two ways", "jump and proxy_command are two ways to the same host: keep one; in a host's block, \"\" takes the ssh block's away.")
+	}
 	if v := b.get("user"); v.set() && !v.unknown && v.text() == "" {
 		c.errorf(v.rng, "Empty user", "user is empty; leave it out for root.")
 	}

@@ -44,7 +44,7 @@ func proxyServerSpec() *blockSpec {
 		attr("image", kindString, "its image, with a tag").otherwise(defaultProxyImage),
 		attr("http_port", kindInt, "port of the host for http").within(1, highestPort).otherwise(defaultHTTPPort),
 		attr("https_port", kindInt, "port of the host for https").within(1, highestPort).otherwise(defaultHTTPSPort),
-		attr("metrics_port", kindInt, "port for its metrics").within(0, highestPort).ruled("none").like("9090"),
+		attr("metrics_port", kindInt, "port of its container that answers with metrics; not published").within(0, highestPort).ruled("none").like("9090"),
 		attr("bind", kindStrings, "addresses of the host that it is published on").ruled("all").like(`["0.0.0.0", "::"]`),
 		attr("publish", kindBool, "publish its ports on the host").otherwise(defaultPublish),
 		attr("log_max_size", kindString, "its log is rotated at this size").otherwise(defaultLogMaxSize),

@@ -45,10 +45,10 @@ func tagSpec() *blockSpec {
 func healthSpec() *blockSpec {
 	return single("health", "When a container without a proxy is healthy, by one of exec, http, tcp and log. Without the block: the image's HEALTHCHECK, else readiness_delay.", []attrSpec{
 		attr("exec", kindCommand, "command in the container that succeeds").like(`["bin/healthy"]`),
-		attr("http", kindString, "[host]:port/path that answers with a status from 200 to 299").like(`":9000/up"`),
+		attr("http", kindString, "[host]:port/path that answers with a status from 200 to 299; host is the Host header to send").like(`":9000/up"`),
 		attr("tcp", kindInt, "port that takes connections").within(1, highestPort).like("9000"),
 		attr("log", kindString, "regular expression that a line of its log matches").like(`"ready"`),
-		attr("interval", kindDuration, "between two checks").otherwise(defaultHealthInterval),
+		attr("interval", kindDuration, "between two checks; the first follow faster").otherwise(defaultHealthInterval),
 		attr("timeout", kindDuration, "of one check").otherwise(defaultHealthTimeout),
 		attr("min_healthy_time", kindDuration, "it must stay healthy this long").otherwise(defaultMinHealthyTime),
 	})
