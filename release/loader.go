@@ -18,6 +18,7 @@ type loader struct {
 	path    string
 	opts    Options
 	lenient bool      // git, secrets, the environment and files are unknown, and that is no error
+	bastion bool      // the file is a kamald.hcl
 	view    string    // the destination that is being looked at
 	within  hcl.Range // where that destination is written
 
@@ -61,6 +62,9 @@ func (l *loader) parse(path string) (*source, bool) {
 		detail := fmt.Sprintf("%v", err)
 		if errors.Is(err, fs.ErrNotExist) {
 			detail = fmt.Sprintf("There is no file %s here. kamald init writes one; -c names another.", path)
+			if l.bastion {
+				detail = fmt.Sprintf("There is no file %s here. Give the path of the bastion's file.", path)
+			}
 		}
 		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: detail}})
 		return nil, false
