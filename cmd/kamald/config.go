@@ -1,11 +1,8 @@
 package main
 
 import (
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
-	"github.com/kamald/kamald/drivers/git"
 	"github.com/kamald/kamald/release"
 )
 
@@ -18,12 +15,8 @@ func (p *program) configCommand() *cobra.Command {
 			"environment, and at no server. --json has the release as plans and records keep it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version}
-			opts.Git = func() (found release.Git, err error) {
-				found.SHA, found.ShortSHA, found.Branch, _, err = git.Head(cmd.Context(), filepath.Dir(p.flags.file))
-				return found, err
-			}
-			return p.config(opts)
+			dirty := false // it shows what the file says, whatever is committed
+			return p.config(p.options(cmd.Context(), &dirty))
 		},
 	}
 }

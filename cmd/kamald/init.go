@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -172,5 +171,3 @@ func (p *program) unsaid(ctx context.Context, dir string) []string {
 	}
 	return nil
 }
-
-func joined(hosts []string) string { return strings.Join(hosts, ", ") }

@@ -87,7 +87,7 @@ func (p *program) dialogue(set func(string) bool, s *starter) error {
 			return ""
 		}},
 		{"registry-user", "User at the registry", "", into(&s.registryUser)},
-		{"host", "Servers, separated by commas", joined(s.hosts), func(answer string) string {
+		{"host", "Servers, separated by commas", strings.Join(s.hosts, ", "), func(answer string) string {
 			s.hosts = strings.FieldsFunc(answer, func(r rune) bool { return r == ',' || r == ' ' })
 			return map[bool]string{true: "at least one is needed, by name or address"}[len(s.hosts) == 0]
 		}},
