@@ -17,6 +17,11 @@ const (
 	defaultRunDirectory   = ".kamal"
 	defaultNetwork        = "kamal"
 	defaultRole           = "web"
+
+	defaultWait          = time.Duration(0)
+	defaultParallelRoles = true
+	defaultOnFailure     = "rollback"
+	defaultOnUnreachable = "fail"
 )
 
 // compiler makes a release of one view of the file, and checks what only the whole of it can tell.
@@ -164,10 +169,10 @@ func (c *compiler) compileRegistry() {
 func (c *compiler) compileRollout() {
 	b := c.root.child("rollout")
 	c.rel.Rollout = Rollout{
-		Wait:            b.get("wait").durationOr(0),
-		ParallelRoles:   b.get("parallel_roles").boolOr(true),
-		Halt:            b.get("on_failure").text() == "halt",
-		SkipUnreachable: b.get("on_unreachable").text() == "skip",
+		Wait:            b.get("wait").durationOr(defaultWait),
+		ParallelRoles:   b.get("parallel_roles").boolOr(defaultParallelRoles),
+		Halt:            b.get("on_failure").textOr(defaultOnFailure) == "halt",
+		SkipUnreachable: b.get("on_unreachable").textOr(defaultOnUnreachable) == "skip",
 	}
 	v := b.get("limit")
 	switch {

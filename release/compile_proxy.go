@@ -11,13 +11,20 @@ import (
 const (
 	defaultAppPort         = 80
 	defaultHealthPath      = "/up"
+	defaultPathPrefix      = "/"
 	defaultResponseTimeout = 30 * time.Second
 	defaultBufferMemory    = 1 << 20
+	defaultBuffering       = true
+	defaultStripPathPrefix = true
+	defaultSSLRedirect     = true
 
 	defaultProxyName  = "kamal-proxy"
 	defaultProxyImage = "kamald/proxy:1.0.0"
 	defaultHTTPPort   = 80
 	defaultHTTPSPort  = 443
+	defaultPublish    = true
+
+	defaultProxyDriver = "kamal-proxy"
 )
 
 // defaultLogHeaders are the request headers that the proxy logs where nothing else is said.
@@ -32,8 +39,8 @@ func (c *compiler) compileProxy(role *block) *Proxy {
 	ssl := b.get("ssl").boolOr(false)
 	options := state.RouteOptions{
 		Hosts: b.get("hosts").strings(), PathPrefixes: prefixes(b.get("path_prefixes")),
-		StripPathPrefix: b.get("strip_path_prefix").boolOr(true),
-		TLS:             ssl, TLSRedirect: b.get("ssl_redirect").boolOr(true),
+		StripPathPrefix: b.get("strip_path_prefix").boolOr(defaultStripPathPrefix),
+		TLS:             ssl, TLSRedirect: b.get("ssl_redirect").boolOr(defaultSSLRedirect),
 		ForwardHeaders:  b.get("forward_headers").boolOr(!ssl),
 		ResponseTimeout: b.get("response_timeout").durationOr(defaultResponseTimeout),
 
@@ -41,7 +48,7 @@ func (c *compiler) compileProxy(role *block) *Proxy {
 		HealthInterval: health.get("interval").durationOr(defaultHealthInterval),
 		HealthTimeout:  health.get("timeout").durationOr(defaultHealthTimeout),
 
-		BufferRequests: buffering.get("requests").boolOr(true), BufferResponses: buffering.get("responses").boolOr(true),
+		BufferRequests: buffering.get("requests").boolOr(defaultBuffering), BufferResponses: buffering.get("responses").boolOr(defaultBuffering),
 		BufferMemory:   int64(buffering.get("memory").intOr(defaultBufferMemory)),
 		MaxRequestBody: int64(buffering.get("max_request_body").intOr(0)), MaxResponseBody: int64(buffering.get("max_response_body").intOr(0)),
 
@@ -65,7 +72,7 @@ func prefixes(v *value) []string {
 		all = append(all, plainPrefix(prefix))
 	}
 	if len(all) == 0 {
-		all = append(all, "/")
+		all = append(all, defaultPathPrefix)
 	}
 	return all
 }
@@ -107,7 +114,7 @@ func (c *compiler) compileProxyServer() {
 		Declared: b != nil,
 		Name:     b.get("name").textOr(defaultProxyName), Image: b.get("image").textOr(defaultProxyImage),
 		HTTPPort: b.get("http_port").intOr(defaultHTTPPort), HTTPSPort: b.get("https_port").intOr(defaultHTTPSPort),
-		MetricsPort: b.get("metrics_port").intOr(0), Bind: b.get("bind").strings(), Publish: b.get("publish").boolOr(true),
+		MetricsPort: b.get("metrics_port").intOr(0), Bind: b.get("bind").strings(), Publish: b.get("publish").boolOr(defaultPublish),
 		LogMaxSize: b.get("log_max_size").textOr(defaultLogMaxSize), Debug: b.get("debug").boolOr(false),
 		Labels: b.get("labels").stringMap(), Env: b.get("env").stringMap(),
 	}
@@ -115,6 +122,11 @@ func (c *compiler) compileProxyServer() {
 		return
 	}
 	c.rel.ProxyServer.Options = c.compileOptions(b.get("options"), b.title()).kept
+	for _, name := range []string{"publish", "restart"} {
+		if _, given := b.get("options").entry(name); given {
+			c.errorf(b.get("options").rangeOf(name), "Option not allowed", "%s of the proxy is decided by kamald: ports are http_port, https_port and bind, and it is always started again.", name)
+		}
+	}
 	c.checkLabels(b.get("labels"))
 	for _, item := range b.get("bind").items() {
 		if _, err := netip.ParseAddr(strings.Trim(item.s, "[]")); err != nil {

@@ -62,3 +62,29 @@ func hostText(s string) (HostText, bool) {
 	})
 	return HostText(s), whole && strings.Contains(s, "${") && !strings.ContainsAny(s, "\x01\x02\x03")
 }
+
+// written is the text as an expression of the file.
+func (t HostText) written() string {
+	var parts []string
+	rest := string(t)
+	literal := func(text string) {
+		if text = strings.ReplaceAll(text, "$$", "$"); text != "" {
+			quoted := Quote(text)
+			parts = append(parts, quoted[1:len(quoted)-1])
+		}
+	}
+	from := 0
+	for _, at := range hostVariable.FindAllStringSubmatchIndex(rest, -1) {
+		if at[2] < 0 {
+			continue // $$
+		}
+		literal(rest[from:at[0]])
+		parts = append(parts, "${host_env("+Quote(rest[at[2]:at[3]])+")}")
+		from = at[1]
+	}
+	literal(rest[from:])
+	if len(parts) == 1 {
+		return strings.TrimSuffix(strings.TrimPrefix(parts[0], "${"), "}")
+	}
+	return `"` + strings.Join(parts, "") + `"`
+}

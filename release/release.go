@@ -190,6 +190,9 @@ func (r Release) EnvOn(role Role, host Host) Env {
 	for _, name := range role.Remove {
 		env.remove(name)
 	}
+	if len(env.FromHost) == 0 {
+		env.FromHost = nil
+	}
 	return env
 }
 

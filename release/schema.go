@@ -1,6 +1,12 @@
 package release
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // kind is what an attribute's value must be.
 type kind int
@@ -64,24 +70,97 @@ func (k kind) expected() string {
 	return "a value"
 }
 
+// brief is what a kind takes, without an example.
+func (k kind) brief() string {
+	switch k {
+	case kindCommand:
+		return "a list of words, or one string"
+	case kindLimit:
+		return "a number, or a share in a string"
+	case kindSecrets:
+		return "a list of secret(…)"
+	case kindSecret, kindStringOrSecret:
+		return strings.ReplaceAll(k.expected(), `"NAME"`, "…")
+	}
+	text, _, _ := strings.Cut(k.expected(), ", such as")
+	return text
+}
+
 // text tells whether the kind keeps scalars as text, so that a number's spelling matters.
 func (k kind) text() bool {
 	return slices.Contains([]kind{kindString, kindStringOrSecret, kindStrings, kindCommand, kindStringMap, kindEnvMap, kindOptions}, k)
 }
 
-// attrSpec is one attribute of the vocabulary.
+// attrSpec is one attribute of the vocabulary, with what its reference says.
 type attrSpec struct {
 	name     string
 	kind     kind
 	required bool
 	enum     []string // the values it may have; nil: any
 	min, max int64    // for whole numbers; max 0: no upper bound
+
+	meaning   string // in a line
+	byDefault string // what holds without it, as the file would write it; "": nothing
+	rule      string // what holds without it, where that is no value, in words
+	example   string // as the file writes it
+}
+
+// attr builds an attribute; its meaning is a line of the reference.
+func attr(name string, k kind, meaning string) attrSpec {
+	return attrSpec{name: name, kind: k, meaning: meaning}
+}
+
+// needed makes the attribute one that must be there.
+func (a attrSpec) needed() attrSpec { a.required = true; return a }
+
+// among closes the set of values.
+func (a attrSpec) among(values ...string) attrSpec { a.enum = values; return a }
+
+// within bounds a whole number; high 0 is no bound.
+func (a attrSpec) within(low, high int64) attrSpec { a.min, a.max = low, high; return a }
+
+// otherwise says what holds without the attribute: the constant that the compiler takes.
+func (a attrSpec) otherwise(value any) attrSpec { a.byDefault = written(a.kind, value); return a }
+
+// ruled says in words what holds without the attribute.
+func (a attrSpec) ruled(rule string) attrSpec { a.rule = rule; return a }
+
+// like gives an example, as the file writes it.
+func (a attrSpec) like(example string) attrSpec { a.example = example; return a }
+
+// wanted says what the attribute takes, for messages.
+func (a attrSpec) wanted() string {
+	switch {
+	case a.enum != nil:
+		return "one of " + quoted(a.enum)
+	case a.example != "":
+		return a.kind.brief() + ", such as " + a.name + " = " + a.example
+	}
+	return a.kind.expected()
+}
+
+// written is a value as the file writes it.
+func written(k kind, value any) string {
+	switch v := value.(type) {
+	case string:
+		return strconv.Quote(v)
+	case []string:
+		return "[" + quoted(v) + "]"
+	case time.Duration:
+		return strconv.Quote(shortDuration(v))
+	case int:
+		if k == kindSize {
+			return strconv.Quote(sizeText(int64(v)))
+		}
+	}
+	return fmt.Sprint(value)
 }
 
 // blockSpec is one block of the vocabulary.
 type blockSpec struct {
 	name    string
 	label   string   // what its label is; "": it has none
+	meaning string   // in a line
 	known   []string // the labels it may have; nil: any
 	repeats bool     // the same label may stand twice
 	attrs   []attrSpec
@@ -116,41 +195,17 @@ func (s *blockSpec) names() []string {
 	return names
 }
 
-// of builds attributes that share a kind; a name ending in "!" is required.
-func of(k kind, names ...string) []attrSpec {
-	var attrs []attrSpec
-	for _, name := range names {
-		required := name[len(name)-1] == '!'
-		if required {
-			name = name[:len(name)-1]
-		}
-		attrs = append(attrs, attrSpec{name: name, kind: k, required: required})
-	}
-	return attrs
-}
-
-// oneOf builds a string attribute with a closed set of values.
-func oneOf(name string, values ...string) []attrSpec {
-	return []attrSpec{{name: name, kind: kindString, enum: values}}
-}
-
-// someOf builds a list attribute whose elements come from a closed set.
-func someOf(name string, values ...string) []attrSpec {
-	return []attrSpec{{name: name, kind: kindStrings, enum: values}}
-}
-
-// between builds a whole-number attribute with bounds; high 0 is no bound.
-func between(name string, low, high int64) []attrSpec {
-	return []attrSpec{{name: name, kind: kindInt, min: low, max: high}}
-}
+// removal is the attribute with which a destination takes a block of the base away.
+var removal = attr("remove", kindBool, "true, within a destination: the base's block is taken away").otherwise(false)
 
 // single is a block without a label, at most once.
-func single(name string, blocks []*blockSpec, attrs ...[]attrSpec) *blockSpec {
-	return &blockSpec{name: name, attrs: slices.Concat(attrs...), blocks: blocks}
+func single(name, meaning string, attrs []attrSpec, blocks ...*blockSpec) *blockSpec {
+	return &blockSpec{name: name, meaning: meaning, attrs: append(slices.Clone(attrs), removal), blocks: blocks}
 }
 
-// labelled is a block that a destination may take away by its label.
-func labelled(name, label string, blocks []*blockSpec, attrs ...[]attrSpec) *blockSpec {
-	all := append(slices.Concat(attrs...), attrSpec{name: "remove", kind: kindBool})
-	return &blockSpec{name: name, label: label, attrs: all, blocks: blocks}
+// labelled is a block of which there is one a label.
+func labelled(name, label, meaning string, attrs []attrSpec, blocks ...*blockSpec) *blockSpec {
+	b := single(name, meaning, attrs, blocks...)
+	b.label = label
+	return b
 }

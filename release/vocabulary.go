@@ -2,14 +2,9 @@ package release
 
 import "slices"
 
-// The moments at which a hook can run, and the kinds of release that it can run on.
-var (
-	hookMoments = []string{"pre-connect", "pre-build", "pre-deploy", "pre-boot", "post-boot", "post-deploy", "pre-proxy-reboot",
-		"post-proxy-reboot", "docker-setup", "drift", "failure", "rollback"}
-	hookKinds     = []string{"release", "rollback", "config", "heal"}
-	secretSources = []string{"1password", "aws-secrets-manager", "bitwarden", "bitwarden-sm", "doppler", "enpass",
-		"gcp-secret-manager", "lastpass", "passbolt", "age"}
-)
+// The vocabulary stands in files by its blocks: vocabulary_source.go, _host.go, _role.go, _proxy.go, _release.go, _accessory.go
+// and, for the bastion's file, _bastion.go. Each attribute says what it means, what it takes and what holds without it; from
+// that the decoder, the messages and the reference are made.
 
 const highestPort = 65535
 
@@ -22,6 +17,7 @@ var (
 func newDeploySpec() *blockSpec {
 	root := *destinationSpec
 	root.name, root.label = "", ""
+	root.meaning = "What should run, and where."
 	root.blocks = append(slices.Clone(destinationSpec.blocks), destinationSpec)
 	return &root
 }
@@ -29,140 +25,78 @@ func newDeploySpec() *blockSpec {
 func newDestinationSpec() *blockSpec {
 	return &blockSpec{
 		name: "destination", label: "name",
-		attrs: slices.Concat(
-			of(kindString, "service!", "image!", "version", "primary_role", "minimum_version", "run_directory", "network",
-				"asset_path", "error_pages_path", "hooks_path"),
-			of(kindBool, "allow_empty_roles", "require_destination"),
-			between("retain_containers", 1, 0),
-			of(kindDuration, "deploy_timeout", "readiness_delay", "drain_timeout", "stop_timeout"),
-			of(kindStringMap, "labels"), of(kindStrings, "volumes"), of(kindAny, "hooks_output"),
-		),
+		meaning: "The same vocabulary, laid over the file with -d NAME; a file deploy.NAME.hcl beside this one does the same. " +
+			"Maps merge, lists and single values replace; blocks merge by their labels, those without one field by field; null goes back to the default.",
+		attrs: slices.Concat(identityAttrs(), lifeAttrs(), placeAttrs()),
 		blocks: []*blockSpec{
-			{name: "locals"}, registrySpec(), buildSpec(), secretsSpec(), sshSpec(), hostSpec(), tagSpec(), envSpec(false),
-			proxySpec(), roleSpec(), loggingSpec(), rolloutSpec(), hookSpec(), accessorySpec(), proxyServerSpec(),
-			single("output", nil, of(kindString, "file", "otel")),
-			labelled("alias", "name", nil, of(kindString, "command!")),
-			reconcileSpec(),
-			single("version_policy", nil, of(kindString, "semver", "pattern")),
+			localsSpec(), registrySpec("The registry that images come from. Without the block there is none, and images travel over SSH."),
+			buildSpec(), secretsSpec(), sshSpec(), hostSpec(), tagSpec(),
+			envSpec("Environment of every role."), proxySpec("Defaults for whatever is proxied; a role's own block is laid over it."),
+			roleSpec(), loggingSpec("The engine's log driver for every container; a block within a role or an accessory is laid over it."),
+			rolloutSpec(), hookSpec(), accessorySpec(), proxyServerSpec(), outputSpec(), aliasSpec(), reconcileSpec(), versionPolicySpec(),
 		},
 	}
 }
 
-func registrySpec() *blockSpec {
-	return single("registry", nil, of(kindString, "server"), of(kindStringOrSecret, "username"), of(kindSecret, "password"))
-}
-
-func buildSpec() *blockSpec {
-	return single("build", []*blockSpec{
-		single("cache", nil, oneOf("type", "registry", "gha", "local"), of(kindString, "image", "options")),
-		single("pack", nil, of(kindString, "builder!"), of(kindStrings, "buildpacks")),
-	}, oneOf("source", "clone", "archive", "directory"),
-		of(kindString, "dockerfile", "target", "ssh", "remote", "driver", "provenance", "context"),
-		of(kindStrings, "arch", "secrets"), of(kindStringMap, "args"), of(kindBool, "local", "sbom"))
-}
-
-func secretsSpec() *blockSpec {
-	fetch := labelled("fetch", "source", nil, of(kindString, "account", "from", "file", "identity"), of(kindStrings, "keys"))
-	fetch.repeats, fetch.known = true, secretSources
-	return single("secrets", []*blockSpec{fetch}, of(kindStrings, "files"))
-}
-
-// sshAttrs are the ssh block's; a host block has them too.
-func sshAttrs() []attrSpec {
-	return slices.Concat(
-		of(kindString, "user", "jump", "proxy_command"), between("port", 1, highestPort),
-		of(kindStrings, "keys", "known_hosts"), of(kindSecrets, "key_data"), of(kindSSHConfig, "config"),
-		of(kindBool, "keys_only", "forward_agent"), oneOf("host_keys", "strict", "accept-new"),
-		between("dial_limit", 1, 0), of(kindDuration, "keepalive"), between("dns_retries", 0, 0))
-}
-
-func sshSpec() *blockSpec { return single("ssh", nil, sshAttrs()) }
-
-func hostSpec() *blockSpec {
-	return labelled("host", "name", nil, of(kindString, "address", "host_key"), of(kindStrings, "tags"), sshAttrs())
-}
-
-func tagSpec() *blockSpec {
-	return labelled("tag", "name", []*blockSpec{envSpec(false)}, of(kindStrings, "roles"))
-}
-
-func envSpec(removes bool) *blockSpec {
-	attrs := slices.Concat(of(kindEnvMap, "clear"), of(kindStrings, "secret"))
-	if removes {
-		attrs = append(attrs, of(kindStrings, "remove")...)
+func identityAttrs() []attrSpec {
+	return []attrSpec{
+		attr("service", kindString, "prefix of container names: lower-case letters, digits, - and _").needed().like(`"shop"`),
+		attr("image", kindString, "repository, without the registry's server and without a tag").needed().like(`"acme/shop"`),
+		attr("version", kindString, "tag of the image; --version and kamald release win over it").
+			ruled("git.sha, the commit of the repository that holds the file").like(`"v1"`),
+		attr("primary_role", kindString, "the role that goes first and opens the way for the others; its first host holds the lock").
+			ruled(written(kindString, defaultRole) + " where there is such a role, else the first").like(`"web"`),
+		attr("allow_empty_roles", kindBool, "roles other than the primary one may have no hosts").otherwise(false),
+		attr("require_destination", kindBool, "refuse to run without -d").otherwise(false),
+		attr("minimum_version", kindString, "refuse to run with an older kamald").like(`"0.1"`),
 	}
-	return single("env", nil, attrs)
 }
 
-func proxySpec() *blockSpec {
-	return single("proxy", []*blockSpec{
-		single("healthcheck", nil, of(kindString, "path", "host"), of(kindDuration, "interval", "timeout"),
-			between("port", 1, highestPort)),
-		single("buffering", nil, of(kindBool, "requests", "responses"),
-			of(kindSize, "memory", "max_request_body", "max_response_body")),
-		single("logging", nil, of(kindStrings, "request_headers", "response_headers")),
-	}, of(kindStrings, "hosts", "path_prefixes"), between("app_port", 1, highestPort),
-		of(kindBool, "ssl", "ssl_redirect", "strip_path_prefix", "forward_headers"),
-		of(kindSecret, "certificate", "private_key"), of(kindDuration, "response_timeout"))
-}
-
-func roleSpec() *blockSpec {
-	return labelled("role", "name",
-		[]*blockSpec{envSpec(true), healthSpec(), stopSpec(), loggingSpec(), proxySpec()},
-		of(kindStrings, "hosts", "tags", "depends_on", "volumes"), of(kindBool, "proxied", "singleton"), of(kindCommand, "cmd"),
-		of(kindOptions, "options"), of(kindStringMap, "labels"), of(kindString, "asset_path"))
-}
-
-func healthSpec() *blockSpec {
-	return single("health", nil, of(kindCommand, "exec"), of(kindString, "http", "log"), between("tcp", 1, highestPort),
-		of(kindDuration, "interval", "timeout", "min_healthy_time"))
-}
-
-func stopSpec() *blockSpec {
-	return single("stop", nil, of(kindString, "signal"), of(kindDuration, "grace"))
-}
-
-func loggingSpec() *blockSpec {
-	return single("logging", nil, of(kindString, "driver"), of(kindStringMap, "options"))
-}
-
-func rolloutSpec() *blockSpec {
-	return single("rollout", []*blockSpec{
-		single("canary", nil, between("percent", 1, 100), of(kindDuration, "hold")),
-	}, of(kindLimit, "limit"), of(kindDuration, "wait"), of(kindBool, "parallel_roles"),
-		oneOf("on_failure", "rollback", "halt"), oneOf("on_unreachable", "fail", "skip"))
-}
-
-func hookSpec() *blockSpec {
-	at := attrSpec{name: "at", kind: kindString, required: true, enum: hookMoments}
-	return labelled("hook", "name", nil, []attrSpec{at}, of(kindString, "role"), of(kindCommand, "run!"),
-		someOf("on", hookKinds...), of(kindDuration, "timeout"), of(kindStrings, "secrets"),
-		oneOf("output", "show", "quiet", "failure"))
-}
-
-func accessorySpec() *blockSpec {
-	placed := func(name string) *blockSpec {
-		return labelled(name, "path", nil, of(kindString, "to!", "mode", "owner", "options"))
+func lifeAttrs() []attrSpec {
+	return []attrSpec{
+		attr("retain_containers", kindInt, "old containers, and their images, kept for rollback: a role and host").within(1, 0).otherwise(defaultRetain),
+		attr("deploy_timeout", kindDuration, "a new container must be healthy by then").otherwise(defaultDeployTimeout),
+		attr("readiness_delay", kindDuration, "a role without any health check must stay running this long").otherwise(defaultReadinessDelay),
+		attr("drain_timeout", kindDuration, "requests in flight get this long after a switch").otherwise(defaultDrainTimeout),
+		attr("stop_timeout", kindDuration, "then a container that does not end is killed").
+			ruled(written(kindDuration, defaultStopTimeout) + "; drain_timeout for roles without a proxy").like(`"20s"`),
 	}
-	return labelled("accessory", "name",
-		[]*blockSpec{envSpec(false), placed("file"), placed("directory"), registrySpec(), healthSpec(), stopSpec(), loggingSpec(),
-			proxySpec()},
-		of(kindString, "image!", "service", "port", "network"), of(kindStrings, "hosts", "roles", "tags", "volumes"),
-		of(kindCommand, "cmd"), of(kindOptions, "options"), of(kindStringMap, "labels"), of(kindBool, "proxied", "shared"),
-		oneOf("on_change", "plan", "recreate", "ignore"))
 }
 
-func proxyServerSpec() *blockSpec {
-	return single("proxy_server", nil, oneOf("driver", "kamal-proxy", "traefik"),
-		of(kindString, "name", "image", "log_max_size"), between("http_port", 1, highestPort),
-		between("https_port", 1, highestPort), between("metrics_port", 0, highestPort), of(kindStrings, "bind"),
-		of(kindBool, "publish", "debug"), of(kindOptions, "options", "args"), of(kindStringMap, "labels", "env"))
+func placeAttrs() []attrSpec {
+	return []attrSpec{
+		attr("run_directory", kindString, "where kamald keeps its files on a host: below the SSH user's home, or absolute").otherwise(defaultRunDirectory),
+		attr("network", kindString, "the Docker network of the containers").otherwise(defaultNetwork),
+		attr("asset_path", kindString, "assets bridged between versions: their path in the image, with :ro or :rw").like(`"/app/public/assets:ro"`),
+		attr("error_pages_path", kindString, "directory whose 4xx.html and 5xx.html the proxy serves").like(`"public"`),
+		attr("labels", kindStringMap, "labels of every role's containers").like(`{ team = "checkout" }`),
+		attr("volumes", kindStrings, "volumes of every role; a source that begins with ~/ or ./ lies in the SSH user's home").
+			like(`["/srv/shop/storage:/app/storage"]`),
+		attr("hooks_path", kindString, "directory of executables that run at the moment that they are named after").like(`".kamald/hooks"`),
+		attr("hooks_output", kindAny, `what is shown of them: "show", "quiet" or "failure", or one of these by name`).like(`{ pre-build = "quiet" }`),
+	}
 }
 
-func reconcileSpec() *blockSpec {
-	return single("reconcile", []*blockSpec{
-		labelled("freeze", "name", nil, someOf("days", "mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-			of(kindString, "from", "to", "zone")),
-	}, oneOf("mode", "report", "heal", "release"), of(kindDuration, "interval", "window"),
-		of(kindShare, "budget", "max_remove", "min_free"), between("flap", 1, 0), of(kindStrings, "ignore"))
+func localsSpec() *blockSpec {
+	return &blockSpec{name: "locals", meaning: "Names for values, read as local.NAME; a destination's replace the base's before anything is evaluated."}
+}
+
+func outputSpec() *blockSpec {
+	return single("output", "Where else what happens is written.", []attrSpec{
+		attr("file", kindString, "directory with a log file a release").like(`"log/kamald"`),
+		attr("otel", kindString, "OpenTelemetry collector").like(`"http://otel.example.com:4318"`),
+	})
+}
+
+func aliasSpec() *blockSpec {
+	return labelled("alias", "name", "A name for a command of kamald's.", []attrSpec{
+		attr("command", kindString, "what it stands for, without kamald before it").needed().like(`"app exec --interactive --reuse bin/console"`),
+	})
+}
+
+func versionPolicySpec() *blockSpec {
+	return single("version_policy", "In place of version: the newest tag that fits.", []attrSpec{
+		attr("semver", kindString, "constraint on semantic versions").like(`"~> 2.1"`),
+		attr("pattern", kindString, "regular expression; the newest tag that it matches").like(`"^main-[0-9]{14}-"`),
+	})
 }

@@ -1,0 +1,56 @@
+package release
+
+// How a release goes over the hosts, what runs around it, and how it stays that way.
+
+// The moments at which a hook can run, and the kinds of release that it can run on.
+var (
+	hookMoments = []string{"pre-connect", "pre-build", "pre-deploy", "pre-boot", "post-boot", "post-deploy", "pre-proxy-reboot",
+		"post-proxy-reboot", "docker-setup", "drift", "failure", "rollback"}
+	hookKinds = []string{"release", "rollback", "config", "heal"}
+)
+
+func rolloutSpec() *blockSpec {
+	return single("rollout", "How a release goes over the hosts.", []attrSpec{
+		attr("limit", kindLimit, "hosts at once: a number, or a share of the release's hosts").ruled("all").like(`"25%"`),
+		attr("wait", kindDuration, "between two groups of hosts").otherwise(defaultWait),
+		attr("parallel_roles", kindBool, "the roles of a host start at the same time; false: one after another").otherwise(defaultParallelRoles),
+		attr("on_failure", kindString, "rollback: every role runs what it ran before; halt: nothing more is begun, and each host stays as it is then").
+			among("rollback", "halt").otherwise(defaultOnFailure),
+		attr("on_unreachable", kindString, "fail changes nothing anywhere; skip goes on without the host, which converges later").
+			among("fail", "skip").otherwise(defaultOnUnreachable),
+	}, single("canary", "Try the new version on a share of the traffic first; needs kamald's own proxy.", []attrSpec{
+		attr("percent", kindInt, "share of the traffic").within(1, 100).like("10"),
+		attr("hold", kindDuration, "for this long").like(`"10m"`),
+	}))
+}
+
+func hookSpec() *blockSpec {
+	return labelled("hook", "name", "A command around a release.", []attrSpec{
+		attr("at", kindString, "the moment").needed().among(hookMoments...),
+		attr("role", kindString, "in a container of this role, from the new image with its environment, once a release").
+			ruled("on the machine that kamald runs on").like(`"web"`),
+		attr("run", kindCommand, "the command").needed().like(`["bin/rails", "db:migrate"]`),
+		attr("on", kindStrings, "kinds of release that it runs on").among(hookKinds...).otherwise([]string{"release"}),
+		attr("timeout", kindDuration, "then it has failed").like(`"10m"`),
+		attr("secrets", kindStrings, "secrets in its environment, for hooks outside a container").like(`["SLACK_TOKEN"]`),
+		attr("output", kindString, "what is shown of it").among("show", "quiet", "failure"),
+	})
+}
+
+func reconcileSpec() *blockSpec {
+	return single("reconcile", "How kamald run keeps the servers that way.", []attrSpec{
+		attr("mode", kindString, "report touches nothing, heal repairs drift, release also rolls out changes").among("report", "heal", "release").otherwise("report"),
+		attr("interval", kindDuration, "full look at every host; events come in between").like(`"5m"`),
+		attr("budget", kindShare, "of a role's containers healed a window, rounded up; then it stops and says so").like(`"20%"`),
+		attr("window", kindDuration, "the time that budget and flap are about").like(`"10m"`),
+		attr("flap", kindInt, "restarts a window; then a container is reported and left alone").within(1, 0).like("5"),
+		attr("max_remove", kindShare, "a change that would remove more of what runs waits for an approval").like(`"30%"`),
+		attr("min_free", kindShare, "prune beyond retention when a host's disk has less").like(`"10%"`),
+		attr("ignore", kindStrings, "drift that is nobody's business, by path").like(`["role.workers.options.memory"]`),
+	}, labelled("freeze", "name", "A time of nothing but healing.", []attrSpec{
+		attr("days", kindStrings, "days of the week").among("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+		attr("from", kindString, "time of day that it begins").like(`"17:00"`),
+		attr("to", kindString, "time of day that it ends").like(`"09:00"`),
+		attr("zone", kindString, "time zone").like(`"Europe/Berlin"`),
+	}))
+}
