@@ -118,7 +118,7 @@ func (c *compiler) canonical(name string, form optionForm, given []text, rng hcl
 	for _, t := range given {
 		read, err := form.read(t.s)
 		if err != nil {
-			c.errorf(t.rng, "Bad option", "%s %v.", name, err)
+			c.errorf(t.rng, "Bad option", "%s", sentence(name, err))
 			bad = true
 		}
 		all = append(all, read...)
@@ -128,9 +128,18 @@ func (c *compiler) canonical(name string, form optionForm, given []text, rng hcl
 	}
 	all, err := form.together(all, len(given))
 	if err != nil {
-		c.errorf(rng, "Bad option", "%s %v.", name, err)
+		c.errorf(rng, "Bad option", "%s", sentence(name, err))
 	}
 	return all
+}
+
+// sentence ends what goes on after an option's name; a question is an end already.
+func sentence(name string, err error) string {
+	text := name + " " + err.Error()
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // profiles puts the content of a seccomp profile in the place of its file's name, as docker does: the file lies where kamald

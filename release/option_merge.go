@@ -73,8 +73,8 @@ func (m merging) bad(t text, format string, args ...any) {
 }
 
 // clash reports that a setting of the block says something else.
-func (m merging) clash(t text, setting string, line int) {
-	m.errorf(t.rng, "Said twice", "%s says one thing in options and another in %s, at line %d; keep one of them.", m.name, setting, line)
+func (m merging) clash(t text, what, setting string, line int) {
+	m.errorf(t.rng, "Said twice", "%s is one thing in options and another in %s, at line %d; keep one of them.", what, setting, line)
 }
 
 // one is the only value; false when there are others.
@@ -113,7 +113,7 @@ func (m merging) labels(to *map[string]string) {
 			continue
 		}
 		if entry, there := own.entry(name); there && entry[0].s != s {
-			m.clash(t, "labels", entry[0].rng.Start.Line)
+			m.clash(t, "label "+name, "labels", entry[0].rng.Start.Line)
 			continue
 		}
 		given.dict[name] = []text{{s: s, rng: t.rng}}
@@ -143,9 +143,9 @@ func (m merging) env(to *Env) {
 		case !found || !variableName.MatchString(name):
 			m.bad(t, "is NAME=value, not %q: this machine's own environment is not passed on", t.s)
 		case isClear && clear[0].s != s:
-			m.clash(t, "env", clear[0].rng.Start.Line)
+			m.clash(t, "env "+name, "env", clear[0].rng.Start.Line)
 		case slices.ContainsFunc(own.get("secret").items(), func(secret text) bool { return before(":")(secret.s) == name }):
-			m.clash(t, "env", own.get("secret").rng.Start.Line)
+			m.clash(t, "env "+name, "env", own.get("secret").rng.Start.Line)
 		default:
 			delete(to.Secrets, name)
 			to.Clear[name] = s
@@ -173,7 +173,7 @@ func (m merging) logDriver(to *Logging) {
 	case t.s == "":
 		m.bad(t, "is empty")
 	case own.get("driver").set() && own.get("driver").text() != t.s:
-		m.clash(t, "logging", own.get("driver").rng.Start.Line)
+		m.clash(t, m.name, "logging", own.get("driver").rng.Start.Line)
 	case to.Driver != t.s: // the options were the other driver's
 		*to = Logging{Driver: t.s, Options: own.get("options").stringMap()}
 		if t.s == defaultLogDriver && to.Options == nil {
@@ -195,7 +195,7 @@ func (m merging) logOptions(to *Logging) {
 		case !found || name == "":
 			m.bad(t, "is NAME=value, such as \"max-size=50m\", not %q", t.s)
 		case there && entry[0].s != s:
-			m.clash(t, "logging", entry[0].rng.Start.Line)
+			m.clash(t, "log-opt "+name, "logging", entry[0].rng.Start.Line)
 		default:
 			options[name] = s
 		}
@@ -213,7 +213,7 @@ func (m merging) stopSignal(to *Stop) {
 	case !signalName.MatchString(t.s):
 		m.bad(t, "is a signal such as \"TERM\" or \"QUIT\", not %q", t.s)
 	case own.set() && own.text() != t.s:
-		m.clash(t, "stop", own.rng.Start.Line)
+		m.clash(t, m.name, "stop", own.rng.Start.Line)
 	default:
 		to.Signal = t.s
 	}
@@ -231,7 +231,7 @@ func (m merging) stopTimeout(to *Stop) {
 	case err != nil || seconds < 0:
 		m.bad(t, "is a whole number of seconds, not %q: a container that does not end is killed", t.s)
 	case own.set() && own.durationOr(0) != grace:
-		m.clash(t, "stop", own.rng.Start.Line)
+		m.clash(t, m.name, "stop", own.rng.Start.Line)
 	default:
 		to.Grace = grace
 	}
