@@ -30,7 +30,7 @@ var optionForms = map[string]optionForm{
 	"memory":             one(readSize),
 	"memory-reservation": one(readSize),
 	"memory-swap":        one(readSwap),
-	"memory-swappiness":  one(whole(-1, 100)),
+	"memory-swappiness":  {read: readSwappiness},
 	"shm-size":           one(readSize),
 	"cpus":               one(nanoCPUs),
 	"cpu-shares":         one(whole(0, 262144)),
@@ -74,7 +74,7 @@ var optionForms = map[string]optionForm{
 	"ipc":         one(mode("host", "none", "private", "shareable", "container:")),
 	"uts":         one(mode("host")),
 	"cgroupns":    one(mode("host", "private")),
-	"isolation":   {read: readIsolation},
+	"isolation":   one(readIsolation),
 	"annotation":  {read: alone(readPair), many: asSet, key: before("=")},
 
 	// rights

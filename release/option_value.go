@@ -79,6 +79,14 @@ func bounds(least, most int64) string {
 	return fmt.Sprintf(" from %d to %d", least, most)
 }
 
+// readSwappiness leaves -1 out, which is what docker sends when nothing is given.
+func readSwappiness(s string) ([]string, error) {
+	if s == "-1" {
+		return nil, nil
+	}
+	return alone(whole(0, 100))(s)
+}
+
 // wholeOrZero is a whole number between two, or 0, which takes the setting away.
 func wholeOrZero(least, most int64) func(string) (string, error) {
 	inner := whole(least, most)
@@ -182,11 +190,11 @@ func mode(words ...string) func(string) (string, error) {
 }
 
 // readIsolation takes the only way that engines on Linux have, which is the same as none.
-func readIsolation(s string) ([]string, error) {
+func readIsolation(s string) (string, error) {
 	if s != "default" {
-		return nil, fmt.Errorf("is default on Linux, not %q: the others are for engines on Windows", s)
+		return "", fmt.Errorf("is default on Linux, not %q: the others are for engines on Windows", s)
 	}
-	return nil, nil
+	return s, nil
 }
 
 // readPair is NAME=value.

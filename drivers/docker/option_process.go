@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ var processOptions = map[string]option{
 	"ipc":         mode(func(h *container.HostConfig) *container.IpcMode { return &h.IpcMode }, "private", "shareable"),
 	"uts":         mode(func(h *container.HostConfig) *container.UTSMode { return &h.UTSMode }),
 	"cgroupns":    since("1.41", mode(func(h *container.HostConfig) *container.CgroupnsMode { return &h.CgroupnsMode }, "private", "host")),
-	"isolation":   mode(func(h *container.HostConfig) *container.Isolation { return &h.Isolation }, "default"),
+	"isolation":   isolation(),
 	"annotation":  since("1.43", pairs(func(h *container.HostConfig) *map[string]string { return &h.Annotations }, "=", true)),
 	"platform":    since("1.41", imagePlatform()),
 }
@@ -90,6 +91,13 @@ func imagePlatform() option {
 			return []string{l.platform}, true
 		},
 	}
+}
+
+// isolation is the same on Linux whether it is set or not.
+func isolation() option {
+	o := mode(func(h *container.HostConfig) *container.Isolation { return &h.Isolation })
+	o.get = func(l live) ([]string, bool) { return []string{string(cmp.Or(l.host.Isolation, "default"))}, true }
+	return o
 }
 
 // mode is an option of a string type of the engine; standards are what engines fill in.
