@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -213,7 +214,14 @@ func TestEveryBadValueIsRefusedWithWhatIsGood(t *testing.T) {
 }
 
 func TestEveryOptionOfDockerRunHasAPlace(t *testing.T) {
+	page, err := os.ReadFile("../docs/docker-options.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range strings.Fields(dockerRunOptions) {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("the page of options does not have %s", name)
+		}
 		place, why, known := OptionPlace(name)
 		if !known || place == "" && why == "" {
 			t.Errorf("%s: place %q, why %q, known %v", name, place, why, known)

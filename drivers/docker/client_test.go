@@ -30,6 +30,9 @@ type recorder struct {
 	api string
 	mu  sync.Mutex
 	got map[string]map[string]any
+
+	warnings []string // it answers
+	removed  []string // paths of containers that were removed
 }
 
 func newRecorder(t *testing.T, api string) *recorder {
@@ -61,7 +64,10 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.got[request.URL.Query().Get("name")] = body
 		r.mu.Unlock()
 		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"Id":%q,"Warnings":[]}`, strings.Repeat("ab", 32))
+		_ = json.NewEncoder(w).Encode(map[string]any{"Id": strings.Repeat("ab", 32), "Warnings": r.warnings})
+	case request.Method == http.MethodDelete:
+		r.removed = append(r.removed, path)
+		w.WriteHeader(http.StatusNoContent)
 	case strings.HasSuffix(path, "/start"):
 		w.WriteHeader(http.StatusNoContent)
 	default:

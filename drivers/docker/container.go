@@ -92,9 +92,12 @@ func (e *Engine) Create(ctx context.Context, name string, spec state.Spec, label
 	return created.ID, nil
 }
 
-// discarded are the warnings by which an engine says that it has dropped a setting; left so, it would be drift for ever.
+var saysDiscarded = regexp.MustCompile(`\bdiscarded\.?\s*\z`)
+
+// discarded are the warnings by which an engine says that its kernel does not have a setting and it has dropped it; left so, it
+// would be drift for ever.
 func discarded(warnings []string) []string {
-	return slices.DeleteFunc(slices.Clone(warnings), func(warning string) bool { return !strings.Contains(warning, "discarded") })
+	return slices.DeleteFunc(slices.Clone(warnings), func(warning string) bool { return !saysDiscarded.MatchString(warning) })
 }
 
 func platformOf(text string) *ocispec.Platform {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +24,8 @@ var processOptions = map[string]option{
 	"tty":         flag(func(c *container.Config, _ *container.HostConfig) *bool { return &c.Tty }),
 	"interactive": flag(func(c *container.Config, _ *container.HostConfig) *bool { return &c.OpenStdin }),
 	"group-add":   list(func(h *container.HostConfig) *[]string { return &h.GroupAdd }),
-	"pid":         mode(func(h *container.HostConfig) *container.PidMode { return &h.PidMode }),
-	"ipc":         mode(func(h *container.HostConfig) *container.IpcMode { return &h.IpcMode }, "private", "shareable"),
+	"pid":         shared("pid", mode(func(h *container.HostConfig) *container.PidMode { return &h.PidMode })),
+	"ipc":         shared("ipc", mode(func(h *container.HostConfig) *container.IpcMode { return &h.IpcMode }, "private", "shareable")),
 	"uts":         mode(func(h *container.HostConfig) *container.UTSMode { return &h.UTSMode }),
 	"cgroupns":    since("1.41", mode(func(h *container.HostConfig) *container.CgroupnsMode { return &h.CgroupnsMode }, "private", "host")),
 	"isolation":   isolation(),
@@ -91,6 +92,23 @@ func imagePlatform() option {
 			return []string{l.platform}, true
 		},
 	}
+}
+
+var otherContainer = regexp.MustCompile(`\Acontainer:[0-9a-f]{64}\z`)
+
+// shared is a mode that may be another container's. The engine puts that container's ID for its name at creation and never
+// follows the name again, so that a name counts as what it was then.
+func shared(name string, o option) option {
+	read := o.get
+	o.get = func(l live) ([]string, bool) {
+		values, unset := read(l)
+		asked := l.asked[name]
+		if len(values) == 1 && len(asked) == 1 && otherContainer.MatchString(values[0]) && strings.HasPrefix(asked[0], "container:") && !otherContainer.MatchString(asked[0]) {
+			return asked, false
+		}
+		return values, unset
+	}
+	return o
 }
 
 // isolation is the same on Linux whether it is set or not.

@@ -3,13 +3,18 @@ package docker
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
 	"pgregory.net/rapid"
 
 	"github.com/kamald/kamald/release"
@@ -134,10 +139,58 @@ func TestEachOptionAloneComesBackFromTheEngineAlone(t *testing.T) {
 	}
 }
 
+func TestWhatNeedsAnotherContainerOrASubnetComesBackFromTheEngine(t *testing.T) {
+	e, name := realEngine(t), uniqueName()
+	withImage(t, e)
+	subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 128 + byte(rand.IntN(100)), byte(rand.IntN(250)), 0}), 24)
+	ipam := &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
+	if _, err := e.client.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{IPAM: ipam, Labels: map[string]string{"kamald.test": t.Name()}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeNetwork(t, e, name) })
+	other := uniqueName()
+	made(t, e, other, state.Spec{Image: testImage, Network: name, Options: map[string][]string{"ipc": {"shareable"}}}, nil)
+	if err := e.Start(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	address := subnet.Addr().Next().Next().Next().Next().Next().String()
+	for _, options := range []map[string][]string{
+		{"ip": {address}, "link-local-ip": {"169.254.34.68"}, "network-alias": {"web"}},
+		{"link": {other + ":db"}}, {"volumes-from": {other + ":ro"}}, {"pid": {"container:" + other}}, {"ipc": {"container:" + other}}, {"cgroupns": {"host"}}, {"platform": {"linux/" + runtime.GOARCH}},
+	} {
+		asked := state.Spec{Image: testImage, Network: name, Options: options}
+		id := made(t, e, uniqueName(), asked, nil)
+		for _, when := range []string{"created", "running"} {
+			got, err := e.Inspect(t.Context(), id, state.View{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(asked.Options, got.Live.Options); diff != "" {
+				t.Errorf("%s (-asked +live):\n%s", when, diff)
+			}
+			if err := e.Start(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := e.Remove(t.Context(), id); err != nil { // the address is for one
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatTheKernelDoesNotHaveIsAnErrorAndLeavesNothing(t *testing.T) {
-	const warning = "Your kernel does not support OomKillDisable. OomKillDisable discarded."
-	if got := discarded([]string{"Memory is limited without swap.", warning}); !slices.Equal(got, []string{warning}) {
-		t.Errorf("taken as dropped: %q", got)
+	const dropped = "Your kernel does not support OomKillDisable. OomKillDisable discarded."
+	r := newRecorder(t, "1.51")
+	e := r.engine()
+	t.Cleanup(func() { e.Close() })
+	r.warnings = []string{"Memory limited without swap.", "Published ports are discarded when using host network mode"}
+	if _, err := e.Create(t.Context(), "shop", state.Spec{Image: "shop:v1"}, nil, nil); err != nil || len(r.removed) > 0 {
+		t.Errorf("with warnings of other things: %v, removed %q", err, r.removed)
+	}
+	r.warnings = append(r.warnings, dropped)
+	_, err := e.Create(t.Context(), "shop", state.Spec{Image: "shop:v1", Options: map[string][]string{"oom-kill-disable": {"true"}}}, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "recorder: create container shop: ") || !strings.Contains(err.Error(), dropped) || len(r.removed) != 1 {
+		t.Errorf("said %v, removed %q", err, r.removed)
 	}
 }
 
