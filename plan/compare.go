@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -184,10 +186,20 @@ func (d *differ) options(before, after map[string][]string, extra []string) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !slices.Equal(before[name], after[name]) {
+		if !sameOption(name, before[name], after[name]) {
 			d.fields = append(d.fields, Field{Path: "option " + name, Before: option(name, before[name]), After: option(name, after[name])})
 		}
 	}
+}
+
+// sameOption compares what the values mean: a container that another version of kamald made may bear them in other words.
+func sameOption(name string, a, b []string) bool {
+	if slices.Equal(a, b) {
+		return true
+	}
+	first, err := release.CanonicalOption(name, a)
+	second, other := release.CanonicalOption(name, b)
+	return err == nil && other == nil && len(a) > 0 && len(b) > 0 && slices.Equal(first, second)
 }
 
 // names is the sorted union of the maps' keys.
@@ -235,6 +247,9 @@ func span(d time.Duration) string {
 
 // option writes canonical values as a person would: sizes in the largest unit that fits, CPUs as a number.
 func option(name string, values []string) string {
+	if name == "security-opt" {
+		values = shortProfiles(values)
+	}
 	if len(values) != 1 {
 		return strings.Join(values, ", ")
 	}
@@ -248,6 +263,17 @@ func option(name string, values []string) string {
 		return size(n)
 	}
 	return values[0]
+}
+
+// shortProfiles has a digest for each seccomp profile, which is a long file.
+func shortProfiles(values []string) []string {
+	short := slices.Clone(values)
+	for i, value := range short {
+		if profile, found := strings.CutPrefix(value, "seccomp={"); found {
+			short[i] = fmt.Sprintf("seccomp=(profile %.8x)", sha256.Sum256([]byte("{"+profile)))
+		}
+	}
+	return short
 }
 
 func size(n int64) string {

@@ -235,7 +235,7 @@ func proxySpec(desired release.Release, seen state.Host) state.Spec {
 		options[name] = values
 	}
 	if server.Publish {
-		options["publish"] = append(published(server.Bind, server.HTTPPort, 80), published(server.Bind, server.HTTPSPort, 443)...)
+		options["publish"] = slices.Concat(published(server.Bind, server.HTTPPort, 80), published(server.Bind, server.HTTPSPort, 443), options["publish"])
 	}
 	spec := state.Spec{
 		Image: server.Image, Cmd: cmd, Env: server.Env, Labels: server.Labels, Network: desired.Network, Restart: "unless-stopped",

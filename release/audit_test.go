@@ -8,8 +8,8 @@ import (
 // What could have no effect is refused, and not left out in silence.
 func TestWhatWouldHaveNoEffectIsSaid(t *testing.T) {
 	for text, want := range map[string]string{
-		"proxy_server {\n options = { publish = \"8080:80\" }\n}\n":                                                             "publish of the proxy is decided by kamald",
-		"proxy_server {\n options = { restart = \"no\" }\n}\n":                                                                  "restart of the proxy is decided by kamald",
+		"proxy_server {\n options = { publish = \"8080:80\" }\n}\n":                                                             "",
+		"proxy_server {\n options = { restart = \"no\" }\n}\n":                                                                  "the proxy always starts again",
 		"ssh {\n jump = \"ops@b\"\n proxy_command = \"ssh -W %h:%p b\"\n}\n":                                                    "jump and proxy_command are two ways",
 		"ssh { jump = \"ops@b\" }\nhost \"10.0.0.1\" { proxy_command = \"nc %h %p\" }\n":                                        "jump and proxy_command are two ways",
 		"ssh { jump = \"ops@b\" }\nhost \"10.0.0.1\" {\n jump = \"\"\n proxy_command = \"nc %h %p\"\n}\n":                       "",

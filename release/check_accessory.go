@@ -14,12 +14,13 @@ func (c *compiler) checkAccessories() {
 		c.checkHosts(b)
 		c.checkRoleNames(b.get("roles"))
 		c.checkAccessoryName(b.get("service"))
-		c.compileEnv(b.child("env"))
+		env := c.compileEnv(b.child("env"))
 		c.compileHealth(b)
 		c.checkSignal(b.child("stop").get("signal"))
 		c.checkLabels(b.get("labels"))
 		c.checkVolumes(b.get("volumes"))
-		c.compileOptions(b.get("options"), b.title())
+		c.mergeOptions(b, c.compileOptions(b.get("options"), b.title()), optionTarget{restart: new(string), labels: &map[string]string{},
+			env: &env, volumes: &[]string{}, logging: &Logging{}, stop: &Stop{}})
 		for _, name := range []string{"file", "directory"} {
 			for _, placed := range b.children(name) {
 				if v := placed.get("to"); v.set() && !v.unknown && !strings.HasPrefix(v.text(), "/") {

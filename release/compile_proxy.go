@@ -1,6 +1,7 @@
 package release
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -121,12 +122,7 @@ func (c *compiler) compileProxyServer() {
 	if b == nil {
 		return
 	}
-	c.rel.ProxyServer.Options = c.compileOptions(b.get("options"), b.title()).kept
-	for _, name := range []string{"publish", "restart"} {
-		if _, given := b.get("options").entry(name); given {
-			c.errorf(b.get("options").rangeOf(name), "Option not allowed", "%s of the proxy is decided by kamald: ports are http_port, https_port and bind, and it is always started again.", name)
-		}
-	}
+	c.compileProxyOptions(b)
 	c.checkLabels(b.get("labels"))
 	for _, item := range b.get("bind").items() {
 		if _, err := netip.ParseAddr(strings.Trim(item.s, "[]")); err != nil {
@@ -147,6 +143,22 @@ func (c *compiler) compileProxyServer() {
 		}
 	}
 	c.checkPorts(b)
+}
+
+// compileProxyOptions takes what a container of a role takes, but for what the proxy's container has of its own.
+func (c *compiler) compileProxyOptions(b *block) {
+	p, options := &c.rel.ProxyServer, c.compileOptions(b.get("options"), b.title())
+	p.Options = options.kept
+	env := Env{Clear: maps.Clone(p.Env)}
+	c.mergeOptions(b, options, optionTarget{labels: &p.Labels, env: &env, instead: map[string]string{
+		"restart":      "the proxy always starts again, unless it was stopped",
+		"volume":       "mount = \"type=bind,source=…,target=…\" in the same place does that",
+		"log-driver":   "the proxy logs with json-file",
+		"log-opt":      "its size is log_max_size",
+		"stop-signal":  "the proxy ends by the signal of its image",
+		"stop-timeout": "the proxy ends when its connections have",
+	}})
+	p.Env = env.Clear
 }
 
 func (c *compiler) checkPorts(b *block) {

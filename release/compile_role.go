@@ -66,12 +66,14 @@ func (c *compiler) compileRole(b *block) Role {
 		c.checkVolumes(v)
 	}
 	options := c.compileOptions(b.get("options"), b.title())
-	role.Options, role.Restart = options.kept, options.restart
+	role.Options, role.Restart = options.kept, defaultRestart
 	role.Logging = compileLogging(overlay(c.root.child("logging"), b.child("logging")))
 	if c.proxied(b) {
 		role.Proxy = c.compileProxy(b)
 	}
 	role.Stop = c.compileStop(b, role.Proxy != nil)
+	c.mergeOptions(b, options, optionTarget{restart: &role.Restart, labels: &role.Labels, env: &role.Env, volumes: &role.Volumes,
+		logging: &role.Logging, stop: &role.Stop})
 	return role
 }
 

@@ -2,190 +2,209 @@ package release
 
 import (
 	"fmt"
-	"math/big"
-	"regexp"
+	"maps"
+	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/docker/go-units"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // defaultRestart is the restart policy of a container that says nothing of it.
 const defaultRestart = "unless-stopped"
 
-var restartPolicy = regexp.MustCompile(`\A(?:no|always|unless-stopped|on-failure(?::[0-9]+)?)\z`)
-
-// optionKind is how the values of a docker option are written canonically.
-type optionKind int
-
-const (
-	optionUnbuilt optionKind = iota // docker knows it, this build does not set it
-	optionText
-	optionSet   // several, order without meaning: sorted
-	optionList  // several, in their order
-	optionFlag  // "true", or nothing
-	optionMaybe // "true" or "false", which the engine tells from not set
-	optionSize  // bytes
-	optionSwap  // bytes, or -1
-	optionCPUs  // nano-CPUs
-	optionInt
-	optionUlimit
-	optionRestart
-	optionOurs // kamald decides it
-)
-
-// dockerOption is every long option of `docker run`, and how this build takes it.
-var dockerOption = map[string]optionKind{
-	"memory": optionSize, "memory-swap": optionSwap, "memory-reservation": optionSize, "shm-size": optionSize, "cpus": optionCPUs,
-	"cpu-shares": optionInt, "cpuset-cpus": optionText, "cap-add": optionSet, "cap-drop": optionSet, "user": optionText,
-	"init": optionMaybe, "read-only": optionFlag, "privileged": optionFlag, "add-host": optionSet, "dns": optionList,
-	"publish": optionSet, "tmpfs": optionSet, "security-opt": optionSet, "sysctl": optionSet, "network-alias": optionSet,
-	"pids-limit": optionInt, "ulimit": optionUlimit, "device": optionSet, "workdir": optionText, "entrypoint": optionText,
-	"hostname": optionText, "restart": optionRestart,
-
-	"attach": optionOurs, "cidfile": optionOurs, "detach": optionOurs, "detach-keys": optionOurs, "help": optionOurs,
-	"interactive": optionOurs, "name": optionOurs, "pull": optionOurs, "quiet": optionOurs, "rm": optionOurs, "sig-proxy": optionOurs,
-
-	"annotation": 0, "blkio-weight": 0, "blkio-weight-device": 0, "cgroup-parent": 0, "cgroupns": 0, "cpu-count": 0,
-	"cpu-percent": 0, "cpu-period": 0, "cpu-quota": 0, "cpu-rt-period": 0, "cpu-rt-runtime": 0, "cpuset-mems": 0,
-	"device-cgroup-rule": 0, "device-read-bps": 0, "device-read-iops": 0, "device-write-bps": 0, "device-write-iops": 0,
-	"disable-content-trust": 0, "dns-opt": 0, "dns-option": 0, "dns-search": 0, "domainname": 0, "env": 0, "env-file": 0, "expose": 0,
-	"gpus": 0, "group-add": 0, "health-cmd": 0, "health-interval": 0, "health-retries": 0, "health-start-interval": 0,
-	"health-start-period": 0, "health-timeout": 0, "io-maxbandwidth": 0, "io-maxiops": 0, "ip": 0, "ip6": 0, "ipc": 0, "isolation": 0,
-	"kernel-memory": 0, "label": 0, "label-file": 0, "link": 0, "link-local-ip": 0, "log-driver": 0, "log-opt": 0, "mac-address": 0,
-	"memory-swappiness": 0, "mount": 0, "net": 0, "net-alias": 0, "network": 0, "no-healthcheck": 0, "oom-kill-disable": 0,
-	"oom-score-adj": 0, "pid": 0, "platform": 0, "publish-all": 0, "runtime": 0, "stop-signal": 0, "stop-timeout": 0, "storage-opt": 0,
-	"tty": 0, "use-api-socket": 0, "userns": 0, "uts": 0, "volume": 0, "volume-driver": 0, "volumes-from": 0,
+// CanonicalOption writes an option of `docker run` in the one way that state.Spec keeps it: bytes, billionths of a CPU, sorted
+// lists, one entry a port. What is canonical stays as it is; no values are what docker takes for not given. The name must be
+// one that OptionNames lists. A seccomp profile is JSON here, never a file's name.
+func CanonicalOption(name string, values []string) ([]string, error) {
+	form, ok := optionForms[name]
+	if !ok {
+		return nil, fmt.Errorf("option %q is not understood.%s", name, didYouMean(strings.ReplaceAll(name, "_", "-"), OptionNames()))
+	}
+	var all []string
+	for _, value := range values {
+		read, err := form.read(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s %w", name, err)
+		}
+		all = append(all, read...)
+	}
+	all, err := form.together(all, len(values))
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", name, err)
+	}
+	return all, nil
 }
 
-// dockerOptions are a block's options, canonical.
+// OptionNames are the options of `docker run` that a container's spec keeps, sorted. Those that mean the same as another
+// setting (label, volume) are not among them: they become that setting.
+func OptionNames() []string { return slices.Sorted(maps.Keys(optionForms)) }
+
+// OptionPlace says where an option of `docker run`, by its long name, stands in deploy.hcl: "options", or the setting that has
+// its place, such as "network". place is "" where it stands nowhere, and why says the reason. known is false when docker run
+// has no such option.
+func OptionPlace(name string) (place, why string, known bool) {
+	if other, ok := optionAlias[name]; ok {
+		name = other
+	}
+	if _, ok := optionForms[name]; ok {
+		return "options", "", true
+	}
+	if _, ok := mergedOptions[name]; ok {
+		return "options", "", true
+	}
+	refused, known := refusedOptions[name]
+	return refused.place, refused.why, known
+}
+
+// dockerOptions are a block's options.
 type dockerOptions struct {
-	kept    map[string][]string // nil when there are none
-	restart string
+	kept   map[string][]string // canonical; nil when there are none
+	merged map[string][]text   // those that mean the same as another setting, as they are written
+	rng    hcl.Range
 }
 
 // compileOptions checks `options` and writes them as state.Spec keeps them.
 func (c *compiler) compileOptions(v *value, title string) dockerOptions {
-	options := dockerOptions{restart: defaultRestart}
-	for _, name := range v.keys() {
-		rng := v.rangeOf(name)
-		kind, known := dockerOption[name]
-		switch {
-		case !known:
-			c.errorf(rng, "Unknown option", "docker run has no option %q.%s", name, didYouMean(strings.ReplaceAll(name, "_", "-"), optionNames()))
-			continue
-		case kind == optionOurs:
-			c.errorf(rng, "Option not allowed", "%s is decided by kamald and cannot stand in options.", name)
-			continue
-		case kind == optionUnbuilt:
-			c.addUnbuilt(fmt.Sprintf("%s.options.%s", title, name), rng, whenPlan)
+	var options dockerOptions
+	if v != nil {
+		options.rng = v.rng
+	}
+	given := map[string]string{} // by the name that docker has for the same
+	for _, written := range v.keys() {
+		rng, name := v.rangeOf(written), written
+		if other, ok := optionAlias[written]; ok {
+			name = other
+		}
+		if first, twice := given[name]; twice {
+			c.errorf(rng, "Option twice", "%s and %s are two names of one option of docker run; keep one of them.", first, written)
 			continue
 		}
-		if slices.ContainsFunc(v.dict[name], func(t text) bool { return t.unknown }) {
-			continue
-		}
-		values, problem := canonical(kind, v.dict[name])
+		given[name] = written
+		values := c.profiles(name, v.dict[written])
+		known := !slices.ContainsFunc(values, func(t text) bool { return t.unknown })
+		form, kept := optionForms[name]
+		_, merged := mergedOptions[name]
 		switch {
-		case problem != "":
-			c.errorf(rng, "Bad option", "%s %s.", name, problem)
-		case kind == optionRestart:
-			options.restart = values[0]
-		case len(values) > 0:
-			if options.kept == nil {
-				options.kept = map[string][]string{}
+		case kept && known:
+			options.keep(name, c.canonical(name, form, values, rng))
+		case merged && known:
+			if options.merged == nil {
+				options.merged = map[string][]text{}
 			}
-			options.kept[name] = values
+			options.merged[name] = values
+		case !kept && !merged:
+			c.refuseOption(written, title, rng)
 		}
 	}
+	c.checkTogether(v, options.kept)
 	return options
 }
 
-func optionNames() []string {
-	var names []string
-	for name := range dockerOption {
-		names = append(names, name)
+func (o *dockerOptions) keep(name string, values []string) {
+	if len(values) == 0 {
+		return
 	}
-	slices.Sort(names)
-	return names
+	if o.kept == nil {
+		o.kept = map[string][]string{}
+	}
+	o.kept[name] = values
 }
 
-// canonical writes an option's values in the one way that state.Spec keeps them, or says what is wrong.
-func canonical(kind optionKind, given []text) (values []string, problem string) {
-	several := kind == optionSet || kind == optionList || kind == optionUlimit
-	if !several && len(given) != 1 {
-		return nil, fmt.Sprintf("takes one value, not %d", len(given))
-	}
+// canonical reports every bad value at its own place.
+func (c *compiler) canonical(name string, form optionForm, given []text, rng hcl.Range) []string {
+	var all []string
+	bad := false
 	for _, t := range given {
-		s, problem := canonicalOne(kind, t.s)
-		if problem != "" {
-			return nil, problem
+		read, err := form.read(t.s)
+		if err != nil {
+			c.errorf(t.rng, "Bad option", "%s", sentence(name, err))
+			bad = true
 		}
-		if s != "" && !slices.Contains(values, s) {
-			values = append(values, s)
-		}
+		all = append(all, read...)
 	}
-	if kind == optionSet || kind == optionUlimit {
-		slices.Sort(values)
+	if bad {
+		return nil
 	}
-	return values, ""
+	all, err := form.together(all, len(given))
+	if err != nil {
+		c.errorf(rng, "Bad option", "%s", sentence(name, err))
+	}
+	return all
 }
 
-func canonicalOne(kind optionKind, s string) (string, string) {
-	switch kind {
-	case optionFlag, optionMaybe:
-		if s != "true" && s != "false" {
-			return "", fmt.Sprintf("is true or false, not %q", s)
+// sentence ends what goes on after an option's name; a question is an end already.
+func sentence(name string, err error) string {
+	text := name + " " + err.Error()
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
+
+// profiles puts the content of a seccomp profile in the place of its file's name, as docker does: the file lies where kamald
+// runs, beside deploy.hcl.
+func (c *compiler) profiles(name string, values []text) []text {
+	if name != "security-opt" {
+		return values
+	}
+	values = slices.Clone(values)
+	for i, t := range values {
+		path, found := seccompFile(t.s)
+		if !found || t.unknown {
+			continue
 		}
-		if kind == optionFlag && s == "false" {
-			return "", ""
+		values[i].s = "seccomp={}"
+		if c.lenient {
+			continue // what files hold is not known, and that is no error
 		}
-	case optionSize, optionSwap:
-		if kind == optionSwap && s == "-1" {
-			return s, ""
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(c.path), path)
 		}
-		n, err := units.RAMInBytes(s)
-		if err != nil || n < 0 {
-			return "", fmt.Sprintf("is a size such as \"512m\" or \"2g\", not %q", s)
-		}
-		return strconv.FormatInt(n, 10), ""
-	case optionCPUs:
-		return nanoCPUs(s)
-	case optionInt:
-		n, err := strconv.ParseInt(s, 10, 64)
+		data, err := c.opts.ReadFile(path)
 		if err != nil {
-			return "", fmt.Sprintf("is a whole number, not %q", s)
+			c.errorf(t.rng, "Bad option", "security-opt names a seccomp profile that cannot be read on this machine: %v.", err)
+			continue
 		}
-		return strconv.FormatInt(n, 10), ""
-	case optionUlimit:
-		limit, err := units.ParseUlimit(s)
-		if err != nil {
-			return "", fmt.Sprintf("is name=soft[:hard], such as \"nofile=1024:2048\", not %q", s)
+		values[i].s = "seccomp=" + string(data)
+	}
+	return values
+}
+
+// refuseOption says why an option cannot stand there, or that there is none of the name.
+func (c *compiler) refuseOption(name, title string, rng hcl.Range) {
+	if long, ok := shortOptions[name]; ok {
+		where := "write " + long
+		if _, why, _ := OptionPlace(long); why != "" {
+			where = "that is " + long + ": " + why
 		}
-		return limit.String(), ""
-	case optionRestart:
-		if s == "on-failure:0" {
-			return "on-failure", "" // what the engine makes of it
-		}
-		if !restartPolicy.MatchString(s) {
-			return "", fmt.Sprintf("is \"no\", \"always\", \"unless-stopped\" or \"on-failure[:N]\", not %q", s)
-		}
+		c.errorf(rng, "Unknown option", "options go by their long names: %s is short; %s.", name, where)
+		return
+	}
+	refused, known := refusedOptions[name]
+	switch {
+	case !known:
+		c.errorf(rng, "Unknown option", "docker run has no option %q.%s", name, didYouMean(strings.ReplaceAll(name, "_", "-"), allOptions()))
+	case refused.place != "":
+		c.errorf(rng, "Option elsewhere", "%s cannot stand in the options of %s: %s.", name, title, refused.why)
 	default:
-		if s == "" {
-			return "", "is empty"
-		}
+		c.errorf(rng, "Option not allowed", "%s cannot stand in options: %s.", name, refused.why)
 	}
-	return s, ""
 }
 
-var cpuCount = regexp.MustCompile(`\A[0-9]{0,6}(?:\.[0-9]{1,9})?\z`)
-
-// nanoCPUs writes a number of CPUs as billionths, which is what the engine keeps.
-func nanoCPUs(s string) (string, string) {
-	n, ok := new(big.Rat).SetString(s)
-	if !cpuCount.MatchString(s) || !ok || n.Sign() <= 0 {
-		return "", fmt.Sprintf("is a number of CPUs such as 2 or 0.5, not %q", s)
-	}
-	n.Mul(n, big.NewRat(1_000_000_000, 1))
-	return n.Num().String(), ""
+// allOptions is every long option that docker run has.
+func allOptions() []string {
+	return slices.Sorted(maps.Keys(func() map[string]bool {
+		all := map[string]bool{}
+		for name := range optionForms {
+			all[name] = true
+		}
+		for name := range mergedOptions {
+			all[name] = true
+		}
+		for name := range refusedOptions {
+			all[name] = true
+		}
+		return all
+	}()))
 }

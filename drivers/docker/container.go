@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -75,17 +76,36 @@ func (e *Engine) Create(ctx context.Context, name string, spec state.Spec, label
 	if err := e.checkPin(ctx, spec); err != nil {
 		return "", err
 	}
-	o := client.ContainerCreateOptions{Name: name, Config: &r.config, HostConfig: &r.host}
-	if r.host.NetworkMode.IsUserDefined() {
-		o.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			spec.Network: {Aliases: r.aliases},
-		}}
+	o := client.ContainerCreateOptions{Name: name, Config: &r.config, HostConfig: &r.host, Platform: platformOf(r.platform)}
+	if endpoints := r.endpoints(); endpoints != nil {
+		o.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: endpoints}
 	}
 	created, err := e.client.ContainerCreate(ctx, o)
 	if err != nil {
 		return "", e.failure(err, "create container %s from %s", name, spec.Image)
 	}
+	if dropped := discarded(created.Warnings); len(dropped) > 0 {
+		err := fmt.Errorf("%screate container %s: the engine has dropped what was asked for: %s: take it out of the options, or give the server what it needs",
+			e.prefix(), name, strings.Join(dropped, " "))
+		return "", errors.Join(err, e.Remove(context.WithoutCancel(ctx), created.ID))
+	}
 	return created.ID, nil
+}
+
+var saysDiscarded = regexp.MustCompile(`\bdiscarded\.?\s*\z`)
+
+// discarded are the warnings by which an engine says that its kernel does not have a setting and it has dropped it; left so, it
+// would be drift for ever.
+func discarded(warnings []string) []string {
+	return slices.DeleteFunc(slices.Clone(warnings), func(warning string) bool { return !saysDiscarded.MatchString(warning) })
+}
+
+func platformOf(text string) *ocispec.Platform {
+	if text == "" {
+		return nil
+	}
+	parts := append(strings.SplitN(text, "/", 3), "", "")
+	return &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
 }
 
 // Start starts a container; one that runs is left as it is.
@@ -206,10 +226,12 @@ func update(values map[string][]string, api string) (client.ContainerUpdateOptio
 			}
 			problems = append(problems, r.apply(map[string][]string{name: value}, api)...)
 		case "restart":
-			text, err := one(value)
-			if err == nil {
-				r.host.RestartPolicy, err = restartPolicy(text)
+			if len(value) != 1 {
+				problems = append(problems, fmt.Errorf("restart takes one value, not %d", len(value)))
+				continue
 			}
+			var err error
+			r.host.RestartPolicy, err = restartPolicy(value[0])
 			problems = append(problems, err)
 		default:
 			problems = append(problems, fmt.Errorf("%s cannot be changed on a container: it needs a new one", name))

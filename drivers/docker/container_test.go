@@ -25,48 +25,6 @@ func removeNetwork(t *testing.T, e *Engine, name string) {
 	}
 }
 
-// fixedPoints are options in canonical form, each of which must come back from the engine as it was asked for.
-var fixedPoints = []struct {
-	name    string
-	options map[string][]string
-}{
-	{"no options", nil},
-	{"memory alone", map[string][]string{"memory": {"67108864"}}},
-	{"memory with twice the swap", map[string][]string{"memory": {"67108864"}, "memory-swap": {"134217728"}}},
-	{"memory without swap", map[string][]string{"memory": {"67108864"}, "memory-swap": {"67108864"}}},
-	{"memory with unlimited swap", map[string][]string{"memory": {"67108864"}, "memory-swap": {"-1"}}},
-	{"memory reservation", map[string][]string{"memory": {"67108864"}, "memory-reservation": {"33554432"}}},
-	{"shared memory", map[string][]string{"shm-size": {"1048576"}}},
-	{"shared memory of the usual size", map[string][]string{"shm-size": {"67108864"}}},
-	{"CPUs", map[string][]string{"cpus": {"500000000"}, "cpu-shares": {"512"}, "cpuset-cpus": {"0"}}},
-	{"CPU period and quota", map[string][]string{"cpu-period": {"100000"}, "cpu-quota": {"50000"}, "cpuset-mems": {"0"}}},
-	{"process limit", map[string][]string{"pids-limit": {"100"}}},
-	{"no process limit, as -1", map[string][]string{"pids-limit": {"-1"}}},
-	{"limits in short form", map[string][]string{"ulimit": {"nofile=1024", "nproc=10:20"}}},
-	{"capabilities", map[string][]string{"cap-add": {"NET_ADMIN", "SYS_NICE"}, "cap-drop": {"ALL"}}},
-	{"capabilities by their whole names", map[string][]string{"cap-add": {"CAP_SYS_NICE"}}},
-	{"user and directory", map[string][]string{"user": {"1000:1000"}, "workdir": {"/etc"}}},
-	{"flags that are set", map[string][]string{"init": {"true"}, "read-only": {"true"}}},
-	{"flags that are off", map[string][]string{"init": {"false"}, "read-only": {"false"}, "privileged": {"false"}}},
-	{"privileged", map[string][]string{"privileged": {"true"}}},
-	{"hosts and resolvers", map[string][]string{"add-host": {"a:10.0.0.1", "b=10.0.0.2"}, "dns": {"10.0.0.9", "10.0.0.8"}, "dns-search": {"b.test", "a.test"}, "dns-option": {"ndots:1"}}},
-	{"ports", map[string][]string{"publish": {"127.0.0.1:18080:80", "127.0.0.1:18081:81/udp"}}},
-	{"a port on any address", map[string][]string{"publish": {"18082:80"}}},
-	{"a port of the engine's choice", map[string][]string{"publish": {"80"}}},
-	{"a range of ports", map[string][]string{"publish": {"127.0.0.1:18083-18084:80-81"}}},
-	{"file systems in memory", map[string][]string{"tmpfs": {"/run", "/tmp:size=1048576,mode=1777"}}},
-	{"security options", map[string][]string{"security-opt": {"no-new-privileges", "seccomp=unconfined"}}},
-	{"security options of a privileged container", map[string][]string{"privileged": {"true"}, "security-opt": {"apparmor=unconfined"}}},
-	{"kernel settings", map[string][]string{"sysctl": {"net.core.somaxconn=1024"}}},
-	{"aliases", map[string][]string{"network-alias": {"web", "app"}}},
-	{"a device", map[string][]string{"device": {"/dev/null:/dev/empty:r"}}},
-	{"a device in short form", map[string][]string{"device": {"/dev/null"}}},
-	{"entrypoint", map[string][]string{"entrypoint": {"/app", "exit"}}},
-	{"host name", map[string][]string{"hostname": {"shop"}, "domainname": {"test"}}},
-	{"groups and score", map[string][]string{"group-add": {"20", "10"}, "oom-score-adj": {"100"}}},
-	{"namespaces", map[string][]string{"ipc": {"shareable"}, "pid": {"host"}, "uts": {"host"}}},
-}
-
 func TestWhatWasAskedForComesBackFromTheEngine(t *testing.T) {
 	e := realEngine(t)
 	withImage(t, e)

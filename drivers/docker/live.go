@@ -2,13 +2,13 @@ package docker
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/kamald/kamald/state"
@@ -31,7 +31,10 @@ func observe(r container.InspectResponse, v state.View) state.Container {
 			c.Health = string(s.Health.Status)
 		}
 	}
-	l := live{id: r.ID, config: r.Config, host: r.HostConfig}
+	l := live{id: r.ID, config: r.Config, host: r.HostConfig, platform: r.Platform}
+	if d := r.ImageManifestDescriptor; d != nil && d.Platform != nil {
+		l.platform = path.Join(d.Platform.OS, d.Platform.Architecture, d.Platform.Variant)
+	}
 	if l.config == nil {
 		l.config = &container.Config{}
 	}
@@ -69,12 +72,12 @@ func (l live) spec(c state.Container, v state.View) state.Spec {
 	if c.Asked != nil {
 		asked = *c.Asked
 	}
-	l.asked = asked.Options
+	l.ours, l.asked = c.Asked != nil, asked.Options
 	s := state.Spec{
 		Image:      l.config.Image,
 		Digest:     c.ImageID,
 		Cmd:        none(l.config.Cmd),
-		Volumes:    l.volumes(),
+		Volumes:    none(l.host.Binds),
 		Network:    l.networkName(),
 		Restart:    restartText(l.host.RestartPolicy),
 		LogDriver:  l.host.LogConfig.Type,
@@ -123,22 +126,6 @@ func asUsed(s *state.Spec, asked state.Spec) {
 }
 
 func signalName(name string) string { return strings.TrimPrefix(strings.ToUpper(name), "SIG") }
-
-// volumes are the binds as they were given; mounts that were made another way follow in the same form.
-func (l live) volumes() []string {
-	all := slices.Clone(l.host.Binds)
-	for _, m := range l.host.Mounts {
-		if m.Type != mount.TypeBind && m.Type != mount.TypeVolume {
-			continue
-		}
-		entry := m.Source + ":" + m.Target
-		if m.ReadOnly {
-			entry += ":ro"
-		}
-		all = append(all, entry)
-	}
-	return none(all)
-}
 
 // networkName is the network that the container is on: "" for the engine's default, and for one that was detached.
 func (l live) networkName() string {

@@ -9,24 +9,27 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+
+	"github.com/kamald/kamald/release"
 )
 
-// option translates one `docker run` option, both ways.
+// option translates one `docker run` option, both ways. Its values are in the canonical form of release.CanonicalOption.
 type option struct {
-	since string // the API version that knows it; "" for every one
+	since string // the API version that knows it; "" for every one that this client speaks
+	// sinceValue is the version that knows one value, and what of it is new; "" for every one. nil: no value needs more.
+	sinceValue func(value string) (version, what string)
 	// set puts the values into what is sent to the engine.
 	set func(r *request, values []string) error
 	// get reads the effective values; unset tells that they are what the engine fills in by itself.
 	get func(l live) (values []string, unset bool)
-	// canon makes values comparable; nil when they are as they stand.
-	canon func(values []string) []string
 }
 
 // request is what is sent to the engine at creation.
 type request struct {
-	config  container.Config
-	host    container.HostConfig
-	aliases []string
+	config   container.Config
+	host     container.HostConfig
+	endpoint network.EndpointSettings // of the container's network
+	platform string                   // os/architecture[/variant]; "": the image's own
 }
 
 // live is what the engine says of a container.
@@ -35,11 +38,13 @@ type live struct {
 	config   *container.Config
 	host     *container.HostConfig
 	networks map[string]*network.EndpointSettings
+	platform string              // as far as the engine tells it
+	ours     bool                // it bears the label of its spec: what was asked for is known
 	asked    map[string][]string // the options of the spec's label
 }
 
 // options is every option that is understood. One that is not here is refused at creation, by name.
-var options = merge(resourceOptions, processOptions, networkOptions, securityOptions)
+var options = merge(resourceOptions, deviceOptions, processOptions, networkOptions, mountOptions, securityOptions, healthOptions)
 
 func merge(tables ...map[string]option) map[string]option {
 	all := map[string]option{}
@@ -53,19 +58,38 @@ func merge(tables ...map[string]option) map[string]option {
 func (r *request) apply(values map[string][]string, api string) []error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		o, known := options[name]
-		switch {
-		case !known:
-			problems = append(problems, fmt.Errorf("option %q is not understood; known are %s", name, strings.Join(slices.Sorted(maps.Keys(options)), ", ")))
-		case o.since != "" && older(api, o.since):
-			problems = append(problems, fmt.Errorf("option %q needs engine API %s, and this engine speaks %s: it would drop it silently", name, o.since, api))
-		default:
-			if err := o.set(r, values[name]); err != nil {
-				problems = append(problems, fmt.Errorf("option %s = %q: %w", name, values[name], err))
-			}
+		if err := r.applyOne(name, values[name], api); err != nil {
+			problems = append(problems, err)
 		}
 	}
 	return problems
+}
+
+func (r *request) applyOne(name string, values []string, api string) error {
+	o, known := options[name]
+	canonical, err := release.CanonicalOption(name, values)
+	switch {
+	case !known:
+		return fmt.Errorf("option %q is not understood; known are %s", name, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+	case o.since != "" && older(api, o.since):
+		return fmt.Errorf("option %q needs engine API %s, and this engine speaks %s: it would drop it silently", name, o.since, api)
+	case err != nil:
+		return fmt.Errorf("option %s = %q: %w", name, values, err)
+	case len(canonical) == 0: // what docker takes for not given
+		return nil
+	}
+	for _, value := range canonical {
+		if o.sinceValue == nil {
+			break
+		}
+		if version, what := o.sinceValue(value); older(api, version) {
+			return fmt.Errorf("option %q with %s needs engine API %s, and this engine speaks %s: it would drop or refuse it", name, what, version, api)
+		}
+	}
+	if err := o.set(r, canonical); err != nil {
+		return fmt.Errorf("option %s = %q: %w", name, values, err)
+	}
+	return nil
 }
 
 // options reads a container's options in the form that they were asked for in, where they say the same; what the engine filled
@@ -74,28 +98,29 @@ func (l live) options() map[string][]string {
 	var found map[string][]string
 	for name, o := range options {
 		values, unset := o.get(l)
-		canon := values
-		if o.canon != nil {
-			canon = o.canon(values)
-		}
-		want, wanted := l.asked[name]
-		if wanted {
-			canonWant := want
-			if o.canon != nil {
-				canonWant = o.canon(want)
-			}
-			if slices.Equal(canon, canonWant) {
-				canon, unset = want, false
+		canonical := canonicalOr(name, values)
+		if want, wanted := l.asked[name]; wanted {
+			unset = false
+			if slices.Equal(canonical, canonicalOr(name, want)) {
+				canonical = want
 			}
 		}
-		if !unset {
+		if !unset && len(canonical) > 0 {
 			if found == nil {
 				found = map[string][]string{}
 			}
-			found[name] = canon
+			found[name] = canonical
 		}
 	}
 	return found
+}
+
+// canonicalOr leaves values as they are that have no canonical form: an engine may say what nobody can ask for.
+func canonicalOr(name string, values []string) []string {
+	if canonical, err := release.CanonicalOption(name, values); err == nil {
+		return canonical
+	}
+	return slices.Clone(values)
 }
 
 // older compares API versions, such as 1.41 and 1.9.
@@ -111,96 +136,71 @@ func versionOf(text string) [2]int {
 	return [2]int{a, b}
 }
 
-// one takes the only value of an option.
-func one(values []string) (string, error) {
-	if len(values) != 1 {
-		return "", fmt.Errorf("it takes one value, not %d", len(values))
-	}
-	return values[0], nil
-}
-
-// sorted is for lists whose order means nothing.
-func sorted(values []string) []string {
-	if len(values) == 0 {
-		return nil
-	}
-	return slices.Compact(slices.Sorted(slices.Values(values)))
-}
-
-// integer is an option that is one whole number at one place; standard is what the engine fills in when it is not set.
-func integer(at func(*container.HostConfig) *int64, standard int64) option {
+// integer is an option that is one whole number at one place; standards are what the engine fills in when it is not set.
+func integer(at func(*container.HostConfig) *int64, standards ...int64) option {
 	return option{
-		set: func(r *request, values []string) error {
-			text, err := one(values)
-			if err != nil {
-				return err
-			}
-			*at(&r.host), err = strconv.ParseInt(text, 10, 64)
+		set: func(r *request, values []string) (err error) {
+			*at(&r.host), err = strconv.ParseInt(values[0], 10, 64)
 			return err
 		},
 		get: func(l live) ([]string, bool) {
 			value := *at(l.host)
-			return []string{strconv.FormatInt(value, 10)}, value == 0 || value == standard
+			return []string{strconv.FormatInt(value, 10)}, value == 0 || slices.Contains(standards, value)
 		},
 	}
 }
 
-// text is an option that is one string at one place.
-func text(at func(*container.Config, *container.HostConfig) *string) option {
+// text is an option that is one string at one place; standards are what the engine fills in when it is not set.
+func text(at func(*container.Config, *container.HostConfig) *string, standards ...string) option {
 	return option{
-		set: func(r *request, values []string) (err error) {
-			*at(&r.config, &r.host), err = one(values)
-			return err
+		set: func(r *request, values []string) error {
+			*at(&r.config, &r.host) = values[0]
+			return nil
 		},
 		get: func(l live) ([]string, bool) {
 			value := *at(l.config, l.host)
-			return []string{value}, value == ""
+			if value == "" {
+				return nil, true
+			}
+			return []string{value}, slices.Contains(standards, value)
 		},
 	}
 }
 
-// flag is an option that is true or false, and false when not set.
-func flag(at func(*container.HostConfig) *bool) option {
+// flag is an option that is true, or not set.
+func flag(at func(*container.Config, *container.HostConfig) *bool) option {
 	return option{
 		set: func(r *request, values []string) error {
-			text, err := one(values)
-			if err != nil {
-				return err
-			}
-			*at(&r.host), err = strconv.ParseBool(text)
-			return err
+			*at(&r.config, &r.host) = true // false is not among the canonical values
+			return nil
 		},
 		get: func(l live) ([]string, bool) {
-			return []string{strconv.FormatBool(*at(l.host))}, !*at(l.host)
+			if *at(l.config, l.host) {
+				return []string{"true"}, false
+			}
+			return nil, true
 		},
 	}
 }
 
-// list is an option that may be given several times; ordered tells whether the order means something.
-func list(at func(*container.HostConfig) *[]string, ordered bool) option {
-	o := option{
+// list is an option that may be given several times.
+func list(at func(*container.HostConfig) *[]string) option {
+	return option{
 		set: func(r *request, values []string) error {
 			*at(&r.host) = slices.Clone(values)
 			return nil
 		},
 		get: func(l live) ([]string, bool) { return *at(l.host), len(*at(l.host)) == 0 },
 	}
-	if !ordered {
-		o.canon = sorted
-	}
-	return o
 }
 
-// pairs is an option of several NAME<separator>value at one place.
+// pairs is an option of several NAME<separator>value at one place; a name may be without a value where it is not needed.
 func pairs(at func(*container.HostConfig) *map[string]string, separator string, valueNeeded bool) option {
 	return option{
 		set: func(r *request, values []string) error {
 			all := map[string]string{}
 			for _, entry := range values {
-				name, value, found := strings.Cut(entry, separator)
-				if name == "" || valueNeeded && !found {
-					return fmt.Errorf("%q is not name%svalue", entry, separator)
-				}
+				name, value, _ := strings.Cut(entry, separator)
 				all[name] = value
 			}
 			*at(&r.host) = all
@@ -216,8 +216,29 @@ func pairs(at func(*container.HostConfig) *map[string]string, separator string, 
 			}
 			return all, len(all) == 0
 		},
-		canon: sorted,
 	}
+}
+
+// each makes a list of one thing of each value.
+func each[T any](values []string, parse func(string) (T, error)) ([]T, error) {
+	var all []T
+	for _, value := range values {
+		one, err := parse(value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// texts writes each thing of a list.
+func texts[T any](all []T, text func(T) string) []string {
+	var written []string
+	for _, one := range all {
+		written = append(written, text(one))
+	}
+	return written
 }
 
 // since marks an option that engines before an API version drop silently.

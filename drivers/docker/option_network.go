@@ -3,65 +3,119 @@ package docker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/docker/go-connections/nat"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/kamald/kamald/state"
 )
 
-// networkOptions are about names, addresses and ports.
-var networkOptions = map[string]option{
+// networkOptions are about names and addresses.
+var networkOptions = merge(portOptions, map[string]option{
 	"add-host":      addHost(),
-	"dns":           dns(),
-	"dns-search":    list(func(h *container.HostConfig) *[]string { return &h.DNSSearch }, true),
-	"dns-option":    list(func(h *container.HostConfig) *[]string { return &h.DNSOptions }, true),
+	"dns":           ipAddresses(func(r *request) *[]netip.Addr { return &r.host.DNS }, func(l live) []netip.Addr { return l.host.DNS }),
+	"dns-search":    list(func(h *container.HostConfig) *[]string { return &h.DNSSearch }),
+	"dns-option":    list(func(h *container.HostConfig) *[]string { return &h.DNSOptions }),
 	"network-alias": aliases(),
-	"publish":       publish(),
-}
+	"ip":            address(func(c *network.EndpointIPAMConfig) *netip.Addr { return &c.IPv4Address }),
+	"ip6":           address(func(c *network.EndpointIPAMConfig) *netip.Addr { return &c.IPv6Address }),
+	"link-local-ip": ipAddresses(func(r *request) *[]netip.Addr { return &r.ipam().LinkLocalIPs }, func(l live) []netip.Addr { return l.ipam().LinkLocalIPs }),
+	"mac-address":   since("1.44", macAddress()),
+	"link":          links(),
+})
 
-// addHost is name:address; name=address says the same.
+// addHost is name:address. Engines know host-gateway for their host's own address since 20.10.
 func addHost() option {
-	o := list(func(h *container.HostConfig) *[]string { return &h.ExtraHosts }, false)
-	colons := func(values []string) []string {
-		all := make([]string, len(values))
-		for i, value := range values {
-			all[i] = value
-			if name, address, found := strings.Cut(value, "="); found {
-				all[i] = name + ":" + address
-			}
+	o := list(func(h *container.HostConfig) *[]string { return &h.ExtraHosts })
+	o.sinceValue = func(value string) (string, string) {
+		if strings.HasSuffix(value, ":host-gateway") {
+			return "1.41", "host-gateway"
 		}
-		return all
+		return "", ""
 	}
-	o.set = func(r *request, values []string) error {
-		r.host.ExtraHosts = colons(values)
-		return nil
-	}
-	o.canon = func(values []string) []string { return sorted(colons(values)) }
 	return o
 }
 
-func dns() option {
+// ipAddresses is a list of IP addresses.
+func ipAddresses(at func(*request) *[]netip.Addr, of func(live) []netip.Addr) option {
+	return option{
+		set: func(r *request, values []string) (err error) {
+			*at(r), err = each(values, netip.ParseAddr)
+			return err
+		},
+		get: func(l live) ([]string, bool) { return texts(of(l), netip.Addr.String), len(of(l)) == 0 },
+	}
+}
+
+// address is an address on the container's network.
+func address(at func(*network.EndpointIPAMConfig) *netip.Addr) option {
+	return option{
+		set: func(r *request, values []string) (err error) {
+			*at(r.ipam()), err = netip.ParseAddr(values[0])
+			return err
+		},
+		get: func(l live) ([]string, bool) {
+			ipam := l.ipam()
+			if !at(&ipam).IsValid() {
+				return nil, true
+			}
+			return []string{at(&ipam).String()}, false
+		},
+	}
+}
+
+func (r *request) ipam() *network.EndpointIPAMConfig {
+	if r.endpoint.IPAMConfig == nil {
+		r.endpoint.IPAMConfig = &network.EndpointIPAMConfig{}
+	}
+	return r.endpoint.IPAMConfig
+}
+
+func (l live) ipam() network.EndpointIPAMConfig {
+	if endpoint := l.networks[l.network()]; endpoint != nil && endpoint.IPAMConfig != nil {
+		return *endpoint.IPAMConfig
+	}
+	return network.EndpointIPAMConfig{}
+}
+
+// macAddress is told by an engine only as long as the container runs, and then whoever chose it.
+func macAddress() option {
 	return option{
 		set: func(r *request, values []string) error {
-			r.host.DNS = nil
-			for _, value := range values {
-				address, err := netip.ParseAddr(value)
-				if err != nil {
-					return err
-				}
-				r.host.DNS = append(r.host.DNS, address)
+			mac, err := net.ParseMAC(values[0])
+			r.endpoint.MacAddress = network.HardwareAddr(mac)
+			return err
+		},
+		get: func(l live) ([]string, bool) {
+			if endpoint := l.networks[l.network()]; endpoint != nil && len(endpoint.MacAddress) > 0 {
+				return []string{endpoint.MacAddress.String()}, true
 			}
+			return l.asked["mac-address"], true
+		},
+	}
+}
+
+// links are container[:name]. On a network of its own they are names on that; on the engine's default one they are links of the
+// old kind, which the engine shows as /container:/own name/name.
+func links() option {
+	return option{
+		set: func(r *request, values []string) error {
+			r.host.Links = slices.Clone(values)
 			return nil
 		},
 		get: func(l live) ([]string, bool) {
-			var all []string
-			for _, address := range l.host.DNS {
-				all = append(all, address.String())
+			all := slices.Clone(l.host.Links)
+			if endpoint := l.networks[l.network()]; endpoint != nil && len(endpoint.Links) > 0 {
+				all = slices.Clone(endpoint.Links)
+			}
+			for i, link := range all {
+				if target, path, old := strings.Cut(strings.TrimPrefix(link, "/"), ":/"); old {
+					all[i] = target + ":" + path[strings.LastIndex(path, "/")+1:]
+				}
 			}
 			return all, len(all) == 0
 		},
@@ -72,7 +126,7 @@ func dns() option {
 func aliases() option {
 	return option{
 		set: func(r *request, values []string) error {
-			r.aliases = slices.Clone(values)
+			r.endpoint.Aliases = slices.Clone(values)
 			return nil
 		},
 		get: func(l live) ([]string, bool) {
@@ -83,7 +137,6 @@ func aliases() option {
 			own := slices.DeleteFunc(slices.Clone(endpoint.Aliases), func(name string) bool { return name == state.ShortID(l.id) })
 			return own, len(own) == 0
 		},
-		canon: sorted,
 	}
 }
 
@@ -101,92 +154,20 @@ func (l live) network() string {
 	return ""
 }
 
-// publish is [address:][host port:]container port[/protocol], also with ranges.
-func publish() option {
-	return option{
-		set: func(r *request, values []string) error {
-			mappings, err := portMappings(values)
-			if err != nil {
-				return err
-			}
-			r.config.ExposedPorts, r.host.PortBindings = network.PortSet{}, network.PortMap{}
-			for _, m := range mappings {
-				port, err := network.ParsePort(string(m.Port))
-				if err != nil {
-					return err
-				}
-				binding := network.PortBinding{HostPort: m.Binding.HostPort}
-				if m.Binding.HostIP != "" {
-					if binding.HostIP, err = netip.ParseAddr(m.Binding.HostIP); err != nil {
-						return err
-					}
-				}
-				r.config.ExposedPorts[port] = struct{}{}
-				r.host.PortBindings[port] = append(r.host.PortBindings[port], binding)
-			}
-			return nil
-		},
-		get: func(l live) ([]string, bool) {
-			var all []string
-			for port, bindings := range l.host.PortBindings {
-				for _, b := range bindings {
-					address := ""
-					if b.HostIP.IsValid() {
-						address = b.HostIP.String()
-					}
-					all = append(all, portText(address, b.HostPort, port.Port(), string(port.Proto())))
-				}
-			}
-			return all, len(all) == 0
-		},
-		canon: func(values []string) []string {
-			mappings, err := portMappings(values)
-			if err != nil {
-				return sorted(values)
-			}
-			var all []string
-			for _, m := range mappings {
-				all = append(all, portText(m.Binding.HostIP, m.Binding.HostPort, m.Port.Port(), m.Port.Proto()))
-			}
-			return sorted(all)
-		},
+// endpoints is what the engine is sent for the container's network; nil when there is nothing to say.
+func (r *request) endpoints() map[string]*network.EndpointSettings {
+	if r.host.NetworkMode.IsUserDefined() {
+		r.endpoint.Links = r.host.Links
+	} else if r.endpoint.IPAMConfig == nil && len(r.endpoint.MacAddress) == 0 {
+		return nil
 	}
+	return map[string]*network.EndpointSettings{string(r.host.NetworkMode): &r.endpoint}
 }
 
-func portMappings(values []string) ([]nat.PortMapping, error) {
-	var all []nat.PortMapping
-	for _, value := range values {
-		mappings, err := nat.ParsePortSpec(value)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, mappings...)
-	}
-	return all, nil
-}
-
-// portText is the shortest form of a published port.
-func portText(address, hostPort, port, protocol string) string {
-	text := port
-	if strings.Contains(address, ":") {
-		address = "[" + address + "]"
-	}
-	switch {
-	case address != "":
-		text = address + ":" + hostPort + ":" + port
-	case hostPort != "":
-		text = hostPort + ":" + port
-	}
-	if protocol != "tcp" {
-		text += "/" + protocol
-	}
-	return text
-}
-
-// checkAliases refuses what the engine would refuse later in worse words.
-func (r *request) checkAliases() error {
+// checkNetwork refuses what the engine would refuse later in worse words.
+func (r *request) checkNetwork() error {
 	mode := r.host.NetworkMode
-	if len(r.aliases) > 0 && !mode.IsUserDefined() {
+	if len(r.endpoint.Aliases) > 0 && !mode.IsUserDefined() {
 		return errors.New(`option "network-alias" needs a network of its own; the engine's default network knows no names`)
 	}
 	if mode.IsContainer() && len(r.host.PortBindings) > 0 {

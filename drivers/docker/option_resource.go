@@ -1,10 +1,8 @@
 package docker
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
@@ -15,26 +13,32 @@ const standardSharedMemory = 64 << 20
 
 // resourceOptions are limits. Sizes are bytes in decimal, cpus are nano-CPUs.
 var resourceOptions = map[string]option{
-	"memory":             integer(func(h *container.HostConfig) *int64 { return &h.Memory }, 0),
-	"memory-reservation": integer(func(h *container.HostConfig) *int64 { return &h.MemoryReservation }, 0),
+	"memory":             integer(func(h *container.HostConfig) *int64 { return &h.Memory }),
+	"memory-reservation": integer(func(h *container.HostConfig) *int64 { return &h.MemoryReservation }),
 	"memory-swap":        memorySwap(),
+	"memory-swappiness":  optional(func(h *container.HostConfig) **int64 { return &h.MemorySwappiness }, -1),
 	"shm-size":           integer(func(h *container.HostConfig) *int64 { return &h.ShmSize }, standardSharedMemory),
-	"cpus":               integer(func(h *container.HostConfig) *int64 { return &h.NanoCPUs }, 0),
-	"cpu-shares":         integer(func(h *container.HostConfig) *int64 { return &h.CPUShares }, 0),
-	"cpu-period":         integer(func(h *container.HostConfig) *int64 { return &h.CPUPeriod }, 0),
-	"cpu-quota":          integer(func(h *container.HostConfig) *int64 { return &h.CPUQuota }, 0),
+	"cpus":               integer(func(h *container.HostConfig) *int64 { return &h.NanoCPUs }),
+	"cpu-shares":         integer(func(h *container.HostConfig) *int64 { return &h.CPUShares }),
+	"cpu-period":         integer(func(h *container.HostConfig) *int64 { return &h.CPUPeriod }),
+	"cpu-quota":          integer(func(h *container.HostConfig) *int64 { return &h.CPUQuota }),
+	"cpu-rt-period":      integer(func(h *container.HostConfig) *int64 { return &h.CPURealtimePeriod }),
+	"cpu-rt-runtime":     integer(func(h *container.HostConfig) *int64 { return &h.CPURealtimeRuntime }),
 	"cpuset-cpus":        text(func(_ *container.Config, h *container.HostConfig) *string { return &h.CpusetCpus }),
 	"cpuset-mems":        text(func(_ *container.Config, h *container.HostConfig) *string { return &h.CpusetMems }),
+	"cgroup-parent":      text(func(_ *container.Config, h *container.HostConfig) *string { return &h.CgroupParent }),
 	"pids-limit":         pidsLimit(),
 	"ulimit":             ulimits(),
-	"device":             devices(),
 	"oom-score-adj":      oomScore(),
+	"oom-kill-disable":   oomKillDisable(),
+	"blkio-weight":       blockWeight(),
+	"storage-opt":        pairs(func(h *container.HostConfig) *map[string]string { return &h.StorageOpt }, "=", true),
 }
 
 // memorySwap is memory and swap together; the engine makes it twice the memory when only that is given, and -1 on kernels that
 // do not count swap.
 func memorySwap() option {
-	o := integer(func(h *container.HostConfig) *int64 { return &h.MemorySwap }, 0)
+	o := integer(func(h *container.HostConfig) *int64 { return &h.MemorySwap })
 	o.get = func(l live) ([]string, bool) {
 		value := l.host.MemorySwap
 		return []string{strconv.FormatInt(value, 10)}, value == 0 || l.host.Memory > 0 && (value == 2*l.host.Memory || value == -1)
@@ -42,41 +46,41 @@ func memorySwap() option {
 	return o
 }
 
-// pidsLimit has no limit as 0, -1 and unset.
-func pidsLimit() option {
+// optional is a whole number that the engine tells from not set; standard says the same as not set.
+func optional(at func(*container.HostConfig) **int64, standard int64) option {
 	return option{
 		set: func(r *request, values []string) error {
-			text, err := one(values)
-			if err != nil {
-				return err
-			}
-			limit, err := strconv.ParseInt(text, 10, 64)
-			r.host.PidsLimit = &limit
+			n, err := strconv.ParseInt(values[0], 10, 64)
+			*at(&r.host) = &n
 			return err
 		},
 		get: func(l live) ([]string, bool) {
-			if l.host.PidsLimit == nil || *l.host.PidsLimit <= 0 {
-				return []string{"0"}, true
+			value := *at(l.host)
+			if value == nil {
+				value = &standard
 			}
-			return []string{strconv.FormatInt(*l.host.PidsLimit, 10)}, false
-		},
-		canon: func(values []string) []string {
-			if slices.Equal(values, []string{"-1"}) {
-				return []string{"0"}
-			}
-			return values
+			return []string{strconv.FormatInt(*value, 10)}, *value == standard
 		},
 	}
 }
 
+// pidsLimit has no limit as 0, -1 and unset.
+func pidsLimit() option {
+	o := optional(func(h *container.HostConfig) **int64 { return &h.PidsLimit }, -1)
+	read := o.get
+	o.get = func(l live) ([]string, bool) {
+		if l.host.PidsLimit != nil && *l.host.PidsLimit <= 0 {
+			return []string{"-1"}, true
+		}
+		return read(l)
+	}
+	return o
+}
+
 func oomScore() option {
 	return option{
-		set: func(r *request, values []string) error {
-			text, err := one(values)
-			if err != nil {
-				return err
-			}
-			r.host.OomScoreAdj, err = strconv.Atoi(text)
+		set: func(r *request, values []string) (err error) {
+			r.host.OomScoreAdj, err = strconv.Atoi(values[0])
 			return err
 		},
 		get: func(l live) ([]string, bool) {
@@ -85,94 +89,44 @@ func oomScore() option {
 	}
 }
 
-// ulimits are name=soft[:hard].
+func oomKillDisable() option {
+	return option{
+		set: func(r *request, _ []string) error {
+			on := true
+			r.host.OomKillDisable = &on
+			return nil
+		},
+		get: func(l live) ([]string, bool) {
+			if l.host.OomKillDisable == nil || !*l.host.OomKillDisable {
+				return nil, true
+			}
+			return []string{"true"}, false
+		},
+	}
+}
+
+func blockWeight() option {
+	return option{
+		set: func(r *request, values []string) error {
+			weight, err := strconv.ParseUint(values[0], 10, 16)
+			r.host.BlkioWeight = uint16(weight)
+			return err
+		},
+		get: func(l live) ([]string, bool) {
+			return []string{strconv.Itoa(int(l.host.BlkioWeight))}, l.host.BlkioWeight == 0
+		},
+	}
+}
+
+// ulimits are name=soft:hard.
 func ulimits() option {
 	return option{
-		set: func(r *request, values []string) error {
-			r.host.Ulimits = nil
-			for _, value := range values {
-				limit, err := units.ParseUlimit(value)
-				if err != nil {
-					return err
-				}
-				r.host.Ulimits = append(r.host.Ulimits, limit)
-			}
-			return nil
+		set: func(r *request, values []string) (err error) {
+			r.host.Ulimits, err = each(values, units.ParseUlimit)
+			return err
 		},
 		get: func(l live) ([]string, bool) {
-			var all []string
-			for _, limit := range l.host.Ulimits {
-				all = append(all, limit.String())
-			}
-			return all, len(all) == 0
-		},
-		canon: func(values []string) []string {
-			var all []string
-			for _, value := range values {
-				if limit, err := units.ParseUlimit(value); err == nil {
-					value = limit.String()
-				}
-				all = append(all, value)
-			}
-			return sorted(all)
+			return texts(slices.Clone(l.host.Ulimits), (*units.Ulimit).String), len(l.host.Ulimits) == 0
 		},
 	}
-}
-
-// devices are host[:container[:permissions]].
-func devices() option {
-	return option{
-		set: func(r *request, values []string) error {
-			r.host.Devices = nil
-			for _, value := range values {
-				d, err := device(value)
-				if err != nil {
-					return err
-				}
-				r.host.Devices = append(r.host.Devices, d)
-			}
-			return nil
-		},
-		get: func(l live) ([]string, bool) {
-			var all []string
-			for _, d := range l.host.Devices {
-				all = append(all, deviceText(d))
-			}
-			return all, len(all) == 0
-		},
-		canon: func(values []string) []string {
-			var all []string
-			for _, value := range values {
-				if d, err := device(value); err == nil {
-					value = deviceText(d)
-				}
-				all = append(all, value)
-			}
-			return sorted(all)
-		},
-	}
-}
-
-func device(value string) (container.DeviceMapping, error) {
-	parts := strings.Split(value, ":")
-	d := container.DeviceMapping{PathOnHost: parts[0], PathInContainer: parts[0], CgroupPermissions: "rwm"}
-	permissions := func(s string) bool { return s != "" && strings.Trim(s, "rwm") == "" }
-	switch {
-	case parts[0] == "" || len(parts) > 3:
-		return d, fmt.Errorf("%q is not host[:container[:permissions]]", value)
-	case len(parts) == 3:
-		d.PathInContainer, d.CgroupPermissions = parts[1], parts[2]
-	case len(parts) == 2 && permissions(parts[1]):
-		d.CgroupPermissions = parts[1]
-	case len(parts) == 2:
-		d.PathInContainer = parts[1]
-	}
-	if !permissions(d.CgroupPermissions) {
-		return d, fmt.Errorf("%q: permissions are letters of rwm", value)
-	}
-	return d, nil
-}
-
-func deviceText(d container.DeviceMapping) string {
-	return d.PathOnHost + ":" + d.PathInContainer + ":" + d.CgroupPermissions
 }

@@ -50,7 +50,7 @@ func compile(spec state.Spec, labels map[string]string, secrets map[string]relea
 	}
 	r.host.RestartPolicy = policy
 	problems = append(problems, r.apply(spec.Options, api)...)
-	if err := r.checkAliases(); err != nil {
+	if err := r.checkNetwork(); err != nil {
 		problems = append(problems, err)
 	}
 	return r, errors.Join(problems...)

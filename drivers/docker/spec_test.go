@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 	"pgregory.net/rapid"
 
 	"github.com/kamald/kamald/release"
@@ -20,8 +19,8 @@ import (
 // echoed is what an engine that changes nothing would say of a container made from a request.
 func echoed(r *request, spec state.Spec) container.InspectResponse {
 	answer := container.InspectResponse{ID: strings.Repeat("ab", 32), Image: "sha256:1", Config: &r.config, HostConfig: &r.host}
-	if spec.Network != "" {
-		answer.NetworkSettings = &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{spec.Network: {Aliases: r.aliases}}}
+	if endpoints := r.endpoints(); endpoints != nil {
+		answer.NetworkSettings = &container.NetworkSettings{Networks: endpoints}
 	}
 	return answer
 }
@@ -75,12 +74,12 @@ func anySpec(t *rapid.T) state.Spec {
 	spec.StopSignal = rapid.SampledFrom([]string{"", "TERM", "SIGQUIT"}).Draw(t, "signal")
 	spec.StopGrace = time.Duration(rapid.IntRange(0, 5000).Draw(t, "grace")) * time.Millisecond
 	spec.Network = rapid.SampledFrom([]string{"", "kamal"}).Draw(t, "network")
-	for _, c := range fixedPoints {
-		if !rapid.Bool().Draw(t, c.name) {
+	for _, c := range slices.Concat(fixedPoints, elsewherePoints) {
+		if rapid.IntRange(0, 3).Draw(t, c.name) > 0 {
 			continue
 		}
 		for name, values := range c.options {
-			if name == "network-alias" && spec.Network == "" {
+			if name == "network-alias" && spec.Network == "" || spec.Options["no-healthcheck"] != nil && strings.HasPrefix(name, "health-") || spec.Options["health-cmd"] != nil && name == "no-healthcheck" {
 				continue
 			}
 			if spec.Options == nil {
@@ -94,19 +93,19 @@ func anySpec(t *rapid.T) state.Spec {
 
 func TestEveryOptionOfTheTableIsAFixedPointSomewhere(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range fixedPoints {
+	for _, c := range slices.Concat(fixedPoints, elsewherePoints) {
 		for name := range c.options {
 			tested[name] = true
 		}
 	}
-	// These need an engine or a kernel that is set up for them.
-	for _, name := range []string{"annotation", "cgroupns", "runtime", "userns"} {
-		tested[name] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(options)) {
+	known := slices.Sorted(maps.Keys(options))
+	for _, name := range known {
 		if !tested[name] {
 			t.Errorf("option %q has no case", name)
 		}
+	}
+	if diff := cmp.Diff(release.OptionNames(), known); diff != "" {
+		t.Errorf("the file's options and the driver's (-file +driver):\n%s", diff)
 	}
 }
 
