@@ -178,7 +178,17 @@ func (e *evaluator) logical(s *syntax, left value) value {
 // fallback is "x || y" of an expression: y is the default of a variable, where what is called on the variable leaves y as it is.
 func (e *evaluator) fallback(s *syntax, left *Expr) value {
 	switch {
-	case left.Kind == Command, left.Kind == File, left.Kind == Env && (left.Required || left.Default != nil):
+	case left.Kind == Command, left.Kind == File, left.Required:
+		return asked(left)
+	case len(left.Default) == 1 && left.Default[0].Expr != nil: // x || y || z: it is y that z stands in for
+		rest := e.fallback(s, left.Default[0].Expr)
+		extended := *left
+		extended.Source += strings.TrimPrefix(s.source, s.on.source)
+		if !extended.otherwise(rest) {
+			return unknown(s)
+		}
+		return asked(&extended)
+	case left.Default != nil:
 		return asked(left)
 	case left.Kind == Unknown:
 		return unknown(s)
