@@ -19,8 +19,9 @@ OTHER_TESTS  = $(filter-out $(LAB_TESTS),$(shell $(GO) list ./...))
 TESTFLAGS   ?= -race $(if $(CI),-count=1)
 TIMEOUT     ?= 40m
 LAB_TIMEOUT ?= 30m
+FUZZTIME    ?= 2m
 
-.PHONY: help build proxies demo test long soak lint fmt lab-up lab-down bench clean
+.PHONY: help build proxies demo test long fuzz soak lint fmt lab-up lab-down bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +61,15 @@ long: export KAMALD_LONG = 1
 long: export KAMALD_FIGURES = 1
 long: ## the tests again with full counts, and without the race detector; writes the figures into docs
 	$(MAKE) test TESTFLAGS=-count=1 TIMEOUT=120m LAB_TIMEOUT=120m
+	$(MAKE) fuzz
+
+fuzz: ## every fuzz test for a while, what was found is kept in its testdata: make fuzz FUZZTIME=10m
+	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r package; do \
+		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "== $$package $$target, $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
 
 soak: export KAMALD_SOAK = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 soak: export KAMALD_FIGURES = 1

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 const (
@@ -30,62 +30,24 @@ type call struct {
 	Forget bool // it never ends
 }
 
-// TestMain is the stand-in, too: under a vendor's name this program answers as its script says, in the script's order.
-func TestMain(m *testing.M) {
-	if script := os.Getenv(scriptVariable); script != "" && filepath.Base(os.Args[0]) != "secrets.test" {
-		os.Exit(standIn(script))
-	}
-	os.Exit(m.Run())
-}
+// standInProgram is the vendors' program of these tests, built once: without the race detector, which takes a second to start.
+var standInProgram string
 
-func standIn(script string) int {
-	line := spoken(filepath.Base(os.Args[0]), os.Args[1:])
-	var calls []call
-	data, err := os.ReadFile(script)
-	if err == nil {
-		err = json.Unmarshal(data, &calls)
-	}
+func TestMain(m *testing.M) { os.Exit(withStandIn(m.Run)) }
+
+func withStandIn(run func() int) int {
+	dir, err := os.MkdirTemp("", "standin")
 	if err != nil {
-		return unexpected(script, err.Error())
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	made := len(lines(script + ".made"))
-	if err := appendLine(script+".made", line); err != nil {
-		return unexpected(script, err.Error())
+	defer os.RemoveAll(dir)
+	standInProgram = filepath.Join(dir, "standin")
+	if said, err := exec.Command("go", "build", "-o", standInProgram, "./testdata/standin").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "the stand-in cannot be built: %v\n%s", err, said)
+		return 1
 	}
-	if made >= len(calls) || calls[made].Line != line {
-		return unexpected(script, fmt.Sprintf("call %d: got  %s", made+1, line))
-	}
-	c := calls[made]
-	for name, want := range c.Env {
-		if got := os.Getenv(name); got != want {
-			return unexpected(script, fmt.Sprintf("%s: $%s is %q", line, name, got))
-		}
-	}
-	if got, _ := io.ReadAll(os.Stdin); string(got) != c.Stdin {
-		return unexpected(script, fmt.Sprintf("%s: standard input is %q", line, got))
-	}
-	_, _ = io.WriteString(os.Stdout, c.Out)
-	_, _ = io.WriteString(os.Stderr, c.Err)
-	if c.Forget {
-		time.Sleep(time.Hour)
-	}
-	return c.Code
-}
-
-func unexpected(script, what string) int {
-	_ = appendLine(script+".unexpected", what)
-	return 97
-}
-
-func spoken(program string, args []string) string {
-	words := []string{program}
-	for _, arg := range args {
-		if arg == "" || strings.ContainsAny(arg, " \n") {
-			arg = "⟨" + arg + "⟩"
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
+	return run()
 }
 
 // vendors puts the stand-in on the PATH for some programs, alone, with the calls that they are to get. What is called otherwise, or
@@ -103,12 +65,8 @@ func vendors(t *testing.T, calls ...call) surroundings {
 func installed(t *testing.T, programs []string, calls []call) surroundings {
 	t.Helper()
 	dir := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, program := range programs {
-		if err := os.Symlink(self, filepath.Join(dir, program)); err != nil && !os.IsExist(err) {
+		if err := os.Symlink(standInProgram, filepath.Join(dir, program)); err != nil && !os.IsExist(err) {
 			t.Fatal(err)
 		}
 	}
@@ -166,16 +124,4 @@ func lines(path string) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
-}
-
-func appendLine(path, line string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(file, line+"\x00")
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	return err
 }
