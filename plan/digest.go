@@ -111,7 +111,10 @@ func (f *fingerprint) image(m *state.Image) {
 
 func (f *fingerprint) proxy(p *state.Proxy) {
 	f.words(p.ID, p.Name, p.Image)
-	f.flags(p.Running)
+	f.flags(p.Running, p.Live != nil)
+	if p.Live != nil {
+		f.spec(p.Live)
+	}
 	f.list(p.Networks)
 	f.count(len(p.Routes))
 	for i := range p.Routes {

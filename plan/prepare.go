@@ -113,10 +113,9 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 		step.Reason = "it is not attached to the network " + b.in.Desired.Network
 		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
 	default:
-		if server.Declared && host.Proxy.Image != server.Image {
+		if fields := proxyFields(b.in.Desired, host); len(fields) > 0 {
 			b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: server.Name, Risk: Downtime,
-				Reason: "it was made from another image", Fields: []Field{{Path: "image", Before: host.Proxy.Image, After: server.Image}},
-				Deferred: "this build does not replace a running proxy"})
+				Reason: "it was made with other settings", Fields: fields, Deferred: "this build does not replace a running proxy; until it is made again, it has those it was made with"})
 		}
 		return
 	}

@@ -203,7 +203,7 @@ func (r *run) makeProxy(ctx context.Context, conn *Connection, seen state.Host) 
 		return err
 	}
 	labels := map[string]string{state.LabelRunDir: seen.RunDir}
-	_, err := conn.Engine.Create(ctx, server.Name, proxySpec(r.desired, seen), labels, nil)
+	_, err := conn.Engine.Create(ctx, server.Name, plan.ProxySpec(r.desired, seen), labels, nil)
 	return unless(err, state.ErrConflict) // another service's run made it meanwhile: it is shared
 }
 
@@ -218,49 +218,4 @@ func (r *run) proxyImage(ctx context.Context, conn *Connection, ref, arch string
 	}
 	defer func(archive io.Closer) { _ = archive.Close() }(archive)
 	return conn.Engine.Load(ctx, archive)
-}
-
-// proxySpec is the proxy's container as Kamal makes it (kamal-facts: 3.13).
-func proxySpec(desired release.Release, seen state.Host) state.Spec {
-	server := desired.ProxyServer
-	cmd := []string{"kamal-proxy", "run"}
-	if server.Debug {
-		cmd = append(cmd, "--debug")
-	}
-	if server.MetricsPort > 0 {
-		cmd = append(cmd, "--metrics-port", strconv.Itoa(server.MetricsPort))
-	}
-	options := map[string][]string{}
-	for name, values := range server.Options {
-		options[name] = values
-	}
-	if server.Publish {
-		options["publish"] = slices.Concat(published(server.Bind, server.HTTPPort, 80), published(server.Bind, server.HTTPSPort, 443), options["publish"])
-	}
-	spec := state.Spec{
-		Image: server.Image, Cmd: cmd, Env: server.Env, Labels: server.Labels, Network: desired.Network, Restart: "unless-stopped",
-		Volumes: []string{
-			server.Name + "-config:/home/kamal-proxy/.config/kamal-proxy",
-			absolute(seen.Home, desired.RunDirectory) + "/proxy/apps-config:/home/kamal-proxy/.apps-config",
-		},
-		Options: options,
-	}
-	if server.LogMaxSize != "" {
-		spec.LogDriver, spec.LogOptions = "json-file", map[string]string{"max-size": server.LogMaxSize}
-	}
-	return spec
-}
-
-func published(bind []string, host, container int) []string {
-	if len(bind) == 0 {
-		return []string{fmt.Sprintf("%d:%d", host, container)}
-	}
-	var list []string
-	for _, address := range bind {
-		if strings.Contains(address, ":") {
-			address = "[" + address + "]"
-		}
-		list = append(list, fmt.Sprintf("%s:%d:%d", address, host, container))
-	}
-	return list
 }

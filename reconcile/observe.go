@@ -142,12 +142,20 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 
 // proxy finds the proxy's container.
 func (l *look) proxy(ctx context.Context, name string) error {
-	c, err := l.conn.Engine.Inspect(ctx, name, state.View{})
+	server := l.desired.ProxyServer
+	clear := map[string]bool{}
+	for variable := range server.Env {
+		clear[variable] = true
+	}
+	c, err := l.conn.Engine.Inspect(ctx, name, state.View{Clear: clear})
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if server.Declared {
+		l.host.Proxy.Live = &c.Live
 	}
 	l.host.Proxy.ID, l.host.Proxy.Name, l.host.Proxy.Image, l.host.Proxy.Running = c.ID, c.Name, c.Live.Image, c.Running()
 	for network := range c.IPs {

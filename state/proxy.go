@@ -14,6 +14,7 @@ type Proxy struct {
 	Running  bool     `json:"running,omitempty"`
 	Networks []string `json:"networks,omitempty"`
 	Routes   []Route  `json:"routes,omitempty"` // of every service on the host, sorted by name
+	Live     *Spec    `json:"live,omitempty"`   // how it was made; nil when it was not asked for
 }
 
 // Route finds a route by the name of its service.
