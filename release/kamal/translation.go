@@ -1,0 +1,207 @@
+package kamal
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kamald/kamald/release/kamal/ruby"
+)
+
+// translation makes one document of one tree: the base's, or that of a destination laid over it.
+type translation struct {
+	opts        *Options
+	ledger      *ledger
+	destination string // "" for the base
+	source      place  // the root
+	root        *block
+
+	lines  []Line
+	done   map[*ruby.Node]bool // what became of it is in lines
+	opened map[*ruby.Node]bool // mappings of which single keys are looked at
+	taken  map[*ruby.Node]bool // whose comments stand in the document
+
+	imageServer  string // the server that stood before the image's name
+	secretsPath  string
+	secretsBlock *block
+	runs         []place // what is said of the proxy's own container
+	clears           map[string]bool // variables that the root's env gives in clear
+	legacy           bool            // keys of Kamal 1 were met
+}
+
+func newTranslation(opts *Options, ledger *ledger, destination string, tree *ruby.Node) *translation {
+	return &translation{opts: opts, ledger: ledger, destination: destination, source: place{node: tree}, root: &block{},
+		done: map[*ruby.Node]bool{}, opened: map[*ruby.Node]bool{}, taken: map[*ruby.Node]bool{}, clears: map[string]bool{}}
+}
+
+// report says what became of a key and everything below it.
+func (t *translation) report(p place, s Severity, what, why string) {
+	t.mark(p.node)
+	o := p.origin()
+	t.lines = append(t.lines, Line{File: o.file, Line: o.line, Key: p.path, What: what, Why: why, Severity: s})
+}
+
+func (t *translation) mark(n *ruby.Node) {
+	if n == nil || t.done[n] {
+		return
+	}
+	t.done[n] = true
+	for _, item := range n.Items {
+		t.mark(item)
+	}
+	for _, e := range n.Entries {
+		t.mark(e.Value)
+	}
+}
+
+func (t *translation) translated(p place, where string) { t.report(p, Translated, where, "") }
+
+// changed marks nothing: it is said beside what became of the key.
+func (t *translation) changed(p place, what, why string) { t.report(p, Changed, what, why) }
+
+func (t *translation) drop(p place, why string) {
+	if p.there() {
+		t.report(p, Dropped, "left out", why)
+	}
+}
+
+// todo leaves a note in the document at the place where the key's attribute would stand.
+func (t *translation) todo(b *block, p place, why string) {
+	if !p.there() {
+		return
+	}
+	t.report(p, Todo, "left out", why)
+	t.note(b, p, fmt.Sprintf("%s: %s.", p.path, why))
+}
+
+func (t *translation) note(b *block, p place, text string) {
+	if b == nil {
+		b = t.root
+	}
+	b.fields = append(b.fields, &field{origin: p.origin(), comment: t.comment(p), note: []string{text}})
+}
+
+// open begins to look at a mapping's keys; false when there is none. What no one takes of it is reported in the end.
+func (t *translation) open(p place) bool {
+	switch {
+	case !p.there():
+		return false
+	case p.null():
+		t.translated(p, "nothing is said")
+		return false
+	case !p.mapping():
+		t.drop(p, "Kamal takes a hash here, not "+kindName(p.node))
+		return false
+	}
+	t.opened[p.node] = true
+	if len(p.node.Entries) == 0 {
+		t.translated(p, "nothing is said")
+	}
+	return true
+}
+
+// rest reports what nobody has taken: keys that Kamal does not know.
+func (t *translation) rest(p place) {
+	switch {
+	case p.node == nil || t.done[p.node]:
+	case t.opened[p.node]:
+		for _, e := range p.entries() {
+			t.rest(e)
+		}
+	default:
+		t.report(p, Dropped, "left out", "neither Kamal nor kamald knows this key here")
+	}
+}
+
+// comment takes the comments around a value, once. Those of another file than the document's are that document's.
+func (t *translation) comment(p place) comment {
+	var c comment
+	for _, n := range []*ruby.Node{p.key, p.node} {
+		if n == nil || t.taken[n] {
+			continue
+		}
+		t.taken[n] = true
+		c.head = append(c.head, n.Comment.Head...)
+		c.foot = append(c.foot, n.Comment.Foot...)
+		if c.behind == "" {
+			c.behind = n.Comment.Line
+		}
+	}
+	return c
+}
+
+// comments takes those of a block that a mapping became.
+func (t *translation) comments(parent *block, b *block, p place) {
+	b.comes(parent, p.origin(), t.comment(p))
+}
+
+// put sets an attribute, with the comments of what it came from, and reports it as translated.
+func (t *translation) put(b *block, name string, v *value, p place) *field {
+	f := b.set(name, v)
+	t.translated(p, f.path)
+	f.origin = p.origin()
+	c := t.comment(p)
+	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
+	if f.behind == "" {
+		f.behind = c.behind
+	}
+	return f
+}
+
+// leftComments lays comments that nothing took, such as those of keys that were left out, before what came next in the source.
+func (t *translation) leftComments() {
+	var walk func(n *ruby.Node)
+	walk = func(n *ruby.Node) {
+		if n == nil {
+			return
+		}
+		if c := n.Comment; !t.taken[n] && !n.Merged && len(c.Head)+len(c.Foot)+len(c.Line) > 0 {
+			lines := slices.Clone(c.Head)
+			if c.Line != "" {
+				lines = append(lines, c.Line)
+			}
+			t.attach(origin{n.File, n.Line}, append(lines, c.Foot...))
+		}
+		for _, item := range n.Items {
+			walk(item)
+		}
+		for _, e := range n.Entries {
+			walk(e.Key)
+			walk(e.Value)
+		}
+	}
+	walk(t.source.node)
+}
+
+func (t *translation) attach(o origin, lines []string) {
+	var next *field
+	each(t.root, func(f *field) {
+		if f.file == o.file && f.line >= o.line && (next == nil || f.line < next.line) {
+			next = f
+		}
+	})
+	if next != nil {
+		next.head = append(slices.Clone(lines), next.head...)
+		return
+	}
+	t.root.fields = append(t.root.fields, &field{origin: o, note: lines})
+}
+
+// each visits every field of a document, entries and elements too.
+func each(b *block, visit func(*field)) {
+	var within func(v *value)
+	within = func(v *value) {
+		for _, part := range slices.Concat(v.list, v.dict) {
+			visit(part)
+			within(part.value)
+		}
+	}
+	for _, f := range b.fields {
+		visit(f)
+		switch {
+		case f.block != nil:
+			each(f.block, visit)
+		case f.value != nil:
+			within(f.value)
+		}
+	}
+}
