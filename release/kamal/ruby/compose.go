@@ -1,0 +1,254 @@
+package ruby
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// document makes a tree of a rendered text.
+type document struct {
+	file         string
+	text         string
+	lines        []int // the offset of each line of text, as YAML counts lines
+	origin       *origin
+	placeholders *placeholders
+	problems     []Problem
+
+	count    int
+	anchors  map[*yaml.Node]*Node // what an alias may name; nil while it is being made
+	places   []place
+	literals []span
+}
+
+// place is where an entry or an item begins, for the comments around it.
+type place struct {
+	at     int // offset
+	column int // of the key or the dash
+	owner  *Node
+	value  *Node // of an entry; of an item the item
+}
+
+const block = yaml.LiteralStyle | yaml.FoldedStyle
+const quotes = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle
+
+// compose makes the node of a YAML node. parent is the column of the collection around it, 0 for none: a block's indentation
+// counts from there.
+func (d *document) compose(y *yaml.Node, parent int, depth ...int) (*Node, error) {
+	level := append(depth, 0)[0]
+	if d.count++; d.count > maxNodes {
+		return nil, d.tooLarge(y)
+	}
+	if level > maxDepth {
+		return nil, fmt.Errorf("%s:%d: more than %d mappings and sequences in one another", d.file, d.line(y), maxDepth)
+	}
+	if y.Kind == yaml.AliasNode {
+		return d.alias(y)
+	}
+	n := &Node{File: d.file}
+	n.Line, n.Column = d.origin.position(d.origin.offset(d.offset(y)))
+	if y.Anchor != "" {
+		if d.anchors == nil {
+			d.anchors = map[*yaml.Node]*Node{}
+		}
+		d.anchors[y] = nil
+		defer func() { d.anchors[y] = n }()
+	}
+	var err error
+	switch y.Kind {
+	case yaml.SequenceNode:
+		err = d.sequence(n, y, level)
+	case yaml.MappingNode:
+		err = d.mapping(n, y, level)
+	default:
+		d.scalar(n, y, parent)
+	}
+	return n, err
+}
+
+func (d *document) sequence(n *Node, y *yaml.Node, level int) error {
+	n.Kind = Sequence
+	d.objectTag(y, "!!seq")
+	for _, child := range y.Content {
+		at := len(d.places)
+		d.places = append(d.places, place{at: d.offset(child), column: d.column(y, child)})
+		item, err := d.compose(child, y.Column, level+1)
+		if err != nil {
+			return err
+		}
+		d.places[at].owner, d.places[at].value = item, item
+		n.Items = append(n.Items, item)
+	}
+	return nil
+}
+
+func (d *document) mapping(n *Node, y *yaml.Node, level int) error {
+	n.Kind = Mapping
+	d.objectTag(y, "!!map")
+	entries := entryList{}
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		at := len(d.places)
+		d.places = append(d.places, place{at: d.offset(y.Content[i]), column: d.column(y, y.Content[i])})
+		key, err := d.compose(y.Content[i], y.Column, level+1)
+		if err != nil {
+			return err
+		}
+		value, err := d.compose(y.Content[i+1], y.Column, level+1)
+		if err != nil {
+			return err
+		}
+		if key.Kind == Sequence || key.Kind == Mapping {
+			d.problem(d.offset(y.Content[i]), "?", "a key that is no text")
+		}
+		if merges(key, y.Content[i]) {
+			merged, ok, err := d.merge(&entries, value, y.Content[i+1])
+			if err != nil {
+				return err
+			}
+			if ok {
+				d.places[at].owner, d.places[at].value = merged, merged
+				continue
+			}
+		}
+		if previous := entries.put(Entry{Key: key, Value: value}); previous > 0 {
+			d.problem(d.offset(y.Content[i]), key.Written+":",
+				"the key is written twice, first in line "+strconv.Itoa(previous)+": the last counts")
+		}
+		d.places[at].owner, d.places[at].value = key, value
+	}
+	n.Entries = entries.entries
+	return nil
+}
+
+func (d *document) scalar(n *Node, y *yaml.Node, parent int) {
+	n.Quoted = y.Style&(quotes|block) != 0
+	n.Kind, n.Text, n.Written = String, y.Value, y.Value
+	d.literal(y, parent)
+	if d.placeholders.has(y.Value) {
+		d.parts(n, y)
+		return
+	}
+	tagged := y.Style&yaml.TaggedStyle != 0
+	switch {
+	case tagged && y.Tag == "!!str" || !tagged && n.Quoted:
+	case tagged && d.tagged(n, y):
+	default:
+		s := scan(y.Value)
+		n.Kind, n.Text, n.Symbol = s.kind, s.text, s.symbol
+	}
+}
+
+// parts sets a scalar in which placeholders stand.
+func (d *document) parts(n *Node, y *yaml.Node) {
+	n.Text, n.Written = "", d.placeholders.restore(y.Value)
+	for _, piece := range d.placeholders.split(y.Value) {
+		if piece.mark == nil {
+			n.Text += piece.text
+			n.Parts = append(n.Parts, Part{Text: piece.text})
+			continue
+		}
+		piece.mark.used = true
+		n.Parts = append(n.Parts, Part{Expr: piece.mark.expr})
+	}
+}
+
+// alias copies what the anchor names to the alias's place.
+func (d *document) alias(y *yaml.Node) (*Node, error) {
+	original, known := d.anchors[y.Alias]
+	if original == nil {
+		if known {
+			d.problem(d.offset(y), "*"+y.Value, "the alias stands within what it names, which has no end: it is left out")
+		}
+		line, column := d.origin.position(d.origin.offset(d.offset(y)))
+		return &Node{Kind: Null, File: d.file, Line: line, Column: column, Merged: true, Alias: y.Value}, nil
+	}
+	n, err := d.copy(original, y)
+	if err != nil {
+		return nil, err
+	}
+	n.Line, n.Column = d.origin.position(d.origin.offset(d.offset(y)))
+	return n, nil
+}
+
+// copy copies all below a node, marked as come by the alias, within the bound.
+func (d *document) copy(n *Node, y *yaml.Node) (*Node, error) {
+	if d.count++; d.count > maxNodes {
+		return nil, d.tooLarge(y)
+	}
+	c := *n
+	c.Merged, c.Comment = true, Comment{}
+	if c.Alias == "" {
+		c.Alias = y.Value
+	}
+	c.Items, c.Entries = nil, nil
+	for _, item := range n.Items {
+		i, err := d.copy(item, y)
+		if err != nil {
+			return nil, err
+		}
+		c.Items = append(c.Items, i)
+	}
+	for _, e := range n.Entries {
+		key, err := d.copy(e.Key, y)
+		if err != nil {
+			return nil, err
+		}
+		value, err := d.copy(e.Value, y)
+		if err != nil {
+			return nil, err
+		}
+		c.Entries = append(c.Entries, Entry{Key: key, Value: value})
+	}
+	return &c, nil
+}
+
+func (d *document) tooLarge(y *yaml.Node) error {
+	return fmt.Errorf("%s:%d: more than %d values, aliases written out: is one alias in another?", d.file, d.line(y), maxNodes)
+}
+
+func (d *document) line(y *yaml.Node) int {
+	line, _ := d.origin.position(d.origin.offset(d.offset(y)))
+	return line
+}
+
+// column is where an entry or an item stands: of a block sequence its dash, else the node itself.
+func (d *document) column(collection, child *yaml.Node) int {
+	if collection.Style&yaml.FlowStyle != 0 {
+		return child.Column
+	}
+	return collection.Column
+}
+
+// offset is where a node stands in the rendered text.
+func (d *document) offset(y *yaml.Node) int { return d.at(y.Line, y.Column) }
+
+func (d *document) at(line, column int) int {
+	if line < 1 || line > len(d.lines) {
+		return len(d.text)
+	}
+	at := d.lines[line-1]
+	for ; column > 1 && at < len(d.text); column-- {
+		_, size := utf8.DecodeRuneInString(d.text[at:])
+		at += size
+	}
+	return at
+}
+
+// breaks gives the offsets of the lines, as YAML breaks them.
+func breaks(text string) []int {
+	lines := []int{0}
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\n', text[i] == '\r' && !strings.HasPrefix(text[i+1:], "\n"):
+			lines = append(lines, i+1)
+		case strings.HasPrefix(text[i:], "\u0085"):
+			lines = append(lines, i+2)
+		case strings.HasPrefix(text[i:], "\u2028"), strings.HasPrefix(text[i:], "\u2029"):
+			lines = append(lines, i+3)
+		}
+	}
+	return lines
+}
