@@ -11,9 +11,9 @@ import (
 // with Kamal.
 var counterparts = map[string][]string{
 	"setup": nil, "deploy": nil, "rollback": nil, "details": nil, "audit": nil, "config": nil, "docs": nil, "init": nil, "remove": nil,
-	"version": nil,
-	"app":     {"boot", "start", "stop", "details", "exec", "containers", "images", "logs", "remove", "live", "maintenance", "version"},
-	"proxy":   {"boot", "reboot", "start", "stop", "restart", "details", "logs", "remove"},
+	"version":   nil,
+	"app":       {"boot", "start", "stop", "details", "exec", "containers", "images", "logs", "remove", "live", "maintenance", "version"},
+	"proxy":     {"boot", "reboot", "start", "stop", "restart", "details", "logs", "remove"},
 	"accessory": {"boot", "reboot", "start", "stop", "restart", "details", "exec", "logs", "remove"},
 	"build":     {"push", "pull", "create", "remove", "details"},
 	"prune":     {"all", "images", "containers"},

@@ -89,7 +89,7 @@ func (t *translation) oldArch(b *block, p place) {
 	case len(named) > 0 || p.at("arch").there():
 		t.drop(multiarch, "arch says what is built for")
 	default:
-		t.report(multiarch, Todo, "left out", "without multiarch Kamal 1 built for the machine it ran on; write build { arch = [\"amd64\"] } for what the servers are")
+		t.report(multiarch, Todo, leftOut, "without multiarch Kamal 1 built for the machine it ran on; write build { arch = [\"amd64\"] } for what the servers are")
 	}
 	if len(named) == 0 || b.find("arch", "") != nil {
 		return

@@ -126,6 +126,25 @@ func (b *block) prune() {
 	})
 }
 
+// order puts attributes before blocks, as people write them; the root's fields are in their order already.
+func (b *block) order() {
+	for _, f := range b.fields {
+		if f.block != nil {
+			f.block.order()
+			slices.SortStableFunc(f.block.fields, func(a, b *field) int {
+				return rank(a.block != nil) - rank(b.block != nil)
+			})
+		}
+	}
+}
+
+func rank(later bool) int {
+	if later {
+		return 1
+	}
+	return 0
+}
+
 // equal tells whether two values say the same, whatever is written around them.
 func (v *value) equal(o *value) bool {
 	if v.kind != o.kind || v.source != o.source || len(v.list) != len(o.list) || len(v.dict) != len(o.dict) {

@@ -40,6 +40,15 @@ func (t *translation) finish(own bool) {
 	t.nameSecretFiles(own)
 	t.root.prune()
 	t.leftComments()
+	t.root.order()
+	each(t.root, func(f *field) {
+		for _, lines := range [][]string{f.head, f.foot, f.note} {
+			for n, line := range lines {
+				lines[n] = t.ledger.maskedComment(line)
+			}
+		}
+		f.behind = t.ledger.maskedComment(f.behind)
+	})
 }
 
 // frame translates the root's own keys.
@@ -145,11 +154,11 @@ func (t *translation) primaryRole(p place) {
 	servers := p.at("servers")
 	for _, name := range roles {
 		if name == "web" {
-			t.root.set("primary_role", raw(quote(name))).origin = servers.origin()
+			t.root.set("primary_role", raw(quote(name)))
 			return
 		}
 	}
-	t.root.set("primary_role", raw(quote(roles[0]))).origin = servers.origin()
+	t.root.set("primary_role", raw(quote(roles[0])))
 	t.changed(servers, "primary_role = "+quote(roles[0]), "Kamal's default is the role web, which is not there: the first one stands in for it")
 }
 

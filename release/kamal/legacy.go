@@ -101,7 +101,7 @@ func (t *translation) traefik(p place) {
 	}
 	for _, e := range p.entries() {
 		if !t.done[e.node] {
-			t.report(e, Dropped, "left out", why)
+			t.report(e, Dropped, leftOut, why)
 		}
 	}
 	t.lines = append(t.lines, Line{File: p.origin().file, Line: p.origin().line, Key: p.path, What: "the proxy", Severity: Todo,
@@ -145,7 +145,7 @@ func (t *translation) route(parent *block, labels place) {
 			t.ruled(b, "path_prefixes", e, rulePaths)
 			t.changed(e, b.path, "the proxy takes hosts and path prefixes")
 		case tls.MatchString(e.name()) && text != "false":
-			t.report(e, Todo, "left out", "for certificates from ACME write proxy { ssl = true }, where the role runs on one host; on several, certificate and private_key")
+			t.report(e, Todo, leftOut, "for certificates from ACME write proxy { ssl = true }, where the role runs on one host; on several, certificate and private_key")
 		default:
 			t.drop(e, "it is for Traefik, and the proxy has no such setting")
 		}

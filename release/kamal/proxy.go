@@ -103,7 +103,7 @@ func (t *translation) buffering(b *block, p place) {
 	t.comments(b, made, p)
 	t.boolean(made, "requests", p.at("requests"))
 	t.boolean(made, "responses", p.at("responses"))
-	t.number(made, "memory", bytes, p.at("memory"))
-	t.number(made, "max_request_body", bytes, p.at("max_request_body"))
-	t.number(made, "max_response_body", bytes, p.at("max_response_body"))
+	t.number(made, "memory", sizeBytes, p.at("memory"))
+	t.number(made, "max_request_body", sizeBytes, p.at("max_request_body"))
+	t.number(made, "max_response_body", sizeBytes, p.at("max_response_body"))
 }

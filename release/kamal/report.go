@@ -19,6 +19,9 @@ const (
 	Todo       Severity = "todo"       // a person must look at it before the first plan
 )
 
+// leftOut is what becomes of a key that has no counterpart.
+const leftOut = "left out"
+
 // Line tells what became of one key of the source. No line has a secret's value.
 type Line struct {
 	File     string   `json:"file"`
@@ -74,6 +77,9 @@ func (l Line) String() string {
 	}
 	if l.Key != "" {
 		text += " " + l.Key
+	}
+	if l.What == leftOut && l.Why != "" {
+		return text + ": " + l.Why
 	}
 	text += ": " + l.What
 	if l.Why != "" {

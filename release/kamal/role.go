@@ -19,6 +19,9 @@ func (t *translation) roles(p place, hosts map[string]*value) {
 				t.put(b, "hosts", list, own)
 			}
 		}
+		if !role.mapping() && hosts[name] != nil {
+			t.translated(role, b.path+".hosts")
+		}
 		if role.mapping() {
 			t.opened[role.node] = true
 			t.role(b, role, name)

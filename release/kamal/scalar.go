@@ -115,9 +115,9 @@ func computed(form, source string) string {
 }
 
 const (
-	plain   = "%s"
-	seconds = `"%ss"`
-	bytes   = `"%s"`
+	plain     = "%s"
+	seconds   = `"%ss"`
+	sizeBytes = `"%s"`
 )
 
 // listed reads a list of scalars; a single scalar is a list of one. nil when there is none.

@@ -21,6 +21,7 @@ type ledger struct {
 	lines    []SecretLine
 	reserved []string // names of secrets that the source refers to
 	literals []string // texts that no report may show
+	wanting  bool     // a person is to write a line
 }
 
 // keep gives the name under which a value is kept. Another destination's other value has another name.
@@ -60,6 +61,17 @@ func (l *ledger) hide(text string) {
 			l.literals = append(l.literals, line)
 		}
 	}
+}
+
+// own tells whether there is something for kamald's own secrets file.
+func (l *ledger) own() bool { return len(l.lines) > 0 || l.wanting }
+
+// passwordLine is a comment in which a secret may stand: an entry that was commented out.
+var passwordLine = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z_]*(?:password|passwd|secret|token|api_key|private_key|key_data)["']?\s*[:=]\s+)([^\s<\[*&|>].*)$`)
+
+// maskedComment is a comment without what must not be shown.
+func (l *ledger) maskedComment(line string) string {
+	return passwordLine.ReplaceAllString(l.masked(line), "${1}(left out)")
 }
 
 // masked is a text without what must not be shown.
@@ -126,8 +138,9 @@ func (t *translation) kept(b *block, p place, name string) *value {
 	}
 	content, literal, ok := dotenv(parts)
 	if !ok {
-		t.todo(b, p, "Ruby computes this secret, and kamald runs no Ruby: put it into a secrets file and name it here")
-		return nil
+		t.ledger.wanting = true
+		t.report(p, Todo, "secret("+quote(name)+")", "Ruby computes its value, and kamald runs no Ruby; give .kamald/secrets a line "+name+"=…")
+		return raw("secret(" + quote(name) + ")")
 	}
 	name = t.ledger.keep(name, t.destination, content)
 	why := "its value is computed by a line of .kamald/secrets, as Ruby computed it here"

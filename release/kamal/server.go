@@ -69,7 +69,7 @@ func (t *translation) host(s *server) {
 func (t *translation) hostList(p place, role string, known *[]*server) *value {
 	switch {
 	case !p.there() || p.null():
-		t.translated(p, "nothing is said")
+		t.open(p)
 		return nil
 	case p.scalar():
 		return t.hostText(p, role, known)
@@ -183,7 +183,7 @@ func (t *translation) add(list *value, s *server, p place) {
 			return
 		}
 	}
-	t.translated(p, "hosts")
+	t.mark(p.node)
 	list.list = append(list.list, &field{origin: p.origin(), comment: t.comment(p), value: raw(quote(s.name))})
 }
 

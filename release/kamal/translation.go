@@ -23,9 +23,9 @@ type translation struct {
 	imageServer  string // the server that stood before the image's name
 	secretsPath  string
 	secretsBlock *block
-	runs         []place // what is said of the proxy's own container
-	clears           map[string]bool // variables that the root's env gives in clear
-	legacy           bool            // keys of Kamal 1 were met
+	runs         []place         // what is said of the proxy's own container
+	clears       map[string]bool // variables that the root's env gives in clear
+	legacy       bool            // keys of Kamal 1 were met
 }
 
 func newTranslation(opts *Options, ledger *ledger, destination string, tree *ruby.Node) *translation {
@@ -60,7 +60,7 @@ func (t *translation) changed(p place, what, why string) { t.report(p, Changed, 
 
 func (t *translation) drop(p place, why string) {
 	if p.there() {
-		t.report(p, Dropped, "left out", why)
+		t.report(p, Dropped, leftOut, why)
 	}
 }
 
@@ -69,7 +69,7 @@ func (t *translation) todo(b *block, p place, why string) {
 	if !p.there() {
 		return
 	}
-	t.report(p, Todo, "left out", why)
+	t.report(p, Todo, leftOut, why)
 	t.note(b, p, fmt.Sprintf("%s: %s.", p.path, why))
 }
 
@@ -108,7 +108,7 @@ func (t *translation) rest(p place) {
 			t.rest(e)
 		}
 	default:
-		t.report(p, Dropped, "left out", "neither Kamal nor kamald knows this key here")
+		t.report(p, Dropped, leftOut, "neither Kamal nor kamald knows this key here")
 	}
 }
 

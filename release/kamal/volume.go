@@ -21,7 +21,7 @@ func (t *translation) volumes(b *block, p place) {
 	list := &value{kind: listValue}
 	for _, item := range items {
 		if v := t.volume(b, item); v != nil {
-			t.translated(item, join(b.path, "volumes"))
+			t.mark(item.node)
 			list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
 		}
 	}

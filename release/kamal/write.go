@@ -37,7 +37,7 @@ func (w *writer) add(line string) {
 
 func (w *writer) comments(lines []string) {
 	for _, line := range lines {
-		line = strings.TrimRight("# "+strings.TrimPrefix(line, " "), " \t\r")
+		line = strings.TrimRight("# "+line, " \t\r")
 		w.add(strings.Map(printable, line))
 	}
 }
@@ -75,8 +75,8 @@ func (w *writer) apart(b *block, before, f *field) bool {
 	if f.block == nil && before.block == nil {
 		return b.name == "" && (len(f.head) > 0 || len(before.foot) > 0 || f.note != nil)
 	}
-	small := func(f *field) bool { return f.block != nil && len(f.head)+len(f.foot) == 0 && w.oneLine(f) != "" }
-	return !(small(before) && small(f) && before.name == f.name)
+	small := before.block != nil && f.block != nil && w.oneLine(before) != "" && w.oneLine(f) != ""
+	return !small || before.name != f.name || len(before.foot)+len(f.head) > 0
 }
 
 func (w *writer) block(f *field) {
