@@ -94,10 +94,10 @@ func (t *translation) traefik(p place) {
 		return
 	}
 	why := "it is for Traefik; kamald runs a proxy of its own, which takes certificates from ACME by itself (proxy { ssl = true })"
-	b := t.root.child("proxy_server", "")
-	t.number(b, "http_port", plain, p.at("host_port"))
+	t.oldRun = &block{name: "proxy_server", path: "proxy_server"}
+	t.number(t.oldRun, "http_port", plain, p.at("host_port"))
 	if publish := p.at("publish"); publish.text() == "false" {
-		t.boolean(b, "publish", publish)
+		t.boolean(t.oldRun, "publish", publish)
 	}
 	for _, e := range p.entries() {
 		if !t.done[e.node] {
@@ -120,15 +120,16 @@ var (
 func (t *translation) routes(p place) {
 	t.route(t.root, p.at("labels"))
 	for _, role := range p.at("servers").entries() {
-		if !slices.ContainsFunc(role.at("labels").entries(), func(e place) bool { return strings.HasPrefix(e.name(), "traefik.") }) {
-			continue
+		if !t.routedAlone(role) {
+			t.route(t.root, role.at("labels"))
 		}
-		b := t.root
-		if name := t.root.find("primary_role", ""); name != nil && name.value.source != quote(role.name()) && role.at("traefik").text() == "true" {
-			b = t.root.child("role", role.name())
-		}
-		t.route(b, role.at("labels"))
 	}
+}
+
+// routedAlone tells whether a role has routes of its own: one that is not the primary role, and was behind Traefik all the same.
+func (t *translation) routedAlone(role place) bool {
+	primary := t.root.find("primary_role", "")
+	return primary != nil && primary.value.source != quote(role.name()) && role.at("traefik").text() == "true"
 }
 
 func (t *translation) route(parent *block, labels place) {

@@ -9,10 +9,13 @@ const (
 // proxyServer translates what Kamal says of the proxy's own container (proxy.run), at the root and at roles. There is one proxy
 // a host, so they have to agree.
 func (t *translation) proxyServer(p place) {
+	b := t.root.child("proxy_server", "")
+	if t.oldRun != nil {
+		b.fields = t.oldRun.fields
+	}
 	if len(t.runs) == 0 {
 		return
 	}
-	b := t.root.child("proxy_server", "")
 	for _, run := range t.runs {
 		made := &block{name: b.name, path: b.path}
 		t.run(made, run)

@@ -103,7 +103,7 @@ func (i *importer) refuse(f *field, why string) bool {
 // takeOut replaces a field with a note.
 func takeOut(b *block, wanted *field, why string) bool {
 	same := func(f *field) bool { return f.path == wanted.path && f.origin == wanted.origin && f.note == nil }
-	note := &field{origin: wanted.origin, comment: wanted.comment, note: []string{wanted.path + " is left out: " + why + "."}}
+	note := &field{origin: wanted.origin, comment: wanted.comment, note: []string{sentence(wanted.path + " is left out: " + why)}}
 	for n, f := range b.fields {
 		switch {
 		case same(f):
@@ -122,6 +122,14 @@ func takeOut(b *block, wanted *field, why string) bool {
 		}
 	}
 	return false
+}
+
+// sentence ends a text as one.
+func sentence(text string) string {
+	if strings.HasSuffix(text, "?") || strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
 }
 
 // without takes entries and elements out of a value; false when there is none.

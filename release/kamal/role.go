@@ -12,6 +12,9 @@ func (t *translation) roles(p place, hosts map[string]*value) {
 			role = servers.at(name)
 		}
 		t.comments(t.root, b, role)
+		if role.key != nil && servers.mapping() {
+			t.asRubyReads(place{node: role.key, key: role.key, path: role.path})
+		}
 		if list := hosts[name]; list != nil {
 			f := b.set("hosts", list)
 			f.origin = role.origin()
@@ -34,6 +37,9 @@ func (t *translation) role(b *block, p place, name string) {
 		t.translated(p, b.path)
 	}
 	t.roleProxy(b, p)
+	if t.routedAlone(p) {
+		t.route(b, p.at("labels"))
+	}
 	t.text(b, "cmd", p.at("cmd"))
 	t.options(b, p.at("options"), "role")
 	t.labels(b, p.at("labels"))

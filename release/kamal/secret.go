@@ -12,8 +12,11 @@ import (
 
 // SecretLine is a line for .kamald/secrets: a name, and the right side of it as dotenv has it.
 type SecretLine struct {
-	Name string
-	Line release.Secret
+	Name    string
+	Line    release.Secret
+	Missing bool // only Ruby could tell it: a person is to write it
+
+	content string // what tells this secret from another that is to have the same name
 }
 
 // ledger keeps what stood in the source and belongs into the secrets file.
@@ -21,19 +24,19 @@ type ledger struct {
 	lines    []SecretLine
 	reserved []string // names of secrets that the source refers to
 	literals []string // texts that no report may show
-	wanting  bool     // a person is to write a line
 }
 
-// keep gives the name under which a value is kept. Another destination's other value has another name.
-func (l *ledger) keep(name, destination, content string) string {
+// keep gives the name under which a line is kept, "" for one that a person is to write. Another value has another name; a
+// destination's ends in its own.
+func (l *ledger) keep(name, destination, content, line string) string {
 	if destination != "" {
-		if i := slices.IndexFunc(l.lines, func(s SecretLine) bool { return s.Name == name && s.Line.Reveal() == content }); i >= 0 {
+		if i := slices.IndexFunc(l.lines, func(s SecretLine) bool { return s.Name == name && s.content == content }); i >= 0 {
 			return name
 		}
 	}
 	free := func(name string) bool {
 		return !slices.Contains(l.reserved, name) && !slices.ContainsFunc(l.lines, func(s SecretLine) bool {
-			return s.Name == name && s.Line.Reveal() != content
+			return s.Name == name && s.content != content
 		})
 	}
 	if !free(name) && destination != "" {
@@ -43,7 +46,7 @@ func (l *ledger) keep(name, destination, content string) string {
 		name = fmt.Sprintf("%s_%d", stem, n)
 	}
 	if !slices.ContainsFunc(l.lines, func(s SecretLine) bool { return s.Name == name }) {
-		l.lines = append(l.lines, SecretLine{name, release.NewSecret(content)})
+		l.lines = append(l.lines, SecretLine{Name: name, Line: release.NewSecret(line), Missing: line == "", content: content})
 	}
 	return name
 }
@@ -64,7 +67,7 @@ func (l *ledger) hide(text string) {
 }
 
 // own tells whether there is something for kamald's own secrets file.
-func (l *ledger) own() bool { return len(l.lines) > 0 || l.wanting }
+func (l *ledger) own() bool { return len(l.lines) > 0 }
 
 // passwordLine is a comment in which a secret may stand: an entry that was commented out.
 var passwordLine = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z_]*(?:password|passwd|secret|token|api_key|private_key|key_data)["']?\s*[:=]\s+)([^\s<\[*&|>].*)$`)
@@ -98,7 +101,14 @@ func (t *translation) secret(b *block, attribute string, p place, name string) b
 	if v == nil {
 		return false
 	}
-	t.put(b, attribute, v, p)
+	f := t.put(b, attribute, v, p)
+	for _, item := range p.items() {
+		c := t.comment(item)
+		f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
+		if f.behind == "" {
+			f.behind = c.behind
+		}
+	}
 	return true
 }
 
@@ -138,17 +148,29 @@ func (t *translation) kept(b *block, p place, name string) *value {
 	}
 	content, literal, ok := dotenv(parts)
 	if !ok {
-		t.ledger.wanting = true
+		name = t.ledger.keep(name, t.destination, asWritten(parts), "")
 		t.report(p, Todo, "secret("+quote(name)+")", "Ruby computes its value, and kamald runs no Ruby; give .kamald/secrets a line "+name+"=…")
 		return raw("secret(" + quote(name) + ")")
 	}
-	name = t.ledger.keep(name, t.destination, content)
+	name = t.ledger.keep(name, t.destination, content, content)
 	why := "its value is computed by a line of .kamald/secrets, as Ruby computed it here"
 	if literal {
 		why = "its value stood here; it is in .kamald/secrets now, which must not be committed"
 	}
 	t.changed(p, "secret("+quote(name)+")", why)
 	return raw("secret(" + quote(name) + ")")
+}
+
+// asWritten tells one computed value from another.
+func asWritten(parts []ruby.Part) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString(part.Text)
+		if part.Expr != nil {
+			b.WriteString("<%=" + part.Expr.Source + "%>")
+		}
+	}
+	return b.String()
 }
 
 // dotenv writes a value as the right side of a line. literal tells that it holds text of the source's own.

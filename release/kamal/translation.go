@@ -1,7 +1,6 @@
 package kamal
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/kamald/kamald/release/kamal/ruby"
@@ -23,6 +22,7 @@ type translation struct {
 	imageServer  string // the server that stood before the image's name
 	secretsPath  string
 	secretsBlock *block
+	oldRun       *block          // what Kamal 1 said to Traefik of its ports
 	runs         []place         // what is said of the proxy's own container
 	clears       map[string]bool // variables that the root's env gives in clear
 	legacy       bool            // keys of Kamal 1 were met
@@ -70,7 +70,7 @@ func (t *translation) todo(b *block, p place, why string) {
 		return
 	}
 	t.report(p, Todo, leftOut, why)
-	t.note(b, p, fmt.Sprintf("%s: %s.", p.path, why))
+	t.note(b, p, sentence(p.path+": "+why))
 }
 
 func (t *translation) note(b *block, p place, text string) {
@@ -154,22 +154,34 @@ func (t *translation) leftComments() {
 		if n == nil {
 			return
 		}
-		if c := n.Comment; !t.taken[n] && !n.Merged && len(c.Head)+len(c.Foot)+len(c.Line) > 0 {
-			lines := slices.Clone(c.Head)
-			if c.Line != "" {
-				lines = append(lines, c.Line)
-			}
-			t.attach(origin{n.File, n.Line}, append(lines, c.Foot...))
-		}
 		for _, item := range n.Items {
+			t.left(item)
 			walk(item)
 		}
 		for _, e := range n.Entries {
-			walk(e.Key)
+			t.left(e.Key, e.Value)
 			walk(e.Value)
 		}
 	}
+	t.left(t.source.node)
 	walk(t.source.node)
+}
+
+// left lays the comments of one value, or of a key and its value, before what came next.
+func (t *translation) left(nodes ...*ruby.Node) {
+	var head, behind, foot []string
+	for _, n := range nodes {
+		if t.taken[n] || n.Merged {
+			continue
+		}
+		head, foot = append(head, n.Comment.Head...), append(foot, n.Comment.Foot...)
+		if n.Comment.Line != "" {
+			behind = append(behind, n.Comment.Line)
+		}
+	}
+	if lines := slices.Concat(head, behind, foot); len(lines) > 0 {
+		t.attach(origin{nodes[0].File, nodes[0].Line}, lines)
+	}
 }
 
 func (t *translation) attach(o origin, lines []string) {
