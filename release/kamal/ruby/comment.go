@@ -17,8 +17,8 @@ type remark struct {
 
 // comment gives every comment to the value that it belongs to.
 func (d *document) comment(root *Node) {
-	slices.SortStableFunc(d.places, func(a, b place) int { return a.at - b.at })
-	d.places = slices.DeleteFunc(d.places, func(p place) bool { return p.owner == nil })
+	slices.SortStableFunc(d.places, func(a, b *place) int { return a.at - b.at })
+	d.places = slices.DeleteFunc(d.places, func(p *place) bool { return p.owner == nil })
 	remarks := d.remarks()
 	for len(remarks) > 0 {
 		if !remarks[0].own {
@@ -43,7 +43,15 @@ func (d *document) behind(root *Node, r remark) {
 		d.group(root, []remark{r})
 		return
 	}
-	line := &d.places[i].value.Comment.Line
+	p := d.places[i]
+	for rest := before; p.within != nil && p.within.value != nil; p = p.within { // it is behind what the brackets close
+		rest = strings.TrimRight(rest, ", ")
+		if !strings.HasSuffix(rest, "]") && !strings.HasSuffix(rest, "}") {
+			break
+		}
+		rest = rest[:len(rest)-1]
+	}
+	line := &p.value.Comment.Line
 	if *line != "" {
 		*line += "; "
 	}
@@ -87,7 +95,7 @@ func paragraph(lines, more []string) []string {
 
 // next is the index of the first place behind an offset.
 func (d *document) next(at int) int {
-	i, _ := slices.BinarySearchFunc(d.places, at, func(p place, at int) int { return cmp.Compare(p.at, at) })
+	i, _ := slices.BinarySearchFunc(d.places, at, func(p *place, at int) int { return cmp.Compare(p.at, at) })
 	return i
 }
 

@@ -20,8 +20,10 @@ type document struct {
 
 	count    int
 	anchors  map[*yaml.Node]*Node // what an alias may name; nil while it is being made
-	places   []place
+	places   []*place
+	inside   *place // the item or entry whose value is a flow collection that is being made
 	literals []span
+	stray    []*mark // placeholders that run on from the line before
 }
 
 // place is where an entry or an item begins, for the comments around it.
@@ -29,7 +31,8 @@ type place struct {
 	at     int // offset
 	column int // of the key or the dash
 	owner  *Node
-	value  *Node // of an entry; of an item the item
+	value  *Node  // of an entry; of an item the item
+	within *place // what holds the flow collection that this stands in
 }
 
 const block = yaml.LiteralStyle | yaml.FoldedStyle
@@ -37,8 +40,7 @@ const quotes = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle
 
 // compose makes the node of a YAML node. parent is the column of the collection around it, 0 for none: a block's indentation
 // counts from there.
-func (d *document) compose(y *yaml.Node, parent int, depth ...int) (*Node, error) {
-	level := append(depth, 0)[0]
+func (d *document) compose(y *yaml.Node, parent, level int) (*Node, error) {
 	if d.count++; d.count > maxNodes {
 		return nil, d.tooLarge(y)
 	}
@@ -73,13 +75,12 @@ func (d *document) sequence(n *Node, y *yaml.Node, level int) error {
 	n.Kind = Sequence
 	d.objectTag(y, "!!seq")
 	for _, child := range y.Content {
-		at := len(d.places)
-		d.places = append(d.places, place{at: d.offset(child), column: d.column(y, child)})
-		item, err := d.compose(child, y.Column, level+1)
+		here := d.begin(y, child)
+		item, err := d.below(here, child, y.Column, level)
 		if err != nil {
 			return err
 		}
-		d.places[at].owner, d.places[at].value = item, item
+		here.owner, here.value = item, item
 		n.Items = append(n.Items, item)
 	}
 	return nil
@@ -90,13 +91,12 @@ func (d *document) mapping(n *Node, y *yaml.Node, level int) error {
 	d.objectTag(y, "!!map")
 	entries := entryList{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
-		at := len(d.places)
-		d.places = append(d.places, place{at: d.offset(y.Content[i]), column: d.column(y, y.Content[i])})
-		key, err := d.compose(y.Content[i], y.Column, level+1)
+		here := d.begin(y, y.Content[i])
+		key, err := d.below(here, y.Content[i], y.Column, level)
 		if err != nil {
 			return err
 		}
-		value, err := d.compose(y.Content[i+1], y.Column, level+1)
+		value, err := d.below(here, y.Content[i+1], y.Column, level)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (d *document) mapping(n *Node, y *yaml.Node, level int) error {
 				return err
 			}
 			if ok {
-				d.places[at].owner, d.places[at].value = merged, merged
+				here.owner, here.value = merged, merged
 				continue
 			}
 		}
@@ -117,10 +117,28 @@ func (d *document) mapping(n *Node, y *yaml.Node, level int) error {
 			d.problem(d.offset(y.Content[i]), key.Written+":",
 				"the key is written twice, first in line "+strconv.Itoa(previous)+": the last counts")
 		}
-		d.places[at].owner, d.places[at].value = key, value
+		here.owner, here.value = key, value
 	}
 	n.Entries = entries.entries
 	return nil
+}
+
+// begin notes where an entry or an item begins.
+func (d *document) begin(collection, y *yaml.Node) *place {
+	p := &place{at: d.offset(y), column: collection.Column}
+	if collection.Style&yaml.FlowStyle != 0 { // a block's entries stand in one column, a sequence's at their dashes
+		p.column, p.within = y.Column, d.inside
+	}
+	d.places = append(d.places, p)
+	return p
+}
+
+// below makes what stands at a place.
+func (d *document) below(here *place, y *yaml.Node, column, level int) (*Node, error) {
+	outer := d.inside
+	defer func() { d.inside = outer }()
+	d.inside = here
+	return d.compose(y, column, level+1)
 }
 
 func (d *document) scalar(n *Node, y *yaml.Node, parent int) {
@@ -151,6 +169,9 @@ func (d *document) parts(n *Node, y *yaml.Node) {
 			continue
 		}
 		piece.mark.used = true
+		if !n.Quoted && piece.mark.alone(d.text) && d.offset(y) < d.lineOf(piece.mark.at) {
+			d.stray = append(d.stray, piece.mark)
+		}
 		n.Parts = append(n.Parts, Part{Expr: piece.mark.expr})
 	}
 }
@@ -214,16 +235,11 @@ func (d *document) line(y *yaml.Node) int {
 	return line
 }
 
-// column is where an entry or an item stands: of a block sequence its dash, else the node itself.
-func (d *document) column(collection, child *yaml.Node) int {
-	if collection.Style&yaml.FlowStyle != 0 {
-		return child.Column
-	}
-	return collection.Column
-}
-
 // offset is where a node stands in the rendered text.
 func (d *document) offset(y *yaml.Node) int { return d.at(y.Line, y.Column) }
+
+// lineOf is where the line begins in which a place stands.
+func (d *document) lineOf(at int) int { return strings.LastIndexByte(d.text[:at], '\n') + 1 }
 
 func (d *document) at(line, column int) int {
 	if line < 1 || line > len(d.lines) {

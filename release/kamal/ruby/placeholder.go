@@ -16,6 +16,8 @@ type mark struct {
 	expr     *Expr
 	written  string // the whole tag
 	line     int
+	at       int       // in the rendered text
+	length   int       // of the word there
 	problems []Problem // to be told where the text counts: not in a comment
 	used     bool      // it stands in a scalar or in a comment
 }
@@ -109,4 +111,11 @@ func (p *placeholders) lookup(text string) (*mark, int) {
 		}
 	}
 	return nil, 0
+}
+
+// alone tells whether a placeholder has a line for itself.
+func (m *mark) alone(text string) bool {
+	begin := strings.LastIndexByte(text[:m.at], '\n') + 1
+	after, _, _ := strings.Cut(text[m.at+m.length:], "\n")
+	return strings.TrimSpace(text[begin:m.at])+strings.TrimSpace(after) == ""
 }

@@ -22,17 +22,45 @@ func Read(file string, source []byte) (*Node, []Problem, error) {
 	if !utf8.Valid(source) {
 		return nil, nil, fmt.Errorf("%s:%d: not UTF-8: save the file as UTF-8", file, invalidLine(source))
 	}
-	text := strings.TrimPrefix(string(source), "\ufeff")
-	r := &renderer{file: file, origin: newOrigin(text), placeholders: newPlaceholders(text)}
-	if err := r.render(); err != nil {
+	r := newRenderer(file, strings.TrimPrefix(string(source), "\ufeff"))
+	text, err := r.render()
+	if err != nil {
 		return nil, nil, err
 	}
-	d := &document{file: file, origin: r.origin, placeholders: r.placeholders, problems: r.problems}
-	root, err := d.read(r.out.String())
+	root, d, err := r.tree(text)
 	if err != nil {
 		return nil, nil, err
 	}
 	return root, ordered(d.problems), nil
+}
+
+// tree reads the rendered text. A placeholder that has a line for itself may stand for lines of YAML, which nobody can know: where
+// it is in the way it is taken out, and told of.
+func (r *renderer) tree(text string) (*Node, *document, error) {
+	try := func() (*Node, *document, error) {
+		d := &document{file: r.file, origin: r.origin, placeholders: r.placeholders, problems: slices.Clone(r.problems)}
+		root, err := d.read(text)
+		return root, d, err
+	}
+	root, d, err := try()
+	var stray []*mark
+	for _, m := range r.placeholders.marks {
+		if m.alone(text) && (err != nil || slices.Contains(d.stray, m)) {
+			stray = append(stray, m)
+		}
+	}
+	if len(stray) == 0 {
+		return root, d, err
+	}
+	for _, m := range r.placeholders.marks {
+		m.used = false
+	}
+	blanked := []byte(text)
+	for _, m := range stray {
+		copy(blanked[m.at:], strings.Repeat(" ", m.length))
+	}
+	text = string(blanked)
+	return try()
 }
 
 // read makes the tree of a rendered text.
@@ -47,7 +75,7 @@ func (d *document) read(text string) (*Node, error) {
 	}
 	root := &Node{Kind: Null, File: d.file, Line: 1, Column: 1}
 	if first != nil {
-		if root, err = d.compose(first, 0); err != nil {
+		if root, err = d.compose(first, 0, 0); err != nil {
 			return nil, err
 		}
 	}

@@ -125,7 +125,7 @@ func sexagesimalFloat(plain string) string {
 var weight = [...]int64{3600, 60, 1}
 
 // printFloat prints as Float#to_s does: the shortest digits that read back the same, with an exponent where the number is
-// smaller than 0.0001 or has more than 16 digits before its point.
+// smaller than 0.0001 or has more than 15 digits before its point.
 func printFloat(f float64) string {
 	switch text := strconv.FormatFloat(f, 'e', -1, 64); text {
 	case "+Inf":
@@ -137,7 +137,7 @@ func printFloat(f float64) string {
 	default:
 		mantissa, power, _ := strings.Cut(text, "e")
 		exponent, _ := strconv.Atoi(power)
-		if f != 0 && (exponent < -4 || exponent >= 16) {
+		if f != 0 && (exponent < -4 || exponent >= 15) {
 			if !strings.Contains(mantissa, ".") {
 				mantissa += ".0"
 			}
