@@ -40,6 +40,9 @@ func labelOf(f *field) string {
 
 func removal(f *field) *field {
 	gone := &block{name: f.block.name, label: f.block.label, path: f.block.path}
+	if f.name == "env" { // its remove is of variables
+		return &field{name: f.name, block: difference(f.block, gone, ""), path: f.path}
+	}
 	gone.set("remove", raw("true"))
 	return &field{name: f.name, block: gone, path: f.path}
 }

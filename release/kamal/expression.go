@@ -38,7 +38,7 @@ func expressed(e *ruby.Expr, required bool) expression {
 	case ruby.Command:
 		x, calls = commandExpression(e)
 	default:
-		x.why = "Ruby computes it, and kamald runs no Ruby"
+		x.why = "Ruby computes it (" + shortened(e.Source) + "), and kamald runs no Ruby"
 	}
 	for _, call := range calls {
 		if x.why != "" {
@@ -47,6 +47,17 @@ func expressed(e *ruby.Expr, required bool) expression {
 		x.call(call)
 	}
 	return x
+}
+
+const shownSource = 60
+
+// shortened is a source on one short line.
+func shortened(source string) string {
+	runes := []rune(strings.Join(strings.Fields(source), " "))
+	if len(runes) > shownSource {
+		return string(runes[:shownSource]) + "…"
+	}
+	return string(runes)
 }
 
 func envExpression(e *ruby.Expr, required bool) expression {
@@ -88,7 +99,7 @@ func commandExpression(e *ruby.Expr) (expression, []ruby.Call) {
 	case branchName.MatchString(command):
 		return expression{source: "git.branch"}, rest
 	}
-	return expression{why: "a command's output has no place here; only secrets are computed by commands, and git.sha, git.short_sha and git.branch are known"}, nil
+	return expression{why: "it is a command's output (" + shortened(e.Name) + "), and only secrets are computed by commands; git.sha, git.short_sha and git.branch are known"}, nil
 }
 
 // call applies a Ruby method.

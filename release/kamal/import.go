@@ -111,7 +111,7 @@ func (i *importer) read(file string) (*ruby.Node, error) {
 		return nil, fmt.Errorf("%s cannot be read as Kamal reads it: %w", file, err)
 	}
 	for _, p := range problems {
-		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: p.What, Why: p.Why, Severity: Todo})
+		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: "`" + p.What + "`", Why: p.Why, Severity: Todo})
 	}
 	if tree == nil || tree.Kind == ruby.Null {
 		tree = &ruby.Node{Kind: ruby.Mapping, File: file, Line: 1}

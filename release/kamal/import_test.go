@@ -121,6 +121,9 @@ func memory(files map[string]string, hooks []string) Options {
 func secretsText(lines []SecretLine) []byte {
 	var b strings.Builder
 	for _, line := range lines {
+		if line.Missing {
+			b.WriteString("# ")
+		}
 		fmt.Fprintf(&b, "%s=%s\n", line.Name, line.Line.Reveal())
 	}
 	return []byte(b.String())
@@ -176,11 +179,19 @@ func named(text []byte) []string {
 	return names
 }
 
-func load(t *testing.T, text []byte, destination string) release.Release {
+// madeUp is an environment in which every variable is set.
+func madeUp(name string) (string, bool) {
+	if strings.Contains(name, "PORT") || strings.Contains(name, "TIMEOUT") {
+		return "3000", true
+	}
+	return strings.ToLower(strings.ReplaceAll(name, "_", "-")), true
+}
+
+func load(t fataler, text []byte, destination string) release.Release {
 	t.Helper()
 	r, diags := release.Load("deploy.hcl", release.Options{
 		Destination: destination,
-		Env:         func(name string) (string, bool) { return strings.ToLower(strings.ReplaceAll(name, "_", "-")), true },
+		Env:         madeUp,
 		Git: func() (release.Git, error) {
 			return release.Git{SHA: "0123456789abcdef", ShortSHA: "0123456", Branch: "main"}, nil
 		},
@@ -197,4 +208,10 @@ func load(t *testing.T, text []byte, destination string) release.Release {
 		t.Fatalf("%s\n%s", text, diags.Error())
 	}
 	return r
+}
+
+// fataler is a test, or one draw of a property.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }

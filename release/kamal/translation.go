@@ -38,6 +38,25 @@ func (t *translation) report(p place, s Severity, what, why string) {
 	t.mark(p.node)
 	o := p.origin()
 	t.lines = append(t.lines, Line{File: o.file, Line: o.line, Key: p.path, What: what, Why: why, Severity: s})
+	if other := elsewhere(p.node, o.file); other != nil {
+		t.lines = append(t.lines, Line{File: other.File, Line: other.Line, Key: p.path, What: what, Why: why, Severity: s})
+	}
+}
+
+// elsewhere is the first value below a node that another file says: a destination's, where the key is the base's.
+func elsewhere(n *ruby.Node, file string) *ruby.Node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.Entries {
+		if e.Key.File != file {
+			return e.Key
+		}
+		if found := elsewhere(e.Value, file); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 func (t *translation) mark(n *ruby.Node) {

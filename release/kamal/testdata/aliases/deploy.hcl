@@ -17,9 +17,7 @@ alias "tail" { command = "app logs -f --roles web" }
 alias "db" { command = "accessory exec db -i \"psql -h localhost\"" }
 
 # aliases.uname: kamald has no flag -p.
-
 # aliases.again: kamald has no command redeploy.
-
 # aliases.status: kamald has a command of that name; give the alias another.
 
 alias "run-on" { command = "app exec --hosts 10.0.0.1 'grep -r x /y'" }

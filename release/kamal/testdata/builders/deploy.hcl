@@ -13,8 +13,7 @@ build {
   dockerfile = "deploy/Dockerfile"
   target     = "production"
   arch       = ["amd64", "arm64"]
-  # builder.args.COMMIT: Ruby computes it, and kamald runs no Ruby.
-  args       = { ENVIRONMENT = "production" }
+  args       = { ENVIRONMENT = "production", COMMIT = git.sha }
   secrets    = ["GITHUB_TOKEN", "NPM_TOKEN"]
   ssh        = "default=$SSH_AUTH_SOCK"
   remote     = "ssh://builder@10.0.0.9"

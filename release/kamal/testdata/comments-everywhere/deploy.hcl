@@ -9,17 +9,16 @@ service      = "shop" # behind the service
 image        = "acme/shop"
 primary_role = "web"
 
-# behind the dropped one
 # of the dropped one
+# behind the dropped one
 # of the registry
 registry {
   username = "acme"
   # of the password
-  password = secret("REGISTRY_PASSWORD")
+  # of the name
+  password = secret("REGISTRY_PASSWORD") # behind the name
 }
 
-# of the name
-# behind the name
 build { arch = ["amd64"] }
 
 env {
@@ -36,8 +35,8 @@ env {
 }
 # the end
 
-# behind the servers
 # of the servers
+# behind the servers
 # of web
 role "web" { # behind web
   # of hosts

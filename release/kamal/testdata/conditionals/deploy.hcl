@@ -2,7 +2,6 @@
 service      = "shop"
 image        = "acme/shop"
 primary_role = "web"
-volumes      = ["jobs:/jobs"]
 
 registry {
   username = "acme"

@@ -1,9 +1,8 @@
 # Made from config/deploy.yml by `kamald import`.
-service      = "shop"
-image        = "acme/shop"
-primary_role = "web"
-
-# deploy_timeout: Ruby computes it, and kamald runs no Ruby.
+service        = "shop"
+image          = "acme/shop"
+primary_role   = "web"
+deploy_timeout = "${env("DEPLOY_TIMEOUT", "45")}s"
 
 registry {
   username = "acme"
@@ -13,19 +12,19 @@ registry {
 build { arch = ["amd64"] }
 
 proxy {
-  # proxy.host: Ruby computes it, and kamald runs no Ruby.
-  # proxy.app_port: Ruby computes it, and kamald runs no Ruby.
+  hosts    = split(",", env("APP_HOST", "shop.example.com"))
+  app_port = env("PORT", "3000")
 }
 
-role "web" { hosts = [env("KAMAL_WEB_HOST_1"), env("KAMAL_WEB_HOST_2")] }
-role "jobs" { hosts = split(",", env("KAMAL_JOBS_HOSTS")) }
+role "web" { hosts = [env("WEB_1"), env("WEB_2", "10.0.0.2")] }
+role "jobs" { hosts = split(",", env("JOB_HOSTS")) }
 
 role "cron" {
-  hosts = [env("KAMAL_CRON_HOST_1")]
-  # servers.cron.cmd: Ruby computes it, and kamald runs no Ruby.
+  hosts = [env("CRON_HOST")]
+  cmd   = "bin/cron --host=${env("CRON_HOST", "")}"
 }
 
 accessory "db" {
-  image = env("KAMAL_DB_IMAGE")
-  hosts = [env("KAMAL_DB_HOST")]
+  image = "postgres:${env("PG_VERSION", "16")}"
+  hosts = [env("DB_HOST")]
 }

@@ -12,7 +12,7 @@ build { arch = ["amd64"] }
 
 proxy { app_port = 3000 }
 
-proxy_server { http_port = 8080 }
+role "web" { hosts = ["10.0.0.1"] }
 
 role "api" {
   hosts   = ["10.0.0.2"]
@@ -21,9 +21,9 @@ role "api" {
   proxy { hosts = ["api.example.com", "api2.example.com"] }
 }
 
-role "web" { hosts = ["10.0.0.1"] }
-
 role "worker" {
   hosts   = ["10.0.0.3"]
   proxied = false
 }
+
+proxy_server { http_port = 8080 }

@@ -1,5 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
-service      = env("KAMAL_SERVICE")
+service      = "shop-eu"
 image        = "acme/shop"
 primary_role = "web"
 
@@ -10,8 +10,6 @@ registry {
 
 build { arch = ["amd64"] }
 
-env {
-  # env.clear.REGION: Ruby computes it, and kamald runs no Ruby.
-}
+env { clear = { REGION = "eu" } }
 
-role "web" { hosts = [env("KAMAL_WEB_HOST_1")] }
+role "web" { hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"] }

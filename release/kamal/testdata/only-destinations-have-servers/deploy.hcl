@@ -26,10 +26,8 @@ destination "production" {
   role "web" { hosts = ["10.0.0.1"] }
 
   role "jobs" {
-    hosts = [
-      "10.0.0.2", # small
-    ]
-    cmd = "bin/jobs"
+    hosts = ["10.0.0.2"] # small
+    cmd   = "bin/jobs"
   }
 }
 

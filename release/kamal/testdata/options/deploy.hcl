@@ -46,5 +46,5 @@ role "jobs" {
   # servers.jobs.options.mount: the host's shell expands a part of it, and kamald uses none.
   # servers.jobs.options.init: an option has a value: true for a switch.
   options = { publish = 9090, cpus = "0.5" }
-  # role "jobs".options.memroy is left out: docker run has no option "memroy". Did you mean "memory"?.
+  # role "jobs".options.memroy is left out: docker run has no option "memroy". Did you mean "memory"?
 }

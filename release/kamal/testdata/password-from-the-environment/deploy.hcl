@@ -4,7 +4,7 @@ image        = "acme/shop"
 primary_role = "web"
 
 registry {
-  username = secret("KAMAL_REGISTRY_USERNAME")
+  username = env("REGISTRY_USER", "")
   password = secret("KAMAL_REGISTRY_PASSWORD")
 }
 

@@ -19,15 +19,17 @@ secrets {
 }
 
 env {
-  # env.clear.COMMIT: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.SHORT: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.CUT: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.BRANCH: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.DATE: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.HOSTNAME_OF_BUILDER: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.BANNER: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.STAGE: Ruby computes it, and kamald runs no Ruby.
-  # env.clear.PATHS: Ruby computes it, and kamald runs no Ruby.
+  # env.clear.DATE: it is a command's output (date +%F), and only secrets are computed by commands; git.sha, git.short_sha and git.branch are known.
+  # env.clear.HOSTNAME_OF_BUILDER: Ruby computes it (Socket.gethostname), and kamald runs no Ruby.
+  clear = {
+    COMMIT = git.sha
+    SHORT  = git.short_sha
+    CUT    = git.short_sha
+    BRANCH = git.branch
+    BANNER = replace(file("banner.txt"), "\n", "")
+    STAGE  = upper(env("STAGE", ""))
+    PATHS  = "/a:${env("EXTRA", "")}:/b"
+  }
 }
 
 role "web" { hosts = [env("KAMAL_WEB_HOST_1"), "10.0.0.2"] }

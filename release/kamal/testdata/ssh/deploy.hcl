@@ -23,7 +23,7 @@ ssh {
   port          = 2222
   keys          = ["~/.ssh/deploy.pem"]
   keys_only     = true
-  key_data      = [secret("SSH_KEY"), secret("SSH_PRIVATE_KEY"), secret("SSH_PRIVATE_KEY")]
+  key_data      = [secret("SSH_KEY"), secret("SSH_PRIVATE_KEY"), secret("SSH_PRIVATE_KEY_2")]
   jump          = "root@bastion.example.com"
   config        = false
   forward_agent = false

@@ -3,7 +3,6 @@ service      = "shop"
 image        = "acme/shop"
 primary_role = "web"
 volumes      = ["fine:/fine"]
-
 # volumes["data:relative"] is left out: "data:relative" is not source:target[:mode] with an absolute target, such as "/srv/data:/data:ro".
 
 registry {
