@@ -105,6 +105,7 @@ func (p *program) command() *cobra.Command {
 	root.AddCommand(
 		p.validateCommand(),
 		p.fmtCommand(),
+		p.importCommand(),
 		limits(p.planCommand()),
 		limits(p.applyCommand()),
 		limits(p.driftCommand()),

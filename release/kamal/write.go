@@ -73,7 +73,7 @@ func (w *writer) body(b *block) {
 // apart tells whether a line is left free between two fields.
 func (w *writer) apart(b *block, before, f *field) bool {
 	if f.block == nil && before.block == nil {
-		return b.name == "" && (len(f.head) > 0 || len(before.foot) > 0)
+		return b.name == "" && (len(f.head) > 0 || len(before.foot) > 0 || before == b.fields[0] && before.note != nil)
 	}
 	small := before.block != nil && f.block != nil && w.oneLine(before) != "" && w.oneLine(f) != ""
 	return !small || before.name != f.name || len(before.foot)+len(f.head) > 0

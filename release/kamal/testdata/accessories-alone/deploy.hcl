@@ -1,4 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
+
 service = "infra"
 image   = "acme/infra"
 

@@ -1,4 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
+
 service      = "grafana"
 image        = "acme/grafana"
 primary_role = "web"

@@ -1,4 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
+
 service      = "shop"
 image        = "acme/shop"
 primary_role = "web"

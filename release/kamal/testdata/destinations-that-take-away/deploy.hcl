@@ -1,4 +1,5 @@
 # Made from config/deploy.yml and config/deploy.bare.yml and config/deploy.eu.yml by `kamald import`.
+
 service             = "shop"
 image               = "acme/shop"
 primary_role        = "web"

@@ -1,4 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
+
 service           = "orders"
 image             = "acme/orders"
 primary_role      = "api"

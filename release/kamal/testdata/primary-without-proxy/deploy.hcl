@@ -1,4 +1,5 @@
 # Made from config/deploy.yml by `kamald import`.
+
 service      = "bot"
 image        = "acme/bot"
 primary_role = "web"
