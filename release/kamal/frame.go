@@ -107,7 +107,8 @@ func (t *translation) image(p place) {
 	image := p.at("image")
 	local := localRegistry(p.at("registry").at("server"))
 	switch {
-	case !image.there() && local && p.at("service").scalar():
+	case (!image.there() || image.null()) && local && p.at("service").scalar():
+		t.open(image)
 		x := source(p.at("service"), true)
 		if x.why == "" {
 			t.root.set("image", raw(x.source)).origin = p.at("service").origin()
