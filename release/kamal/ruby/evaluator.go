@@ -45,7 +45,9 @@ func (e *evaluator) eval(s *syntax) value {
 		}
 		return hash
 	case nameSyntax, constantSyntax:
-		return e.name(s)
+		if v, there := e.variables[s.text]; there {
+			return v
+		}
 	case rangeSyntax:
 		return e.span(s)
 	case callSyntax:
@@ -89,13 +91,6 @@ func (e *evaluator) output(code string) []Part {
 		return parts
 	}
 	return []Part{{Expr: &Expr{Source: source}}}
-}
-
-func (e *evaluator) name(s *syntax) value {
-	if v, there := e.variables[s.text]; there {
-		return v
-	}
-	return unknown(s)
 }
 
 func (e *evaluator) span(s *syntax) value {
@@ -156,6 +151,9 @@ func (e *evaluator) binary(s *syntax) value {
 	}
 	right := e.eval(s.args[0])
 	if v, ok := operate(left, s.text, right); ok {
+		if s.text == "<<" && s.on.kind == nameSyntax {
+			e.variables[s.on.text] = v
+		}
 		return v
 	}
 	return unknown(s)

@@ -1,6 +1,7 @@
 package ruby
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -173,11 +174,14 @@ func flatten(items []value, depth int) []value {
 
 func sorted(list value) (value, bool) {
 	for _, item := range list.items {
-		if _, ok := item.literal(); !ok {
+		if _, ok := item.literal(); !ok && item.kind != intValue || item.kind != list.items[0].kind {
 			return value{}, false
 		}
 	}
 	slices.SortStableFunc(list.items, func(a, b value) int {
+		if a.kind == intValue {
+			return cmp.Compare(a.number, b.number)
+		}
 		x, _ := a.literal()
 		y, _ := b.literal()
 		return strings.Compare(x, y)

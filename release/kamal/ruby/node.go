@@ -30,7 +30,7 @@ type Node struct {
 	Items   []*Node // of a Sequence
 	Entries []Entry // of a Mapping, in the file's order, merge keys (<<) laid in; a key that is written twice is there once, the last
 
-	Merged bool   // it came by a merge key or an alias
+	Merged bool   // it came by a merge key or an alias; what is below an alias keeps the position where it is written
 	Alias  string // the name of the anchor that it came from
 
 	File         string
@@ -41,7 +41,10 @@ type Node struct {
 // Entry is a key and its value. The comments above a key stand at the key, those behind a value at the value.
 type Entry struct{ Key, Value *Node }
 
-// Comment is what people wrote around a value, lines without their "#".
+// Comment is what people wrote around a value, lines without their "#" and the blank behind it. Head is at the key or the item that
+// it stands above, Line and Foot are at the value. A block of comments stands above what follows it; it is the Foot of what is before
+// it where it is indented as that is and what follows is not, where nothing follows, and where it is right below that with a blank
+// line after it. An empty line parts blocks that had one between them. A file of comments alone has them as the root's Head.
 type Comment struct {
 	Head []string
 	Line string
@@ -81,7 +84,8 @@ type Expr struct {
 	Line int
 }
 
-// Call is one method and its literal arguments.
+// Call is one method and its literal arguments: x[0..6] is "[]" with "0..6", x[0, 7] is "[]" with "0" and "7", map(&:strip) is "map"
+// with "&:strip".
 type Call struct {
 	Method string
 	Args   []string

@@ -7,20 +7,21 @@ import (
 
 const shownLength = 120 // of a problem's source
 
-// secretive are names whose values are not shown.
-var secretive = regexp.MustCompile(`(?i)(pass|token|key|secret|credential|auth|private|dsn|url)`)
+const secretive = `(?i:pass|token|key|secret|credential|auth|private|dsn|url)`
 
-// assigned finds a name and the value behind it, as YAML and Ruby write it.
-var assigned = regexp.MustCompile(`^(\s*(?:-\s+)?["':]?([\w.-]+)["']?\s*(?::|=>|=)\s+)(\S.*)$`)
+var (
+	// given is a name like a secret's and the value behind it, to the end of the line, as YAML and Ruby write it.
+	given = regexp.MustCompile(`^(\s*(?:<%[-=]?\s*)?(?:-\s+)?["':]?[\w.-]*` + secretive + `[\w.-]*["']?\s*(?::|=>|\|\|=|=)\s+)\S.*$`)
+	// fallen is a literal behind such a name within a line of Ruby.
+	fallen = regexp.MustCompile(`(` + secretive + `[\w.-]*["']?\s*[\])]?\s*(?:,|\|\||=>|:|=|\)?\s*\{)\s*)("[^"]*"|'[^']*')`)
+)
 
 // shorten makes a source presentable: on one line, not too long, and without the value of what looks like a secret.
 func shorten(source string) string {
 	lines := strings.Split(strings.TrimSpace(source), "\n")
 	for i, line := range lines {
-		if m := assigned.FindStringSubmatch(line); m != nil && secretive.MatchString(m[2]) {
-			line = m[1] + "…"
-		}
-		lines[i] = strings.TrimSpace(line)
+		line = fallen.ReplaceAllString(line, "$1…")
+		lines[i] = strings.TrimSpace(given.ReplaceAllString(line, "$1…"))
 	}
 	text := []rune(strings.Join(lines, " ⏎ "))
 	if len(text) > shownLength {

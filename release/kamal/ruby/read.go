@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -66,7 +67,7 @@ func (r *renderer) tree(text string) (*Node, *document, error) {
 // read makes the tree of a rendered text.
 func (d *document) read(text string) (*Node, error) {
 	d.text, d.lines = text, breaks(text)
-	first, more, err := parse(text)
+	first, more, err := parse(version.ReplaceAllStringFunc(text, hide))
 	if err != nil {
 		return nil, d.failure(err)
 	}
@@ -82,6 +83,19 @@ func (d *document) read(text string) (*Node, error) {
 	d.comment(root)
 	d.settle()
 	return root, nil
+}
+
+// version is a directive ahead of the first document. Psych reads 1.1 whatever it says; the parser would refuse others.
+var version = regexp.MustCompile(`\A(?:[ \t]*(?:#.*)?\r?\n)*%YAML +1\.\d+`)
+
+// hide leaves of a text its lines alone.
+func hide(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '\n' {
+			return c
+		}
+		return ' '
+	}, text)
 }
 
 // parse gives the first document's root, nil for none, and the beginning of what follows it, nil for nothing.

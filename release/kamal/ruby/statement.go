@@ -113,7 +113,7 @@ func (p *parser) open(all []statement, at int, s *syntax) ([]statement, error) {
 }
 
 var (
-	opens     = regexp.MustCompile(`(?s)^\s*(?:if|unless|case|while|until|for|begin|def|class|module)\b|(?:\bdo|\{)\s*(?:\|[^|]*\|)?\s*$`)
+	opens     = regexp.MustCompile(`(?s)^\s*(?:if|unless|case|while|until|for|begin|def|class|module)\b|(?:\bdo|\{)\s*(?:\|[^|]*\||$)`)
 	ends      = regexp.MustCompile(`(?s)(?:^|[\s;])(?:end|\})[\s;]*$`)
 	endsAlone = regexp.MustCompile(`(?s)^\s*(?:end\b|\})`)
 	middles   = regexp.MustCompile(`(?s)^\s*(else|elsif|when|in|rescue|ensure)\b`)

@@ -2,6 +2,7 @@ package ruby
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -67,13 +68,11 @@ func structure(tokens []token) ([]element, error) {
 // jumps tells whether a loop's body may leave a round early.
 func jumps(body []element) bool {
 	return slices.ContainsFunc(body, func(e element) bool {
-		if e.statement != nil && leaves(e.statement.syntax) {
+		if e.statement != nil && early.MatchString(e.statement.source) {
 			return true
 		}
 		return slices.ContainsFunc(e.branches, func(b branch) bool { return jumps(b.body) })
 	})
 }
 
-func leaves(s *syntax) bool {
-	return s != nil && (s.kind == nameSyntax && keywords[s.text] || s.kind == modifierSyntax && leaves(s.args[0]))
-}
+var early = regexp.MustCompile(`^(?:next|break|redo|return)\b`)
