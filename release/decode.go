@@ -115,7 +115,7 @@ func within(spec *blockSpec) string {
 // checkNoRemove reports remove where there is nothing to remove from.
 func (l *loader) checkNoRemove(b *block) {
 	for _, child := range b.blocks {
-		if v := child.get("remove"); v.set() {
+		if v := child.get("remove"); v.set() && child.spec.label != "" {
 			l.errorf(v.rng, "Nothing to remove from", "remove takes away what the base has, within a destination; here, leave %s out.", child.title())
 		}
 		l.checkNoRemove(child)

@@ -7,7 +7,7 @@ import (
 )
 
 // overlay lays one block over another of the same kind and returns a third: maps merge, lists and scalars replace, labelled
-// blocks merge by label, others field by field; null returns to the default, and `remove = true` takes a block away.
+// blocks merge by label, others field by field; null returns to the default, and `remove = true` takes a labelled block away.
 // Neither argument is changed; either may be nil.
 func overlay(base, over *block) *block {
 	if base == nil || over == nil {
@@ -28,7 +28,7 @@ func overlay(base, over *block) *block {
 			return m.spec.name == c.spec.name && m.label == c.label && !c.spec.repeats
 		})
 		switch {
-		case c.get("remove").boolOr(false):
+		case c.get("remove").boolOr(false) && c.spec.label != "":
 			if i >= 0 {
 				merged.blocks = slices.Delete(merged.blocks, i, i+1)
 			}

@@ -132,7 +132,7 @@ func (i *importer) destinations() ([]string, error) {
 				return nil, fmt.Errorf("%q cannot name a destination: letters, digits, - and _", name)
 			}
 		}
-		return i.opts.Destinations, nil
+		return unique(i.opts.Destinations), nil
 	}
 	names, err := i.opts.ReadDir(filepath.Dir(i.path))
 	if err != nil {
@@ -149,6 +149,16 @@ func (i *importer) destinations() ([]string, error) {
 	}
 	slices.Sort(found)
 	return found, nil
+}
+
+func unique(names []string) []string {
+	var once []string
+	for _, name := range names {
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
 }
 
 func destinationFile(path, name string) string {

@@ -110,8 +110,8 @@ func (t *translation) traefik(p place) {
 
 var (
 	rule      = regexp.MustCompile(`\Atraefik\.http\.routers\.[^.]+\.rule\z`)
-	ruleHosts = regexp.MustCompile("Host\\(([^)]*)\\)")
-	rulePaths = regexp.MustCompile("PathPrefix\\(([^)]*)\\)")
+	ruleHosts = regexp.MustCompile(`Host\(([^)]*)\)`)
+	rulePaths = regexp.MustCompile(`PathPrefix\(([^)]*)\)`)
 	tls       = regexp.MustCompile(`\Atraefik\.http\.routers\.[^.]+\.tls(?:\.certresolver)?\z`)
 	quotedArg = regexp.MustCompile("[`'\"]([^`'\"]+)[`'\"]")
 )

@@ -11,7 +11,7 @@ import (
 )
 
 // maxRefusals bounds how often a file is looked at again after something was taken out of it.
-const maxRefusals = 200
+const maxRefusals = 100
 
 // settle writes the file, and takes out of it what deploy.hcl refuses, with a note in its place and a line in the report: Kamal
 // checks less than kamald does. The error is of what cannot be taken out.
@@ -32,14 +32,13 @@ func (i *importer) settle() ([]byte, error) {
 			f := fieldAt(root, d.Line)
 			if f != nil && i.refuse(f, d.Detail) {
 				progress = true
-				break
 			}
 		}
 		if !progress {
 			return nil, i.unsettled(root, errs)
 		}
 	}
-	return nil, fmt.Errorf("what was made of %s is no valid file after %d parts were left out", i.path, maxRefusals)
+	return nil, fmt.Errorf("what was made of %s is no valid file, however much is left out", i.path)
 }
 
 func refusals(text []byte, opts *Options) []release.Diagnostic {
@@ -85,7 +84,8 @@ func fieldAt(root *block, line int) *field {
 
 // refuse takes a field out of every document that has it; false when the file cannot do without.
 func (i *importer) refuse(f *field, why string) bool {
-	if f.block != nil && !slices.Contains([]string{"accessory", "host", "tag", "file", "directory", "alias"}, f.name) ||
+	proxied := f.name == "proxy" && strings.HasPrefix(f.path, "role ") // two roles cannot have the same routes
+	if f.block != nil && !proxied && !slices.Contains([]string{"accessory", "host", "tag", "file", "directory", "alias"}, f.name) ||
 		f.path == "service" || f.path == "image" || f.value == nothing {
 		return false
 	}

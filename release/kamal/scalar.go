@@ -55,7 +55,8 @@ func (t *translation) say(p place, x expression) {
 // asRubyReads tells where YAML does not say what it seems to.
 func (t *translation) asRubyReads(p place) {
 	n := p.node
-	if n.Quoted || n.Written == "" || n.Written == n.Text || n.Kind == ruby.String || p.open() {
+	if n.Quoted || n.Written == "" || n.Written == n.Text || n.Kind == ruby.String || p.open() ||
+		n.Kind == ruby.Int && strings.ReplaceAll(n.Written, "_", "") == n.Text {
 		return
 	}
 	t.changed(p, fmt.Sprintf("%q for %s", n.Text, n.Written), "Ruby's YAML reads it so, and Kamal deploys it so")

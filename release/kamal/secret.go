@@ -216,7 +216,7 @@ func dotenvExpression(e *ruby.Expr) (string, bool) {
 		if !secretName.MatchString(e.Name) {
 			return "", false
 		}
-		if e.Default == nil || len(e.Default) == 0 {
+		if len(e.Default) == 0 {
 			return "${" + e.Name + "}", true
 		}
 		if len(e.Default) == 1 && e.Default[0].Expr == nil && !strings.ContainsAny(e.Default[0].Text, "\n\r'\"\\") {

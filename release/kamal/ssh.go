@@ -62,7 +62,7 @@ func (t *translation) keyData(b *block, p place) {
 			t.drop(item, "Kamal takes the name of a secret here")
 			continue
 		}
-		v := raw("")
+		var v *value
 		if !item.open() && secretName.MatchString(item.text()) {
 			v = t.named(item.text())
 		} else {

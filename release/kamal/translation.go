@@ -25,7 +25,6 @@ type translation struct {
 	oldRun       *block          // what Kamal 1 said to Traefik of its ports
 	runs         []place         // what is said of the proxy's own container
 	clears       map[string]bool // variables that the root's env gives in clear
-	legacy       bool            // keys of Kamal 1 were met
 }
 
 func newTranslation(opts *Options, ledger *ledger, destination string, tree *ruby.Node) *translation {
