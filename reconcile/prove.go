@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// probeEvery is how often a new container is asked: a few times a second, so that a start costs what it takes.
+	// probeEvery is how often a new container is asked: a few times a second, so that a start costs what it takes. A role's own
+	// check is asked as often as it says.
 	probeEvery = 200 * time.Millisecond
-	// probeFirst is the first pause, doubled until it is probeEvery.
+	// probeFirst is the first pause, doubled until it is as long as it may be.
 	probeFirst = 25 * time.Millisecond
 	// endsTolerated: an application may lose a race at its first start; one that ends again and again is broken.
 	endsTolerated = 1
@@ -96,10 +97,18 @@ func (p *proof) prove(ctx context.Context) error {
 // healthy.
 func (p *proof) pause(healthySince time.Time) time.Duration {
 	if healthySince.IsZero() {
-		p.waits = min(max(2*p.waits, probeFirst), probeEvery)
+		p.waits = min(max(2*p.waits, probeFirst), p.every())
 		return p.waits
 	}
-	return max(min(probeEvery, p.holdFor()-time.Since(healthySince)), 10*time.Millisecond)
+	return max(min(p.every(), p.holdFor()-time.Since(healthySince)), 10*time.Millisecond)
+}
+
+// every is the longest pause between two looks.
+func (p *proof) every() time.Duration {
+	if p.role.Health != nil && p.role.Health.Interval > 0 {
+		return p.role.Health.Interval
+	}
+	return probeEvery
 }
 
 // holdFor is how long it has to stay healthy: what the role says, or the readiness delay where nothing can be asked.
@@ -167,8 +176,8 @@ func (p *proof) ask(ctx context.Context, c state.Container) (bool, error) {
 	case health != nil && len(health.Exec) > 0:
 		return p.askExec(ctx, health)
 	case health != nil && health.HTTP != "":
-		port, path := splitHTTP(health.HTTP)
-		return p.askHTTP(ctx, c, port, path, "", health.Timeout)
+		host, port, path := splitHTTP(health.HTTP)
+		return p.askHTTP(ctx, c, port, path, host, health.Timeout)
 	case health != nil && health.TCP > 0:
 		return p.askTCP(ctx, c, health)
 	case health != nil && health.Log != "":
@@ -272,16 +281,16 @@ func (p *proof) address(c state.Container, port int) string {
 	return net.JoinHostPort(c.IPs[p.desired.Network], strconv.Itoa(port))
 }
 
-// splitHTTP reads ":9000/up".
-func splitHTTP(s string) (port int, path string) {
+// splitHTTP reads ":9000/up" and "app.example.com:9000/up": the Host header to send, the port and the path.
+func splitHTTP(s string) (host string, port int, path string) {
 	s = strings.TrimPrefix(s, "http://")
 	hostport, path, _ := strings.Cut(s, "/")
-	_, text, _ := strings.Cut(hostport, ":")
+	host, text, _ := strings.Cut(hostport, ":")
 	port, _ = strconv.Atoi(text)
 	if port == 0 {
 		port = 80
 	}
-	return port, "/" + path
+	return host, port, "/" + path
 }
 
 // failure gathers what a person needs to know: the cause, what may be behind it, the last log lines.

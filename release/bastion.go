@@ -4,7 +4,7 @@ package release
 // file: the environment, secrets and other files are unknown to it.
 func ValidateBastion(path string, opts Options) Diagnostics {
 	l := newLoader(path, opts)
-	l.lenient = true
+	l.lenient, l.bastion = true, true
 	file, ok := l.parse(path)
 	if !ok {
 		return l.result()
@@ -12,10 +12,6 @@ func ValidateBastion(path string, opts Options) Diagnostics {
 	ctx := l.context(file, "", nil)
 	root := l.decode(file.body, bastionSpec, ctx)
 	l.checkRequired(root)
-	for _, token := range root.children("token") {
-		if v := token.get("hash"); v.set() && v.isKnown() && !tokenHash.MatchString(v.text()) {
-			l.errorf(v.rng, "Bad token hash", `%q is not the SHA-256 of a token: "sha256:" and 64 hexadecimal digits. kamald store token makes one.`, v.text())
-		}
-	}
+	l.checkBastion(root)
 	return l.result()
 }

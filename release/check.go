@@ -63,6 +63,7 @@ func (c *compiler) checkRoles() {
 			c.checkRoleHosts(b)
 		}
 		c.checkSingleton(b)
+		c.checkReadiness(b)
 		c.checkRoleNames(b.get("depends_on"))
 		if h := b.child("health"); h != nil && c.proxied(b) {
 			c.errorf(h.rng, "Health of a proxied role", "health is for roles without a proxy; %s is checked by proxy { healthcheck { … } }.", b.title())
@@ -70,6 +71,21 @@ func (c *compiler) checkRoles() {
 	}
 	c.checkCycles()
 	c.checkNameClash()
+}
+
+// checkReadiness warns of a role that could not become healthy in time, where its image has no HEALTHCHECK either.
+func (c *compiler) checkReadiness(b *block) {
+	if c.proxied(b) || b.child("health") != nil || c.rel.ReadinessDelay < c.rel.DeployTimeout {
+		return
+	}
+	rng := b.rng
+	for _, name := range []string{"deploy_timeout", "readiness_delay"} {
+		if v := c.root.get(name); v.set() {
+			rng = v.rng
+		}
+	}
+	c.warnf(rng, "Never ready", "%s has no health check, so it must run for readiness_delay (%s), and deploy_timeout (%s) ends before: without a HEALTHCHECK in its image no release can succeed.",
+		b.title(), shortDuration(c.rel.ReadinessDelay), shortDuration(c.rel.DeployTimeout))
 }
 
 // checkHosts looks at a list of hosts and tags, a role's or an accessory's; false when a tag selects nothing.
@@ -105,25 +121,40 @@ func (c *compiler) checkHosts(b *block) bool {
 // empty list in a destination, or by giving it hosts in the destinations only. The primary role always needs hosts.
 func (c *compiler) checkRoleHosts(b *block) {
 	hosts, known := c.view.hostsOf(b)
-	if len(hosts) > 0 || !known {
+	if len(hosts) > 0 || !known || slices.Contains(b.meant, "hosts") || slices.Contains(b.meant, "tags") {
 		return
 	}
 	primary := b.label == c.rel.PrimaryRole
 	emptied := c.view.own.find("role", b.label).get("hosts").set() || c.root.get("allow_empty_roles").boolOr(false)
-	elsewhere := c.view.over == nil && slices.ContainsFunc(c.all, func(v *view) bool {
-		there := v.root.find("role", b.label)
-		hosts, known := v.hostsOf(there)
-		return v.over != nil && there != nil && (len(hosts) > 0 || !known)
-	})
+	elsewhere := c.placedElsewhere(b)
 	switch {
-	case elsewhere && (c.lenient || c.opts.Destination != "" || !primary):
-	case elsewhere:
+	case c.view.over != nil && elsewhere && !primary && !emptied:
+		c.warnf(b.rng, "Role without hosts", "%s has no hosts in destination %q, and other destinations give it some. Where that is meant, say role %q { hosts = [] } there.",
+			b.title(), c.view.name, b.label)
+	case c.view.over == nil && elsewhere && (c.lenient || c.opts.Destination != "" || !primary):
+	case c.view.over == nil && elsewhere:
 		c.errorf(b.rng, "Destination required", "%s has hosts in destinations only: give -d with one of %s.", b.title(), destinationNames(c.all[1:]))
 	case primary:
 		c.errorf(b.rng, "Role without hosts", "%s is the primary role and has no hosts; it always needs some: hosts = [\"…\"].", b.title())
 	case !emptied:
 		c.errorf(b.rng, "Role without hosts", "%s has no hosts: give it hosts = [\"…\"] or tags, or set allow_empty_roles = true.", b.title())
 	}
+}
+
+// placedElsewhere tells whether another destination gives a role or an accessory a place.
+func (c *compiler) placedElsewhere(b *block) bool {
+	return slices.ContainsFunc(c.all, func(v *view) bool {
+		there := v.root.find(b.spec.name, b.label)
+		if v.over == nil || v == c.view || there == nil || v.emptied(there) {
+			return false
+		}
+		for _, name := range []string{"hosts", "roles", "tags"} {
+			if p := there.get(name); p.set() && (p.unknown || len(p.list) > 0) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // checkCycles reports roles that wait for each other.

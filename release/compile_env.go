@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -68,11 +69,33 @@ func (c *compiler) roleEnv(role *block) (Env, []string) {
 		delete(env.Clear, name)
 		delete(env.Secrets, name)
 	}
+	c.checkRemoved(own)
+	return env.trimmed(), remove
+}
+
+// checkRemoved looks at the variables that a role takes away: the same block must not set them, and somebody should.
+func (c *compiler) checkRemoved(own *block) {
+	known := namesOf(c.root.child("env"))
+	for _, tag := range c.root.children("tag") {
+		known = append(known, namesOf(tag.child("env"))...)
+	}
+	set := namesOf(own)
 	for _, item := range own.get("remove").items() {
-		_, clear := own.get("clear").entry(item.s)
-		if clear {
+		switch {
+		case slices.Contains(set, item.s):
 			c.errorf(item.rng, "Set and removed", "%s is removed here and set in the same block.", item.s)
+		case !slices.Contains(known, item.s) && known != nil:
+			c.warnf(item.rng, "Nothing to remove", "No env of the root or of a tag has %s.%s", item.s, didYouMean(item.s, known))
 		}
 	}
-	return env.trimmed(), remove
+}
+
+// namesOf are the variables that an env block sets; nil when it sets none.
+func namesOf(env *block) []string {
+	names := env.get("clear").keys()
+	for _, item := range env.get("secret").items() {
+		name, _, _ := strings.Cut(item.s, ":")
+		names = append(names, name)
+	}
+	return names
 }

@@ -11,6 +11,7 @@ import (
 const (
 	defaultAppPort         = 80
 	defaultHealthPath      = "/up"
+	defaultPathPrefix      = "/"
 	defaultResponseTimeout = 30 * time.Second
 	defaultBufferMemory    = 1 << 20
 	defaultBuffering       = true
@@ -71,7 +72,7 @@ func prefixes(v *value) []string {
 		all = append(all, plainPrefix(prefix))
 	}
 	if len(all) == 0 {
-		all = append(all, "/")
+		all = append(all, defaultPathPrefix)
 	}
 	return all
 }
@@ -121,6 +122,11 @@ func (c *compiler) compileProxyServer() {
 		return
 	}
 	c.rel.ProxyServer.Options = c.compileOptions(b.get("options"), b.title()).kept
+	for _, name := range []string{"publish", "restart"} {
+		if _, given := b.get("options").entry(name); given {
+			c.errorf(b.get("options").rangeOf(name), "Option not allowed", "%s of the proxy is decided by kamald: ports are http_port, https_port and bind, and it is always started again.", name)
+		}
+	}
 	c.checkLabels(b.get("labels"))
 	for _, item := range b.get("bind").items() {
 		if _, err := netip.ParseAddr(strings.Trim(item.s, "[]")); err != nil {

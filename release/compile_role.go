@@ -24,7 +24,7 @@ func (c *compiler) compileRoles() {
 	v := c.root.get("primary_role")
 	switch {
 	case len(names) == 0:
-		if len(c.root.children("accessory")) == 0 {
+		if len(c.root.children("accessory")) == 0 && !slices.Contains(c.root.meant, "role") {
 			c.errorf(c.root.rng, "No roles", "The file has no role, so nothing would run: write role \"web\" { hosts = [\"…\"] }.")
 		}
 		return
@@ -81,18 +81,22 @@ func (c *compiler) proxied(b *block) bool {
 }
 
 // hostsOf resolves a role's or accessory's hosts: those that it lists, then those that bear one of its tags, in file order.
-// With host blocks of the destination's own, tags select among those only. The second result is false when a part is unknown.
+// With host blocks of the destination's own, tags select among those only, and an empty list there empties it, tags or not. The
+// second result is false when a part is unknown.
 func (v *view) hostsOf(b *block) ([]string, bool) {
 	list, tags := b.get("hosts"), b.get("tags")
 	known := list.isKnown() && tags.isKnown()
 	hosts := []string{}
+	if v.emptied(b) {
+		return hosts, known
+	}
 	for _, name := range list.strings() {
 		if !slices.Contains(hosts, name) {
 			hosts = append(hosts, name)
 		}
 	}
 	wanted := tags.strings()
-	own := v.own.labels("host")
+	own := v.ownHosts()
 	for _, host := range v.root.children("host") {
 		if len(wanted) == 0 || len(own) > 0 && !slices.Contains(own, host.label) {
 			continue
@@ -104,6 +108,24 @@ func (v *view) hostsOf(b *block) ([]string, bool) {
 		}
 	}
 	return hosts, known
+}
+
+// emptied tells whether the destination says hosts = [] of a role or accessory, and selects none by tags.
+func (v *view) emptied(b *block) bool {
+	own := v.own.find(b.spec.name, b.label)
+	hosts := own.get("hosts")
+	return hosts.set() && hosts.isKnown() && len(hosts.list) == 0 && !own.get("tags").set() && !own.get("roles").set()
+}
+
+// ownHosts are the labels of the destination's own host blocks, without those that only take one of the base's away.
+func (v *view) ownHosts() []string {
+	var labels []string
+	for _, b := range v.own.children("host") {
+		if !b.removed() {
+			labels = append(labels, b.label)
+		}
+	}
+	return labels
 }
 
 // compileStop prefers the role's own grace to stop_timeout, and that to the defaults: drain_timeout for a role without a
@@ -144,6 +166,9 @@ func (c *compiler) compileHealth(b *block) *Health {
 		c.errorf(v.rng, "Bad check", "http is [host]:port/path, such as \":9000/up\", not %q.", v.text())
 	}
 	c.checkPattern(h.get("log"))
+	if v := h.get("min_healthy_time"); v.set() && v.isKnown() && v.duration >= c.rel.DeployTimeout {
+		c.errorf(v.rng, "Never healthy", "It would have to stay healthy for %s, and deploy_timeout is %s: no release could succeed.", shortDuration(v.duration), shortDuration(c.rel.DeployTimeout))
+	}
 	return &Health{Exec: h.get("exec").strings(), HTTP: h.get("http").text(), TCP: h.get("tcp").intOr(0), Log: h.get("log").text(),
 		Interval:       h.get("interval").durationOr(defaultHealthInterval),
 		Timeout:        h.get("timeout").durationOr(defaultHealthTimeout),

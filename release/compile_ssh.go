@@ -47,6 +47,9 @@ func (c *compiler) compileSSH(b *block) SSH {
 	if v := b.get("jump"); s.Jump != "" && !jumpHost.MatchString(s.Jump) {
 		c.errorf(v.rng, "Bad jump host", "jump is [user@]host[:port], such as \"ops@bastion.example.com\", not %q.", s.Jump)
 	}
+	if v := b.get("proxy_command"); s.Jump != "" && s.ProxyCommand != "" {
+		c.errorf(v.rng, "Two ways", "jump and proxy_command are two ways to the same host: keep one; in a host's block, \"\" takes the ssh block's away.")
+	}
 	if v := b.get("user"); v.set() && !v.unknown && v.text() == "" {
 		c.errorf(v.rng, "Empty user", "user is empty; leave it out for root.")
 	}
@@ -75,13 +78,13 @@ func (c *compiler) compileHost(name string) Host {
 	return h
 }
 
-// hostSSH is what a host's block says of SSH, as an ssh block.
+// hostSSH is what a host's block says of SSH, as an ssh block. Its null goes back to what holds without it: the ssh block's.
 func hostSSH(b *block) *block {
 	own := &block{spec: sshSpec(), attrs: map[string]*value{}}
 	if b != nil {
 		own.rng = b.rng
 		for _, as := range own.spec.attrs {
-			if v, ok := b.attrs[as.name]; ok {
+			if v, ok := b.attrs[as.name]; ok && !v.null {
 				own.attrs[as.name] = v
 			}
 		}

@@ -15,10 +15,16 @@ import (
 // an unknown one, so that nothing is said twice.
 func (l *loader) decodeAttr(attr *hclsyntax.Attribute, spec attrSpec, ctx *hcl.EvalContext) *value {
 	wrong := &value{name: attr.Name, rng: attr.Expr.Range(), unknown: true}
-	if !l.localsExist(attr.Expr, attributeNames(ctx.Variables["local"])) {
+	if !l.localsExist(attr.Expr, attributeNames(ctx.Variables["local"])) || !l.gitHas(attr.Expr) {
 		return wrong
 	}
 	val, diags := attr.Expr.Value(ctx)
+	if diags.HasErrors() && spec.hides() {
+		l.conceal(attr.Expr.Range()) // what HCL says of it would quote it
+		l.errorf(attr.Expr.Range(), "Not a reference", "%s takes %s, and what stands here cannot be read as that. A secret's name has letters, digits, _ . and -, and its value stands in .kamald/secrets.",
+			spec.name, spec.kind.expected())
+		return wrong
+	}
 	l.report(diags)
 	if diags.HasErrors() {
 		return wrong
@@ -28,6 +34,9 @@ func (l *loader) decodeAttr(attr *hclsyntax.Attribute, spec attrSpec, ctx *hcl.E
 	}
 	c := &conversion{loader: l, spec: spec, expr: attr.Expr, value: &value{name: attr.Name, rng: attr.Expr.Range()}}
 	if !c.convert(val) {
+		if spec.hides() {
+			l.conceal(attr.Expr.Range())
+		}
 		return wrong
 	}
 	if c.value.unknown && !l.lenient && spec.name != "version" {
@@ -282,7 +291,6 @@ func (c *conversion) reference(t text, marks cty.ValueMarks) text {
 		}
 	case c.value.unknown:
 	case c.spec.kind == kindSecret || c.spec.kind == kindSecrets:
-		c.loader.hidden = append(c.loader.hidden, t.rng)
 		c.fail(t.rng, "Secret written out", "%s takes %s: put the value in .kamald/secrets and its name here.", c.spec.name, c.spec.kind.expected())
 	}
 	return t

@@ -3,6 +3,7 @@ package release
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -18,6 +19,7 @@ func (l *loader) decode(body *hclsyntax.Body, spec *blockSpec, ctx *hcl.EvalCont
 		as, ok := spec.attr(attr.Name)
 		if !ok {
 			l.unknownAttribute(attr, spec)
+			b.meant = append(b.meant, nearest(attr.Name, spec.names()))
 			continue
 		}
 		if v := l.decodeAttr(attr, as, ctx); v != nil {
@@ -26,8 +28,16 @@ func (l *loader) decode(body *hclsyntax.Body, spec *blockSpec, ctx *hcl.EvalCont
 	}
 	first := map[string]hcl.Range{}
 	for _, hb := range body.Blocks {
-		if child := l.decodeBlock(hb, spec, first, ctx); child != nil {
+		switch child := l.decodeBlock(hb, spec, first, ctx); {
+		case child != nil:
 			b.blocks = append(b.blocks, child)
+		case hb.Type == "destination": // a view of its own
+		case spec.block(hb.Type) != nil:
+			l.concealWithin(hb.Body)
+			b.meant = append(b.meant, hb.Type)
+		default:
+			l.concealWithin(hb.Body)
+			b.meant = append(b.meant, nearest(hb.Type, spec.names()))
 		}
 	}
 	return b
@@ -81,12 +91,17 @@ func (l *loader) labelFits(hb *hclsyntax.Block, bs *blockSpec) bool {
 }
 
 func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, spec *blockSpec) {
+	l.concealUnknown(attr)
 	if bs := spec.block(attr.Name); bs != nil {
 		label := ""
 		if bs.label != "" {
 			label = ` "…"`
 		}
 		l.errorf(attr.NameRange, "Block expected", "%s is a block: write %s%s { … }, without \"=\".", attr.Name, attr.Name, label)
+		return
+	}
+	if spec.name == "host" && attr.Name == dialLimit {
+		l.errorf(attr.NameRange, "Unknown attribute", "dial_limit is about all hosts together: it stands in ssh { }, not in a host's block.")
 		return
 	}
 	l.errorf(attr.NameRange, "Unknown attribute", "%s has no attribute %q.%s", within(spec), attr.Name, didYouMean(attr.Name, spec.names()))
@@ -109,28 +124,26 @@ func within(spec *blockSpec) string {
 	if spec.name == "" {
 		return "The file"
 	}
-	return "A " + spec.name + " block"
-}
-
-// checkNoRemove reports remove where there is nothing to remove from.
-func (l *loader) checkNoRemove(b *block) {
-	for _, child := range b.blocks {
-		if v := child.get("remove"); v.set() && child.spec.label != "" {
-			l.errorf(v.rng, "Nothing to remove from", "remove takes away what the base has, within a destination; here, leave %s out.", child.title())
-		}
-		l.checkNoRemove(child)
+	article := "A "
+	if strings.ContainsAny(spec.name[:1], "aeio") || spec.name == "ssh" {
+		article = "An "
 	}
+	return article + spec.name + " block"
 }
 
 // checkRequired reports attributes that must be there and are not, in a block and all below it.
 func (l *loader) checkRequired(b *block) {
 	for _, as := range b.spec.attrs {
-		if as.required && !b.get(as.name).set() {
+		if as.required && !b.get(as.name).set() && !slices.Contains(b.meant, as.name) {
 			where := "The file"
 			if b.spec.name != "" {
 				where = b.title()
 			}
-			l.errorf(b.rng, "Attribute missing", "%s needs %s: %s.", where, as.name, as.kind.expected())
+			rng := b.rng
+			if v := b.get(as.name); v != nil {
+				rng = v.rng // null
+			}
+			l.errorf(rng, "Attribute missing", "%s needs %s: %s.", where, as.name, as.wanted())
 		}
 	}
 	for _, child := range b.blocks {

@@ -1,7 +1,9 @@
 package release
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -38,21 +40,56 @@ func (m mark) function() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			name := args[0].AsString()
 			if !variableName.MatchString(name) {
-				return cty.NilVal, function.NewArgErrorf(0, "%q is not a name: letters, digits, _ . and -", name)
+				return cty.NilVal, fmt.Errorf("%q is not a name: letters, digits, _ . and -", name)
 			}
 			return cty.StringVal(m.placeholder(name)).Mark(m), nil
 		},
 	})
 }
 
-// functions are what expressions can call; file() is relative to dir.
-func (l *loader) functions(dir string) map[string]function.Function {
-	return map[string]function.Function{
-		"secret": markSecret.function(), "host_env": markHostEnv.function(), "env": l.envFunction(), "file": l.fileFunction(dir),
-		"upper": stdlib.UpperFunc, "lower": stdlib.LowerFunc, "join": stdlib.JoinFunc, "split": stdlib.SplitFunc,
-		"replace": stdlib.ReplaceFunc, "format": stdlib.FormatFunc, "jsondecode": stdlib.JSONDecodeFunc,
-		"yamldecode": yamlFunction(),
+// named is a function with its line of the reference.
+type named struct {
+	name, use, meaning string
+	call               function.Function
+}
+
+// vocabulary is what expressions can call; file() is relative to dir.
+func (l *loader) vocabulary(dir string) []named {
+	return []named{
+		{"env", `env("NAME", "default")`, "a variable of the environment that kamald runs in; without a default it must be set", l.envFunction()},
+		{"secret", `secret("NAME")`, "a reference to a secret, where one is taken; its value stands in the secrets files and is read when it is needed", markSecret.function()},
+		{"host_env", `host_env("NAME")`, "a variable of the host's own environment, in env { clear = { … } } alone", markHostEnv.function()},
+		{"file", `file("PATH")`, "a text file's content; the path is relative to the directory of deploy.hcl", l.fileFunction(dir)},
+		{"upper", `upper(TEXT)`, "in capitals", stdlib.UpperFunc},
+		{"lower", `lower(TEXT)`, "in small letters", stdlib.LowerFunc},
+		{"join", `join(SEPARATOR, LIST)`, "a list as one text", stdlib.JoinFunc},
+		{"split", `split(SEPARATOR, TEXT)`, "a text as a list", stdlib.SplitFunc},
+		{"replace", `replace(TEXT, OLD, NEW)`, "every OLD becomes NEW", stdlib.ReplaceFunc},
+		{"format", `format("%s-%d", VALUES…)`, "values put into a text", stdlib.FormatFunc},
+		{"jsondecode", `jsondecode(TEXT)`, "JSON as a value", stdlib.JSONDecodeFunc},
+		{"yamldecode", `yamldecode(TEXT)`, "YAML as a value", yamlFunction()},
 	}
+}
+
+func (l *loader) functions(dir string) map[string]function.Function {
+	all := map[string]function.Function{}
+	for _, f := range l.vocabulary(dir) {
+		all[f.name] = f.call
+	}
+	return all
+}
+
+// Functions are what expressions can call and read, for the reference.
+func Functions() []Function {
+	all := []Function{
+		{"local.NAME", "a value of a locals block"},
+		{"git.sha, git.short_sha, git.branch", "the commit of the repository that holds the file, its first seven digits, and the branch"},
+		{"destination", `the destination that is deployed; "" when there is none`},
+	}
+	for _, f := range (&loader{}).vocabulary("") {
+		all = append(all, Function{f.use, f.meaning})
+	}
+	return append(all, Function{`[for x in LIST : x if CONDITION], CONDITION ? A : B, "${…}"`, "HCL's own"})
 }
 
 // maxYAMLAliases keeps aliases of aliases from growing past what memory holds.
@@ -63,7 +100,7 @@ var yamlAlias = regexp.MustCompile(`(?:^|[\s\[{,:-])\*[^\s\[\]{},*]`)
 func yamlFunction() function.Function {
 	bounded := func(args []cty.Value) error {
 		if args[0].IsKnown() && len(yamlAlias.FindAllStringIndex(args[0].AsString(), maxYAMLAliases+1)) > maxYAMLAliases {
-			return function.NewArgErrorf(0, "it has more than %d aliases", maxYAMLAliases)
+			return fmt.Errorf("it has more than %d aliases", maxYAMLAliases)
 		}
 		return nil
 	}
@@ -97,7 +134,7 @@ func (l *loader) envFunction() function.Function {
 			if len(args) == 2 {
 				return args[1], nil
 			}
-			return cty.NilVal, function.NewArgErrorf(0, `the environment variable %s is not set: set it, or give a default: env(%q, "default")`, args[0].AsString(), args[0].AsString())
+			return cty.NilVal, fmt.Errorf(`the environment variable %s is not set: set it, or give a default: env(%q, "default")`, args[0].AsString(), args[0].AsString())
 		},
 	})
 }
@@ -116,12 +153,20 @@ func (l *loader) fileFunction(dir string) function.Function {
 			}
 			data, err := l.opts.ReadFile(path)
 			if err != nil {
-				return cty.NilVal, function.NewArgErrorf(0, "%v", err)
+				return cty.NilVal, unreadable(path, err)
 			}
 			if !utf8.Valid(data) {
-				return cty.NilVal, function.NewArgErrorf(0, "%s is not UTF-8 text", path)
+				return cty.NilVal, fmt.Errorf("%s is not UTF-8 text", path)
 			}
 			return cty.StringVal(string(data)), nil
 		},
 	})
+}
+
+// unreadable says which file cannot be read, and where it was looked for.
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file %s; a relative path begins at the directory of deploy.hcl", path)
+	}
+	return err
 }

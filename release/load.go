@@ -98,6 +98,7 @@ func (l *loader) load() Release {
 		l.checkNoRemove(v.root)
 		if v.over != nil {
 			v.own = l.decode(v.over.body, destinationSpec, ctx)
+			l.checkRemovals(v.root, v.own)
 			v.root = overlay(v.root, v.own)
 		}
 	}
@@ -114,7 +115,11 @@ func (l *loader) load() Release {
 			}
 		}
 		l.look(v)
-		compiled := newCompiler(l, v, views).compile()
+		c := newCompiler(l, v, views)
+		compiled := c.compile()
+		if l.compiled != nil {
+			l.compiled(c)
+		}
 		if i == chosen {
 			release = compiled
 		}

@@ -18,6 +18,7 @@ type loader struct {
 	path    string
 	opts    Options
 	lenient bool      // git, secrets, the environment and files are unknown, and that is no error
+	bastion bool      // the file is a kamald.hcl
 	view    string    // the destination that is being looked at
 	within  hcl.Range // where that destination is written
 
@@ -29,6 +30,8 @@ type loader struct {
 	git    Git
 	hasGit bool
 	gitErr error
+
+	compiled func(*compiler) // is told of every view that was compiled; may be nil
 }
 
 // source is one parsed file, or the part of it that is a destination block.
@@ -59,6 +62,9 @@ func (l *loader) parse(path string) (*source, bool) {
 		detail := fmt.Sprintf("%v", err)
 		if errors.Is(err, fs.ErrNotExist) {
 			detail = fmt.Sprintf("There is no file %s here. kamald init writes one; -c names another.", path)
+			if l.bastion {
+				detail = fmt.Sprintf("There is no file %s here. Give the path of the bastion's file.", path)
+			}
 		}
 		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: detail}})
 		return nil, false
@@ -68,7 +74,10 @@ func (l *loader) parse(path string) (*source, bool) {
 	}
 	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)
 	l.files[path] = file
-	l.report(diags)
+	l.report(parsed(diags, data))
+	if diags.HasErrors() {
+		l.concealBroken(path, data)
+	}
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
 		return nil, false
@@ -116,6 +125,7 @@ func readsGit(expr hcl.Expression) bool {
 // report adds diagnostics once each: every view of the file evaluates the same base.
 func (l *loader) report(diags hcl.Diagnostics) {
 	for _, diag := range diags {
+		diag = reworded(diag)
 		key := fmt.Sprint(diag.Subject, diag.Summary, diag.Detail)
 		if l.seen[key] {
 			continue

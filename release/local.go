@@ -65,7 +65,7 @@ func (e *localEvaluation) evaluate(name string) {
 		e.evaluate(other.name)
 		scope[other.name] = e.values[other.name]
 	}
-	if !e.loader.localsExist(attr.Expr, slices.Collect(maps.Keys(e.named))) {
+	if !e.loader.localsExist(attr.Expr, slices.Collect(maps.Keys(e.named))) || !e.loader.gitHas(attr.Expr) {
 		return
 	}
 	ctx := e.ctx.NewChild()

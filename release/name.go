@@ -2,6 +2,7 @@ package release
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -20,7 +21,12 @@ var (
 	jumpHost     = regexp.MustCompile(`\A(?:[^@\s:/]+@)?[A-Za-z0-9._-]+(?::[0-9]{1,5})?\z`)
 	httpCheck    = regexp.MustCompile(`\A[A-Za-z0-9._-]*:[0-9]{1,5}/\S*\z`)
 	signalName   = regexp.MustCompile(`\A(?:(?:SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2})\z`)
-	tokenHash    = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
+
+	notInService    = regexp.MustCompile(`[^a-z0-9_-]+`)
+	notInRepository = regexp.MustCompile(`[^a-z0-9._-]+`)
+	separators      = regexp.MustCompile(`[._-]{2,}`)
+
+	tokenHash = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
 )
 
 // checkName holds the label of a role, host or destination to what container names allow.
@@ -28,4 +34,23 @@ func (l *loader) checkName(rng hcl.Range, what, name string) {
 	if !roleName.MatchString(name) {
 		l.errorf(rng, "Bad name", "%q cannot name a %s: letters, digits, - and _, the first a letter or digit.", name, what)
 	}
+}
+
+// ServiceNameFrom makes a service's name of any text: what a name cannot have becomes "-". It is "" when nothing remains.
+func ServiceNameFrom(text string) string {
+	return strings.TrimLeft(strings.TrimRight(notInService.ReplaceAllString(strings.ToLower(text), "-"), "-"), "-_")
+}
+
+// RepositoryFrom makes an image's repository of any text, as ServiceNameFrom does.
+func RepositoryFrom(text string) string {
+	if repository.MatchString(text) {
+		return text
+	}
+	var parts []string
+	for part := range strings.SplitSeq(strings.ToLower(text), "/") {
+		if part = strings.Trim(separators.ReplaceAllString(notInRepository.ReplaceAllString(part, "-"), "-"), "._-"); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "/")
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // overlay lays one block over another of the same kind and returns a third: maps merge, lists and scalars replace, labelled
-// blocks merge by label, others field by field; null returns to the default, and `remove = true` takes a labelled block away.
-// Neither argument is changed; either may be nil.
+// blocks merge by label, others field by field; null returns to the default, and `remove = true` takes a block away (of those
+// that may stand several times, all with the label). Neither argument is changed; either may be nil.
 func overlay(base, over *block) *block {
 	if base == nil || over == nil {
 		if base == nil {
@@ -28,10 +28,8 @@ func overlay(base, over *block) *block {
 			return m.spec.name == c.spec.name && m.label == c.label && !c.spec.repeats
 		})
 		switch {
-		case c.get("remove").boolOr(false) && c.spec.label != "":
-			if i >= 0 {
-				merged.blocks = slices.Delete(merged.blocks, i, i+1)
-			}
+		case c.removed():
+			merged.blocks = slices.DeleteFunc(merged.blocks, func(m *block) bool { return m.spec.name == c.spec.name && m.label == c.label })
 		case i >= 0:
 			merged.blocks[i] = overlay(merged.blocks[i], c)
 		default:

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/docker/go-units"
 )
 
 // kind is what an attribute's value must be.
@@ -72,6 +70,22 @@ func (k kind) expected() string {
 	return "a value"
 }
 
+// brief is what a kind takes, without an example.
+func (k kind) brief() string {
+	switch k {
+	case kindCommand:
+		return "a list of words, or one string"
+	case kindLimit:
+		return "a number, or a share in a string"
+	case kindSecrets:
+		return "a list of secret(…)"
+	case kindSecret, kindStringOrSecret:
+		return strings.ReplaceAll(k.expected(), `"NAME"`, "…")
+	}
+	text, _, _ := strings.Cut(k.expected(), ", such as")
+	return text
+}
+
 // text tells whether the kind keeps scalars as text, so that a number's spelling matters.
 func (k kind) text() bool {
 	return slices.Contains([]kind{kindString, kindStringOrSecret, kindStrings, kindCommand, kindStringMap, kindEnvMap, kindOptions}, k)
@@ -86,12 +100,10 @@ type attrSpec struct {
 	min, max int64    // for whole numbers; max 0: no upper bound
 
 	meaning   string // in a line
-	byDefault string // what holds without it, as the file would write it or in words; "": nothing
+	byDefault string // what holds without it, as the file would write it; "": nothing
+	rule      string // what holds without it, where that is no value, in words
 	example   string // as the file writes it
 }
-
-// words is a default that is no value but a rule.
-type words string
 
 // attr builds an attribute; its meaning is a line of the reference.
 func attr(name string, k kind, meaning string) attrSpec {
@@ -107,17 +119,29 @@ func (a attrSpec) among(values ...string) attrSpec { a.enum = values; return a }
 // within bounds a whole number; high 0 is no bound.
 func (a attrSpec) within(low, high int64) attrSpec { a.min, a.max = low, high; return a }
 
-// otherwise says what holds without the attribute: the constant that the compiler takes, or words.
+// otherwise says what holds without the attribute: the constant that the compiler takes.
 func (a attrSpec) otherwise(value any) attrSpec { a.byDefault = written(a.kind, value); return a }
+
+// ruled says in words what holds without the attribute.
+func (a attrSpec) ruled(rule string) attrSpec { a.rule = rule; return a }
 
 // like gives an example, as the file writes it.
 func (a attrSpec) like(example string) attrSpec { a.example = example; return a }
 
+// wanted says what the attribute takes, for messages.
+func (a attrSpec) wanted() string {
+	switch {
+	case a.enum != nil:
+		return "one of " + quoted(a.enum)
+	case a.example != "":
+		return a.kind.brief() + ", such as " + a.name + " = " + a.example
+	}
+	return a.kind.expected()
+}
+
 // written is a value as the file writes it.
 func written(k kind, value any) string {
 	switch v := value.(type) {
-	case words:
-		return string(v)
 	case string:
 		return strconv.Quote(v)
 	case []string:
@@ -126,21 +150,10 @@ func written(k kind, value any) string {
 		return strconv.Quote(shortDuration(v))
 	case int:
 		if k == kindSize {
-			return strconv.Quote(strings.ToLower(strings.TrimSuffix(units.CustomSize("%.0f%s", float64(v), 1024, []string{"b", "k", "m", "g"}), "b")))
+			return strconv.Quote(sizeText(int64(v)))
 		}
 	}
 	return fmt.Sprint(value)
-}
-
-// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	for _, end := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, end) {
-			text = strings.TrimSuffix(text, end[1:])
-		}
-	}
-	return text
 }
 
 // blockSpec is one block of the vocabulary.

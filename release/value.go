@@ -22,6 +22,7 @@ type value struct {
 	name     string
 	rng      hcl.Range // the expression's
 	null     bool      // written as null: back to the default
+	derived  bool      // not written: it follows from the rest of the file
 	unknown  bool      // all or part of it is not known to whoever reads the file
 	one      text
 	list     []text
@@ -131,6 +132,7 @@ type block struct {
 	rng    hcl.Range // the header's
 	attrs  map[string]*value
 	blocks []*block
+	meant  []string // names that unknown ones there probably mean: nobody needs to be told that those are missing
 }
 
 // get finds an attribute; nil when it does not stand there.

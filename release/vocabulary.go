@@ -43,9 +43,9 @@ func identityAttrs() []attrSpec {
 		attr("service", kindString, "prefix of container names: lower-case letters, digits, - and _").needed().like(`"shop"`),
 		attr("image", kindString, "repository, without the registry's server and without a tag").needed().like(`"acme/shop"`),
 		attr("version", kindString, "tag of the image; --version and kamald release win over it").
-			otherwise(words("git.sha, the commit of the repository that holds the file")).like(`"v1"`),
+			ruled("git.sha, the commit of the repository that holds the file").like(`"v1"`),
 		attr("primary_role", kindString, "the role that goes first and opens the way for the others; its first host holds the lock").
-			otherwise(words(written(kindString, defaultRole) + " where there is such a role, else the first")).like(`"web"`),
+			ruled(written(kindString, defaultRole) + " where there is such a role, else the first").like(`"web"`),
 		attr("allow_empty_roles", kindBool, "roles other than the primary one may have no hosts").otherwise(false),
 		attr("require_destination", kindBool, "refuse to run without -d").otherwise(false),
 		attr("minimum_version", kindString, "refuse to run with an older kamald").like(`"0.1"`),
@@ -59,7 +59,7 @@ func lifeAttrs() []attrSpec {
 		attr("readiness_delay", kindDuration, "a role without any health check must stay running this long").otherwise(defaultReadinessDelay),
 		attr("drain_timeout", kindDuration, "requests in flight get this long after a switch").otherwise(defaultDrainTimeout),
 		attr("stop_timeout", kindDuration, "then a container that does not end is killed").
-			otherwise(words(written(kindDuration, defaultStopTimeout) + "; drain_timeout for roles without a proxy")).like(`"20s"`),
+			ruled(written(kindDuration, defaultStopTimeout) + "; drain_timeout for roles without a proxy").like(`"20s"`),
 	}
 }
 

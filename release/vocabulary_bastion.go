@@ -7,7 +7,7 @@ var bastionSpec = newBastionSpec()
 
 func newBastionSpec() *blockSpec {
 	return &blockSpec{meaning: "What belongs to the bastion and not to an app. Read by kamald run.", blocks: []*blockSpec{
-		localsSpec(), storeSpec(), listenSpec(), tokenSpec(), appSpec(),
+		own("locals", "", "Names for values, read as local.NAME.", nil), storeSpec(), listenSpec(), tokenSpec(), appSpec(),
 		own("metrics", "", "Prometheus metrics.", []attrSpec{
 			attr("listen", kindString, "address and port").like(`"127.0.0.1:9464"`),
 		}),
@@ -25,7 +25,7 @@ func own(name, label, meaning string, attrs []attrSpec, blocks ...*blockSpec) *b
 
 func storeSpec() *blockSpec {
 	return own("store", "", "Where history and observations are kept.", []attrSpec{
-		attr("bolt", kindString, "one file").otherwise(words("$XDG_STATE_HOME/kamald/state.db; /var/lib/kamald/state.db for root")).like(`"/var/lib/kamald/state.db"`),
+		attr("bolt", kindString, "one file").ruled("$XDG_STATE_HOME/kamald/state.db; /var/lib/kamald/state.db for root").like(`"/var/lib/kamald/state.db"`),
 		attr("etcd", kindStrings, "members of an etcd cluster, in place of the file; leadership comes with it").like(`["https://10.0.0.21:2379", "https://10.0.0.22:2379"]`),
 		attr("ca", kindString, "certificate authority of the cluster").like(`"/etc/kamald/ca.pem"`),
 		attr("certificate", kindString, "client certificate").like(`"/etc/kamald/client.pem"`),
@@ -35,7 +35,7 @@ func storeSpec() *blockSpec {
 
 func listenSpec() *blockSpec {
 	return own("listen", "", "Where the daemon answers.", []attrSpec{
-		attr("socket", kindString, "unix socket; who connects is known by the kernel's word").otherwise(words("<store>.sock")).like(`"/run/kamald.sock"`),
+		attr("socket", kindString, "unix socket; who connects is known by the kernel's word").ruled("<store>.sock").like(`"/run/kamald.sock"`),
 		attr("https", kindString, "address and port; needs certificate and key").like(`":8443"`),
 		attr("http", kindString, "address and port, loopback only").like(`"127.0.0.1:8080"`),
 		attr("certificate", kindString, "certificate file").like(`"/etc/kamald/server.pem"`),
@@ -66,7 +66,7 @@ func appSpec() *blockSpec {
 		attr("to", kindStrings, "addresses, for email").like(`["oncall@example.com"]`),
 		attr("smtp", kindStringOrSecret, "mail server, for email").like(`"smtp://mail.example.com:587"`),
 		attr("on", kindStrings, "the transitions").among("drifted", "healed", "released", "failed", "waiting", "held", "not-converging", "unreachable").
-			otherwise(words("all")),
+			ruled("all"),
 	})
 	notify.known, notify.repeats = []string{"webhook", "slack", "email"}, true
 	return own("app", "service", "An app that the daemon drives.", []attrSpec{

@@ -5,34 +5,34 @@ package release
 // proxySpec is the root's proxy block, or a role's or accessory's own.
 func proxySpec(meaning string) *blockSpec {
 	return single("proxy", meaning, []attrSpec{
-		attr("hosts", kindStrings, "names that it answers for; several services may share one by path").otherwise(words("any name")).like(`["shop.example.com"]`),
+		attr("hosts", kindStrings, "names that it answers for; several services may share one by path").ruled("any name").like(`["shop.example.com"]`),
 		attr("app_port", kindInt, "port that the container listens on").within(1, highestPort).otherwise(defaultAppPort),
 		attr("ssl", kindBool, "by ACME, for a role on one host, or with the certificate given here").otherwise(false),
 		attr("certificate", kindSecret, "certificate chain as PEM; needs private_key with it").like(`secret("CERTIFICATE_PEM")`),
 		attr("private_key", kindSecret, "its key as PEM").like(`secret("PRIVATE_KEY_PEM")`),
 		attr("ssl_redirect", kindBool, "with ssl, send plain requests to https").otherwise(defaultSSLRedirect),
-		attr("path_prefixes", kindStrings, "paths that it answers for").otherwise(words(`["/"]`)).like(`["/api"]`),
+		attr("path_prefixes", kindStrings, "paths that it answers for").otherwise([]string{defaultPathPrefix}),
 		attr("strip_path_prefix", kindBool, "the container does not see the prefix").otherwise(defaultStripPathPrefix),
-		attr("forward_headers", kindBool, "pass on the X-Forwarded headers of who asks").otherwise(words("true without ssl, false with it")).like("false"),
+		attr("forward_headers", kindBool, "pass on the X-Forwarded headers of who asks").ruled("true without ssl, false with it"),
 		attr("response_timeout", kindDuration, "the container must begin to answer by then").otherwise(defaultResponseTimeout),
 	},
-		single("healthcheck", "When a container behind the proxy is healthy: it answers 200.", []attrSpec{
+		single("healthcheck", "When a container behind the proxy is healthy: it answers with a status from 200 to 299.", []attrSpec{
 			attr("path", kindString, "path that is asked for").otherwise(defaultHealthPath),
 			attr("interval", kindDuration, "between two checks").otherwise(defaultHealthInterval),
 			attr("timeout", kindDuration, "of one check").otherwise(defaultHealthTimeout),
-			attr("host", kindString, "the Host header to send").otherwise(words("the container's address")).like(`"shop.example.com"`),
-			attr("port", kindInt, "port that is asked").within(1, highestPort).otherwise(words("app_port")).like("3000"),
+			attr("host", kindString, "the Host header to send").ruled("the container's address").like(`"shop.example.com"`),
+			attr("port", kindInt, "port that is asked").within(1, highestPort).ruled("app_port").like("3000"),
 		}),
 		single("buffering", "What the proxy reads whole before it passes it on.", []attrSpec{
-			attr("requests", kindBool, "requests").otherwise(defaultBuffering),
-			attr("responses", kindBool, "responses").otherwise(defaultBuffering),
+			attr("requests", kindBool, "read a request whole first").otherwise(defaultBuffering),
+			attr("responses", kindBool, "read a response whole first").otherwise(defaultBuffering),
 			attr("memory", kindSize, "more than that goes to disk").otherwise(defaultBufferMemory),
-			attr("max_request_body", kindSize, "larger ones are refused").otherwise(words(`"0": no bound`)).like(`"40m"`),
-			attr("max_response_body", kindSize, "larger ones are refused").otherwise(words(`"0": no bound`)).like(`"40m"`),
+			attr("max_request_body", kindSize, "larger ones are refused").ruled("no bound").like(`"40m"`),
+			attr("max_response_body", kindSize, "larger ones are refused").ruled("no bound").like(`"40m"`),
 		}),
 		single("logging", "Which headers stand in the proxy's log.", []attrSpec{
 			attr("request_headers", kindStrings, "of requests").otherwise(defaultLogHeaders),
-			attr("response_headers", kindStrings, "of responses").otherwise(words("none")).like(`["X-Request-Id"]`),
+			attr("response_headers", kindStrings, "of responses").ruled("none").like(`["X-Request-Id"]`),
 		}))
 }
 
@@ -44,8 +44,8 @@ func proxyServerSpec() *blockSpec {
 		attr("image", kindString, "its image, with a tag").otherwise(defaultProxyImage),
 		attr("http_port", kindInt, "port of the host for http").within(1, highestPort).otherwise(defaultHTTPPort),
 		attr("https_port", kindInt, "port of the host for https").within(1, highestPort).otherwise(defaultHTTPSPort),
-		attr("metrics_port", kindInt, "port for its metrics").within(0, highestPort).otherwise(words("0: none")).like("9090"),
-		attr("bind", kindStrings, "addresses of the host that it is published on").otherwise(words("all")).like(`["0.0.0.0", "::"]`),
+		attr("metrics_port", kindInt, "port of its container that answers with metrics; not published").within(0, highestPort).ruled("none").like("9090"),
+		attr("bind", kindStrings, "addresses of the host that it is published on").ruled("all").like(`["0.0.0.0", "::"]`),
 		attr("publish", kindBool, "publish its ports on the host").otherwise(defaultPublish),
 		attr("log_max_size", kindString, "its log is rotated at this size").otherwise(defaultLogMaxSize),
 		attr("debug", kindBool, "a more talkative log").otherwise(false),

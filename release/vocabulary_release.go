@@ -11,7 +11,7 @@ var (
 
 func rolloutSpec() *blockSpec {
 	return single("rollout", "How a release goes over the hosts.", []attrSpec{
-		attr("limit", kindLimit, "hosts at once: a number, or a share of the release's hosts").otherwise(words("all")).like(`"25%"`),
+		attr("limit", kindLimit, "hosts at once: a number, or a share of the release's hosts").ruled("all").like(`"25%"`),
 		attr("wait", kindDuration, "between two groups of hosts").otherwise(defaultWait),
 		attr("parallel_roles", kindBool, "the roles of a host start at the same time; false: one after another").otherwise(defaultParallelRoles),
 		attr("on_failure", kindString, "rollback: every role runs what it ran before; halt: nothing more is begun, and each host stays as it is then").
@@ -28,9 +28,9 @@ func hookSpec() *blockSpec {
 	return labelled("hook", "name", "A command around a release.", []attrSpec{
 		attr("at", kindString, "the moment").needed().among(hookMoments...),
 		attr("role", kindString, "in a container of this role, from the new image with its environment, once a release").
-			otherwise(words("on the machine that kamald runs on")).like(`"web"`),
+			ruled("on the machine that kamald runs on").like(`"web"`),
 		attr("run", kindCommand, "the command").needed().like(`["bin/rails", "db:migrate"]`),
-		attr("on", kindStrings, "kinds of release that it runs on").among(hookKinds...).otherwise(words(`["release"]`)),
+		attr("on", kindStrings, "kinds of release that it runs on").among(hookKinds...).otherwise([]string{"release"}),
 		attr("timeout", kindDuration, "then it has failed").like(`"10m"`),
 		attr("secrets", kindStrings, "secrets in its environment, for hooks outside a container").like(`["SLACK_TOKEN"]`),
 		attr("output", kindString, "what is shown of it").among("show", "quiet", "failure"),
@@ -39,7 +39,7 @@ func hookSpec() *blockSpec {
 
 func reconcileSpec() *blockSpec {
 	return single("reconcile", "How kamald run keeps the servers that way.", []attrSpec{
-		attr("mode", kindString, "report touches nothing, heal repairs drift, release also rolls out changes").among("report", "heal", "release").otherwise(words(`"report"`)),
+		attr("mode", kindString, "report touches nothing, heal repairs drift, release also rolls out changes").among("report", "heal", "release").otherwise("report"),
 		attr("interval", kindDuration, "full look at every host; events come in between").like(`"5m"`),
 		attr("budget", kindShare, "of a role's containers healed a window, rounded up; then it stops and says so").like(`"20%"`),
 		attr("window", kindDuration, "the time that budget and flap are about").like(`"10m"`),

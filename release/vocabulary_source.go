@@ -8,7 +8,7 @@ var secretSources = []string{"1password", "aws-secrets-manager", "bitwarden", "b
 // registrySpec is the root's registry, or an accessory's own.
 func registrySpec(meaning string) *blockSpec {
 	return single("registry", meaning, []attrSpec{
-		attr("server", kindString, "host name, with a port where it has one").otherwise(words("Docker Hub")).like(`"registry.example.com"`),
+		attr("server", kindString, "host name, with a port where it has one").ruled("Docker Hub").like(`"registry.example.com"`),
 		attr("username", kindStringOrSecret, "needs password with it").like(`"deploy"`),
 		attr("password", kindSecret, "a reference; the value never enters a plan, the store or a log").like(`secret("REGISTRY_PASSWORD")`),
 	})
@@ -17,7 +17,7 @@ func registrySpec(meaning string) *blockSpec {
 func buildSpec() *blockSpec {
 	return single("build", "How the image is built.", []attrSpec{
 		attr("source", kindString, "clone builds a clean local clone, archive what git archive gives, directory what lies there, uncommitted files and all").
-			among("clone", "archive", "directory").otherwise(words(`"clone" in a git repository; "directory" when context is set`)),
+			among("clone", "archive", "directory").ruled(`"clone" in a git repository; "directory" when context is set`),
 		attr("dockerfile", kindString, "path of the Dockerfile").like(`"Dockerfile"`),
 		attr("target", kindString, "stage of the Dockerfile").like(`"production"`),
 		attr("arch", kindStrings, "processor architectures").like(`["amd64", "arm64"]`),
@@ -52,7 +52,7 @@ func secretsSpec() *blockSpec {
 	fetch.repeats, fetch.known = true, secretSources
 	return single("secrets", "Where the values of secrets are read, on the machine that kamald runs on.", []attrSpec{
 		attr("files", kindStrings, "dotenv files beside this one, with $VAR and $(command); later ones win, absent ones are skipped, and so are names that end in a dot").
-			otherwise(words(`[".kamald/secrets", ".kamald/secrets.${destination}"]; where neither is there, Kamal's .kamal/secrets-common and .kamal/secrets or .kamal/secrets.${destination}`)).
+			ruled(`[".kamald/secrets", ".kamald/secrets.${destination}"]; where neither is there, Kamal's .kamal/secrets-common and .kamal/secrets or .kamal/secrets.${destination}`).
 			like(`[".kamald/secrets", ".kamald/secrets.${destination}"]`),
 	}, fetch)
 }

@@ -21,12 +21,8 @@ const (
 
 // load reads the release that the flags name. What is wrong with the file is the error, with its source lines.
 func (p *program) load(ctx context.Context, n need) (release.Release, error) {
-	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version}
 	dirty := false
-	opts.Git = func() (found release.Git, err error) {
-		found.SHA, found.ShortSHA, found.Branch, dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
-		return found, err
-	}
+	opts := p.options(ctx, &dirty)
 	desired, diags := release.Load(p.flags.file, opts)
 	if n == needsHosts && diags.HasErrors() {
 		opts.Git = nil // a machine without the repository can still ask what runs
@@ -45,6 +41,17 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 		return desired, refuseUnbuilt(desired)
 	}
 	return desired, nil
+}
+
+// options are what reading the file takes from the flags and from git. dirty is set when git is asked and has changes that are in
+// no commit.
+func (p *program) options(ctx context.Context, dirty *bool) release.Options {
+	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version}
+	opts.Git = func() (found release.Git, err error) {
+		found.SHA, found.ShortSHA, found.Branch, *dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
+		return found, err
+	}
+	return opts
 }
 
 // refuseUnbuilt names what the file uses and this build does not do: leaving it out silently would release something else.

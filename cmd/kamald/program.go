@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const schema = 1
 
 // program is one run of the command line.
 type program struct {
+	in       io.Reader // where answers come from
 	out, err terminal
 	flags    flags
 
@@ -47,7 +49,7 @@ type flags struct {
 }
 
 func newProgram(out, err io.Writer) *program {
-	return &program{out: terminal{Writer: out}, err: terminal{Writer: err}}
+	return &program{in: os.Stdin, out: terminal{Writer: out}, err: terminal{Writer: err}}
 }
 
 // run carries a command line out and gives its exit code.
@@ -103,9 +105,12 @@ func (p *program) command() *cobra.Command {
 	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
 	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
 	root.AddCommand(
+		p.initCommand(),
 		p.validateCommand(),
 		p.fmtCommand(),
 		p.importCommand(),
+		p.docsCommand(),
+		p.configCommand(),
 		limits(p.planCommand()),
 		limits(p.applyCommand()),
 		limits(p.driftCommand()),

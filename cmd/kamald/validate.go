@@ -14,15 +14,18 @@ func (p *program) validateCommand() *cobra.Command {
 		Long: "Reads only the file, and the deploy.DESTINATION.hcl files beside it: git, secrets, the environment and other files are unknown to it.\n" +
 			"Every destination is checked.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			file := p.flags.file
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1:
 				file = args[0]
+			case bastion && !cmd.Flags().Changed("config"):
+				file = "kamald.hcl"
 			}
 			return p.validate(file, bastion)
 		},
 	}
-	cmd.Flags().BoolVar(&bastion, "bastion", false, "the file is a bastion's kamald.hcl")
+	cmd.Flags().BoolVar(&bastion, "bastion", false, "the file is a bastion's, by default kamald.hcl")
 	return cmd
 }
 
