@@ -184,7 +184,7 @@ func lay(base, over *block) *block {
 	return made
 }
 
-// said is what a document says, without comments and in no order: one line a setting. Hosts that nothing names, files of
+// said is what a document says, without comments and in no order: one line a setting. Hosts that nothing names, what is shared, files of
 // secrets (one more does no harm), and blocks in which nothing is said, do not count.
 func said(root *block) []string {
 	used := usedHosts(root)
@@ -194,7 +194,7 @@ func said(root *block) []string {
 		for _, f := range b.fields {
 			at := path + " " + title(f.name, labelOf(f))
 			switch {
-			case f.note != nil || f.name == "require_destination" || f.name == "secrets" || f.name == "host" && !used[quote(f.block.label)]:
+			case f.note != nil || f.name == "shared" || f.name == "require_destination" || f.name == "secrets" || f.name == "host" && !used[quote(f.block.label)]:
 			case f.block != nil:
 				walk(at, f.block)
 			case f.value.kind == dictValue:

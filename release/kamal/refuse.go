@@ -16,6 +16,7 @@ const maxRefusals = 100
 // settle writes the file, and takes out of it what deploy.hcl refuses, with a note in its place and a line in the report: Kamal
 // checks less than kamald does. The error is of what cannot be taken out.
 func (i *importer) settle() ([]byte, error) {
+	i.shareAccessories()
 	i.requireDestination()
 	for range maxRefusals {
 		root := i.whole()
@@ -158,7 +159,7 @@ func (i *importer) requireDestination() {
 	}
 	if len(refusals(written(i.whole(), true), i.opts)) < len(errs) {
 		i.report = append(i.report, Line{File: i.path, What: "require_destination = true", Severity: Changed,
-			Why: "the file is not complete without a destination, and Kamal refuses it by itself, too"})
+			Why: "the file is not complete without a destination"})
 		return
 	}
 	for _, d := range i.documents {

@@ -53,13 +53,15 @@ logging {
 rollout { limit = 1 }
 
 accessory "probe" {
-  image = "probe:1"
-  tags  = ["eu"]
+  image  = "probe:1"
+  tags   = ["eu"]
+  shared = true
 }
 
 accessory "db" {
-  image = "db:1"
-  hosts = ["10.0.0.1"]
+  image  = "db:1"
+  hosts  = ["10.0.0.1"]
+  shared = true
 }
 
 proxy_server {

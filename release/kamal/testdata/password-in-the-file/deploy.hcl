@@ -23,8 +23,9 @@ secrets {
 role "web" { hosts = ["10.0.0.1"] }
 
 accessory "search" {
-  image = "search/engine:1"
-  hosts = ["10.0.0.1"]
+  image  = "search/engine:1"
+  hosts  = ["10.0.0.1"]
+  shared = true
 
   registry {
     server   = "registry.example.com"

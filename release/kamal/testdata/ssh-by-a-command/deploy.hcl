@@ -12,10 +12,10 @@ registry {
 build { arch = ["amd64"] }
 
 ssh {
-  user          = "app"
-  jump          = "ops@jump.example.com"
-  proxy_command = "aws ssm start-session --target %h --document-name AWS-StartSSHSession"
-  config        = ["config/ssh", "~/.ssh/config"]
+  user = "app"
+  jump = "ops@jump.example.com"
+  # ssh.proxy_command is left out: jump and proxy_command are two ways to the same host: keep one; in a host's block, "" takes the ssh block's away.
+  config = ["config/ssh", "~/.ssh/config"]
 }
 
 role "web" { hosts = ["host.example.com"] }
