@@ -41,12 +41,15 @@ func (e *evaluator) call(s *syntax) value {
 // extend calls a method on an expression.
 func (e *evaluator) extend(s *syntax, on *Expr, args []value) value {
 	extended := *on
-	extended.Source += strings.TrimPrefix(s.source, s.on.source)
+	extended.goOn(s)
 	if on.Kind == Unknown {
 		return asked(&extended)
 	}
 	if len(args) == 0 && (s.text == "freeze" || s.text == "dup" || s.text == "itself" || s.text == "to_s" && len(on.Calls) == 0) {
 		return asked(on)
+	}
+	if len(on.Calls) >= maxNesting {
+		return asked(&Expr{Source: extended.Source})
 	}
 	call := Call{Method: s.text}
 	for _, arg := range args {

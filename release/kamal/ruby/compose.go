@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -14,6 +13,7 @@ type document struct {
 	file         string
 	text         string
 	lines        []int // the offset of each line of text, as YAML counts lines
+	ruler        ruler
 	origin       *origin
 	placeholders *placeholders
 	problems     []Problem
@@ -245,12 +245,12 @@ func (d *document) at(line, column int) int {
 	if line < 1 || line > len(d.lines) {
 		return len(d.text)
 	}
-	at := d.lines[line-1]
-	for ; column > 1 && at < len(d.text); column-- {
-		_, size := utf8.DecodeRuneInString(d.text[at:])
-		at += size
+	end := len(d.text)
+	if line < len(d.lines) {
+		end = d.lines[line]
 	}
-	return at
+	d.ruler.lay(d.lines[line-1], end)
+	return d.ruler.offset(column)
 }
 
 // breaks gives the offsets of the lines, as YAML breaks them.

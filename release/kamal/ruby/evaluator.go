@@ -9,16 +9,29 @@ import (
 type evaluator struct {
 	variables map[string]value
 	steps     int
+	depth     int                    // of strings in strings
 	tell      func(what, why string) // a problem
 }
 
 const undecided = "a condition that only a run could tell: none of its branches is taken"
 
-// eval gives a value. What is not understood, or needs a run, is an expression with its source.
+// eval gives a value. What is not understood, needs a run, or is too large, is an expression with its source.
 func (e *evaluator) eval(s *syntax) value {
 	if e.steps++; e.steps > maxSteps {
 		return unknown(s)
 	}
+	v := e.value(s)
+	if v.size == 0 {
+		v.size = v.weigh()
+		e.steps += v.size / 64
+	}
+	if v.size > maxRendered {
+		return unknown(s)
+	}
+	return v
+}
+
+func (e *evaluator) value(s *syntax) value {
 	switch s.kind {
 	case literalSyntax:
 		return s.literal
@@ -72,7 +85,12 @@ func (e *evaluator) fragments(fragments []fragment) []Part {
 			parts = append(parts, Part{Text: f.text})
 			continue
 		}
-		parts = append(parts, e.output(f.code)...)
+		printed := e.output(f.code)
+		e.steps += weight(printed) / 64
+		parts = append(parts, printed...)
+		if e.steps > maxSteps {
+			break
+		}
 	}
 	return parts
 }
@@ -80,6 +98,11 @@ func (e *evaluator) fragments(fragments []fragment) []Part {
 // output is what is printed of a piece of Ruby.
 func (e *evaluator) output(code string) []Part {
 	source := strings.TrimSpace(code)
+	if e.depth++; e.depth > maxNesting {
+		e.depth--
+		return []Part{{Expr: &Expr{Source: source}}}
+	}
+	defer func() { e.depth-- }()
 	s, err := parseExpression(code)
 	if err != nil {
 		if strings.Contains(code, "?") && strings.Contains(code, ":") || strings.Contains(code, " if ") {
@@ -176,12 +199,14 @@ func (e *evaluator) logical(s *syntax, left value) value {
 // fallback is "x || y" of an expression: y is the default of a variable, where what is called on the variable leaves y as it is.
 func (e *evaluator) fallback(s *syntax, left *Expr) value {
 	switch {
+	case len(left.Source) >= maxSourceOfExpression:
+		return unknown(s)
 	case left.Kind == Command, left.Kind == File, left.Required:
 		return asked(left)
 	case len(left.Default) == 1 && left.Default[0].Expr != nil: // x || y || z: it is y that z stands in for
 		rest := e.fallback(s, left.Default[0].Expr)
 		extended := *left
-		extended.Source += strings.TrimPrefix(s.source, s.on.source)
+		extended.goOn(s)
 		if !extended.otherwise(rest) {
 			return unknown(s)
 		}
@@ -192,7 +217,7 @@ func (e *evaluator) fallback(s *syntax, left *Expr) value {
 		return unknown(s)
 	}
 	extended := *left
-	extended.Source += strings.TrimPrefix(s.source, s.on.source)
+	extended.goOn(s)
 	if raises(s.args[0]) {
 		extended.Required = true
 		return asked(&extended)
@@ -208,6 +233,13 @@ func (e *evaluator) fallback(s *syntax, left *Expr) value {
 		return unknown(s)
 	}
 	return asked(&extended)
+}
+
+// goOn adds to an expression's source what a syntax does with it.
+func (x *Expr) goOn(s *syntax) {
+	if len(x.Source) < maxSourceOfExpression {
+		x.Source += strings.TrimPrefix(s.source, s.on.source)
+	}
 }
 
 // otherwise sets what a variable comes to where it is not set.

@@ -9,4 +9,6 @@ const (
 	maxSteps    = 200_000 // of ERB: expressions evaluated, rounds of loops
 	maxNesting  = 100     // of ERB: brackets and blocks in one another
 	maxProblems = 200
+
+	maxSourceOfExpression = 4096 // bytes, beyond which no more is added
 )

@@ -211,8 +211,8 @@ func operate(left value, operator string, right value) (value, bool) {
 		a, _ := left.print()
 		b, _ := right.print()
 		return ofParts(slices.Concat(a, b)), true
-	case operator == "*" && left.kind == textValue && right.kind == intValue && right.number >= 0 && right.number <= 1000:
-		return ofParts(slices.Repeat(left.parts, int(right.number))), len(left.parts) < 1000
+	case operator == "*" && left.kind == textValue && right.kind == intValue && right.number >= 0 && right.number <= int64(maxRendered/left.weigh()):
+		return ofParts(slices.Repeat(left.parts, int(right.number))), true
 	case operator == "%" && left.kind == textValue:
 		return formatted(left, right)
 	}

@@ -29,11 +29,15 @@ func lay(base, over *Node, id func(*Node) string) *Node {
 	if base.Kind != Mapping || over.Kind != Mapping {
 		return over.clone()
 	}
-	merged := base.clone()
+	merged, index := base.clone(), map[string]int{}
+	for i, e := range merged.Entries {
+		index[id(e.Key)] = i
+	}
 	for _, e := range over.Entries {
-		i := slices.IndexFunc(merged.Entries, func(b Entry) bool { return id(b.Key) == id(e.Key) })
+		i, there := index[id(e.Key)]
 		switch {
-		case i < 0:
+		case !there:
+			index[id(e.Key)] = len(merged.Entries)
 			merged.Entries = append(merged.Entries, Entry{Key: e.Key.clone(), Value: e.Value.clone()})
 		case merged.Entries[i].Value.Kind == Mapping && e.Value.Kind == Mapping:
 			merged.Entries[i].Value = lay(merged.Entries[i].Value, e.Value, identity)

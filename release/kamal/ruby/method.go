@@ -228,10 +228,10 @@ func textCompared(s, name string, args []string) (value, bool) {
 		return text(strings.TrimSuffix(s, args[0])), true
 	case name == "delete_prefix" && len(args) == 1:
 		return text(strings.TrimPrefix(s, args[0])), true
-	case (name == "gsub" || name == "sub") && len(args) == 2 && !strings.Contains(args[1], `\`):
+	case (name == "gsub" || name == "sub") && len(args) == 2 && !strings.Contains(args[1], `\`) && (len(s)+1)*len(args[1]) < maxRendered:
 		n := map[string]int{"gsub": -1, "sub": 1}[name]
 		return text(strings.Replace(s, args[0], args[1], n)), true
-	case name == "tr" && len(args) == 2 && utf8.RuneCountInString(args[0]) == 1 && utf8.RuneCountInString(args[1]) == 1 && args[0] != "^":
+	case name == "tr" && len(args) == 2 && utf8.RuneCountInString(args[0]) == 1 && utf8.RuneCountInString(args[1]) == 1 && args[0] != "^" && args[0] != `\`:
 		return text(strings.ReplaceAll(s, args[0], args[1])), true
 	}
 	return value{}, false

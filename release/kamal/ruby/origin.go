@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"unicode/utf8"
 )
 
 // origin knows of every byte of a rendered text where it comes from in the file.
@@ -12,6 +11,7 @@ type origin struct {
 	source   string
 	lines    []int // the offset of each line of the file
 	segments []segment
+	ruler    ruler
 }
 
 // segment is a stretch of rendered text. A copied one goes along with the file byte by byte, any other comes from one place.
@@ -21,7 +21,7 @@ type segment struct {
 }
 
 func newOrigin(source string) *origin {
-	o := &origin{source: source, lines: []int{0}}
+	o := &origin{source: source, lines: []int{0}, ruler: ruler{text: source}}
 	for i := range len(source) {
 		if source[i] == '\n' {
 			o.lines = append(o.lines, i+1)
@@ -49,15 +49,20 @@ func (o *origin) position(offset int) (line, column int) {
 	if !found {
 		line--
 	}
-	return line + 1, utf8.RuneCountInString(o.source[o.lines[line]:offset]) + 1
+	o.ruler.lay(o.lines[line], o.lineEnd(line))
+	return line + 1, o.ruler.column(offset)
 }
 
 // blank tells whether the file has nothing in the line that the rendered place comes from.
 func (o *origin) blank(rendered int) bool {
 	line, _ := o.position(o.offset(rendered))
-	from, to := o.lines[line-1], len(o.source)
-	if line < len(o.lines) {
-		to = o.lines[line]
+	return strings.TrimSpace(o.source[o.lines[line-1]:o.lineEnd(line-1)]) == ""
+}
+
+// lineEnd is where a line, counted from 0, ends: behind its break.
+func (o *origin) lineEnd(line int) int {
+	if line+1 < len(o.lines) {
+		return o.lines[line+1]
 	}
-	return strings.TrimSpace(o.source[from:to]) == ""
+	return len(o.source)
 }

@@ -114,8 +114,10 @@ func (p *placeholders) lookup(text string) (*mark, int) {
 }
 
 // alone tells whether a placeholder has a line for itself.
-func (m *mark) alone(text string) bool {
-	begin := strings.LastIndexByte(text[:m.at], '\n') + 1
-	after, _, _ := strings.Cut(text[m.at+m.length:], "\n")
-	return strings.TrimSpace(text[begin:m.at])+strings.TrimSpace(after) == ""
+func (m *mark) alone(text string) bool { return alone(text, m.at, m.at+m.length) }
+
+// alone tells whether a stretch has its line for itself.
+func alone(text string, from, to int) bool {
+	before, after := strings.TrimRight(text[:from], " \t"), strings.TrimLeft(text[to:], " \t\r")
+	return (before == "" || strings.HasSuffix(before, "\n")) && (after == "" || after[0] == '\n')
 }

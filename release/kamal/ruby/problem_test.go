@@ -81,7 +81,7 @@ func TestErrorsSayFileAndLineAndNoValue(t *testing.T) {
 		{"too deep", "a:\n  b: " + deep, "deploy.yml:2: more than 100 mappings"},
 		{"too large", "a: " + strings.Repeat("x", maxSource), "deploy.yml has 1048579 bytes"},
 		{"no UTF-8", "a: 1\nb: \xff\n", "deploy.yml:2: not UTF-8"},
-		{"too many rounds", "<% 50000.times do |i| %><% 50000.times do |j| %><% end %><% end %>", "deploy.yml:1: more than 200000 rounds"},
+		{"too many rounds", "<% 50000.times do |i| %><% 50000.times do |j| %><% end %><% end %>", "deploy.yml:1: more than 200000 steps"},
 		{"too much text", "<% 90000.times do |i| %>" + strings.Repeat("# x\n", 100) + "<% end %>", "deploy.yml:1: what ERB makes of the file is larger"},
 		{"too many blocks in one another", strings.Repeat("<% if true %>", 200), "deploy.yml: more than 100 blocks"},
 	} {

@@ -66,7 +66,7 @@ func (r *renderer) tree(text string) (*Node, *document, error) {
 
 // read makes the tree of a rendered text.
 func (d *document) read(text string) (*Node, error) {
-	d.text, d.lines = text, breaks(text)
+	d.text, d.lines, d.ruler = text, breaks(text), ruler{text: text}
 	first, more, err := parse(version.ReplaceAllStringFunc(text, hide))
 	if err != nil {
 		return nil, d.failure(err)

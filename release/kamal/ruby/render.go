@@ -1,6 +1,7 @@
 package ruby
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ type renderer struct {
 	placeholders *placeholders
 	problems     []Problem
 	out          []byte
+	line         int // where the line begins that is being written
 	evaluator    *evaluator
 	at           int // of the tag that is at work
 	pending      []Problem
@@ -44,10 +46,14 @@ func (r *renderer) render() (string, error) {
 
 func (r *renderer) all(elements []element) {
 	for _, e := range elements {
+		r.at = e.token.at
+		if r.evaluator.steps++; r.evaluator.steps > maxSteps && r.err == nil {
+			line, _ := r.origin.position(r.at)
+			r.err = fmt.Errorf("%s:%d: more than %d steps of Ruby", r.file, line, maxSteps)
+		}
 		if r.err != nil {
 			return
 		}
-		r.at = e.token.at
 		switch {
 		case e.branches != nil:
 			r.block(e)
@@ -69,6 +75,9 @@ func (r *renderer) write(text string, at int, copied bool) {
 		return
 	}
 	r.origin.segments = append(r.origin.segments, segment{rendered: len(r.out), source: at, copied: copied})
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		r.line = len(r.out) + i + 1
+	}
 	r.out = append(r.out, text...)
 }
 
@@ -86,14 +95,13 @@ func (r *renderer) output(t token) {
 			r.write(p.Text, t.at, false)
 			continue
 		}
+		if len(parts) > 1 { // each stands for itself, with known text between
+			written = "<%= " + p.Expr.Source + " %>"
+		}
 		r.expression(p.Expr, written, r.pending)
 		r.pending = nil
 	}
 	r.problems, r.pending = append(r.problems, r.pending...), nil
-	if r.evaluator.steps > maxSteps && r.err == nil {
-		line, _ := r.origin.position(t.at)
-		r.err = fmt.Errorf("%s:%d: more than %d steps of Ruby", r.file, line, maxSteps)
-	}
 }
 
 // expression writes a placeholder.
@@ -146,8 +154,7 @@ func (r *renderer) tell(at int, what, why string) {
 
 // commented tells whether the line that is being written is a comment.
 func (r *renderer) commented() bool {
-	line := r.out[strings.LastIndexByte(string(r.out), '\n')+1:]
-	return strings.HasPrefix(strings.TrimSpace(string(line)), "#")
+	return bytes.HasPrefix(bytes.TrimLeft(r.out[r.line:], " \t"), []byte("#"))
 }
 
 var assignment = regexp.MustCompile(`([@$]?\b[A-Za-z_]\w*)\s*(?:[-+*|&<]{0,2}=(?:[^=~>]|$)|<<|\.(?:push|append|concat|unshift|prepend|delete|clear|merge!|\w+!))`)
@@ -206,10 +213,7 @@ func (r *renderer) loop(e element) {
 		return
 	}
 	for _, round := range rounds {
-		if r.evaluator.steps++; r.evaluator.steps > maxSteps && r.err == nil {
-			line, _ := r.origin.position(e.token.at)
-			r.err = fmt.Errorf("%s:%d: more than %d rounds of loops", r.file, line, maxSteps)
-		}
+		r.evaluator.steps++
 		r.evaluator.within(head.params, round, func() { r.all(e.branches[0].body) })
 	}
 }
@@ -256,7 +260,7 @@ func (r *renderer) leaveOut(e element, why string) {
 	from, to := e.token.at, e.to
 	source := r.origin.source[from:to]
 	r.forget(source)
-	if !strings.Contains(source, "\n") && r.besides(from, to) {
+	if !strings.Contains(source, "\n") && !alone(r.origin.source, from, to) {
 		r.at = from
 		r.expression(&Expr{Source: source}, source, []Problem{r.problem(from, source, why)})
 		return
@@ -271,15 +275,4 @@ func (r *renderer) leaveOut(e element, why string) {
 		}
 		at += len(text) + 1
 	}
-}
-
-// besides tells whether something else stands on the line.
-func (r *renderer) besides(from, to int) bool {
-	source := r.origin.source
-	begin := strings.LastIndexByte(source[:from], '\n') + 1
-	end := len(source)
-	if n := strings.IndexByte(source[to:], '\n'); n >= 0 {
-		end = to + n
-	}
-	return strings.TrimSpace(source[begin:from])+strings.TrimSpace(source[to:end]) != ""
 }

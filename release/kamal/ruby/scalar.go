@@ -107,7 +107,7 @@ func sexagesimal(plain string) string {
 	for i, part := range strings.Split(plain, ":") {
 		n, ok := new(big.Int).SetString(strings.TrimPrefix(ungrouped.Replace(part), "+"), 10)
 		if ok {
-			sum.Add(sum, n.Mul(n, big.NewInt(weight[i])))
+			sum.Add(sum, n.Mul(n, big.NewInt(sixty[i])))
 		}
 	}
 	return sum.String()
@@ -117,12 +117,12 @@ func sexagesimalFloat(plain string) string {
 	sum := 0.0
 	for i, part := range strings.Split(plain, ":") {
 		f, _ := strconv.ParseFloat(strings.TrimSuffix(ungrouped.Replace(part), "."), 64)
-		sum += f * float64(weight[i])
+		sum += f * float64(sixty[i])
 	}
 	return printFloat(sum)
 }
 
-var weight = [...]int64{3600, 60, 1}
+var sixty = [...]int64{3600, 60, 1}
 
 // printFloat prints as Float#to_s does: the shortest digits that read back the same, with an exponent where the number is
 // smaller than 0.0001 or has more than 15 digits before its point.

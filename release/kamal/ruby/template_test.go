@@ -147,6 +147,9 @@ func TestAnExpressionSaysHowItIsWrittenAndWhere(t *testing.T) {
 	if x := image.Parts[1].Expr; x.Source != "ENV['TAG'].strip" || x.Line != 3 {
 		t.Errorf("the expression is %+v", x)
 	}
+	if n, _, err = Read("deploy.yml", []byte("a: x<%= \"#{ENV['A']}-#{ENV['B']}\" %>\n")); err != nil || n.Get("a").Written != "x<%= ENV['A'] %>-<%= ENV['B'] %>" {
+		t.Errorf("expressions in one tag are written %q, %v", n.Get("a").Written, err)
+	}
 	if image.Comment.Line != "<%= tag %>" {
 		t.Errorf("the comment is %q", image.Comment.Line)
 	}

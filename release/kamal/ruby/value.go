@@ -17,6 +17,7 @@ type value struct {
 	ends   [2]*int64
 	open   bool  // of a range: without its end (...)
 	expr   *Expr // of what is not known before it runs
+	size   int   // what it weighs; 0: it was not weighed
 }
 
 type pair struct{ key, value value }
@@ -44,13 +45,22 @@ func asked(e *Expr) value { return value{kind: askedValue, expr: e} }
 // ofParts joins literal text, and makes a single expression itself the value.
 func ofParts(parts []Part) value {
 	var joined []Part
-	for _, p := range parts {
-		if last := len(joined) - 1; p.Expr == nil && last >= 0 && joined[last].Expr == nil {
-			joined[last].Text += p.Text
-		} else if p.Expr != nil || p.Text != "" {
-			joined = append(joined, p)
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			joined = append(joined, Part{Text: literal.String()})
+			literal.Reset()
 		}
 	}
+	for _, p := range parts {
+		if p.Expr == nil {
+			literal.WriteString(p.Text)
+			continue
+		}
+		flush()
+		joined = append(joined, p)
+	}
+	flush()
 	switch {
 	case len(joined) == 0:
 		return text("")
@@ -58,6 +68,29 @@ func ofParts(parts []Part) value {
 		return asked(joined[0].Expr)
 	}
 	return value{kind: textValue, parts: joined}
+}
+
+// weigh is about how many bytes the value would print.
+func (v value) weigh() int {
+	if v.size > 0 {
+		return v.size
+	}
+	size := 1 + weight(v.parts)
+	for _, item := range v.items {
+		size += 16 + item.weigh()
+	}
+	for _, p := range v.pairs {
+		size += 16 + p.key.weigh() + p.value.weigh()
+	}
+	return size
+}
+
+func weight(parts []Part) int {
+	size := 16 * len(parts)
+	for _, p := range parts {
+		size += len(p.Text)
+	}
+	return size
 }
 
 // literal is a text or symbol of which all is known.
