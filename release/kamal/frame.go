@@ -27,6 +27,7 @@ func (t *translation) translate() {
 	t.roles(p, hosts)
 	t.logging(t.root, p.at("logging"))
 	t.boot(p.at("boot"))
+	t.sideBySide(p)
 	t.hooks(p)
 	t.accessories(p.at("accessories"))
 	t.proxyServer(p)

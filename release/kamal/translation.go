@@ -98,7 +98,15 @@ func (t *translation) lost(p place) bool {
 	})
 }
 
-func (t *translation) translated(p place, where string) { t.report(p, Translated, where, "") }
+func (t *translation) translated(p place, where string) {
+	for _, line := range t.lines {
+		if line.Key == p.path && line.Severity == Todo && line.File == p.origin().file {
+			t.mark(p.node)
+			return // for a person to do, and not done
+		}
+	}
+	t.report(p, Translated, where, "")
+}
 
 // changed marks nothing: it is said beside what became of the key.
 func (t *translation) changed(p place, what, why string) { t.report(p, Changed, what, why) }
