@@ -95,7 +95,7 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 		x = t.placeholder(p, variable, x.why)
 	}
 	t.asRubyReads(p)
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	t.put(b, name, raw(x.source), p)
 }
 

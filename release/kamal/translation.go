@@ -36,6 +36,11 @@ func newTranslation(opts *Options, ledger *ledger, destination string, tree *rub
 // report says what became of a key and everything below it.
 func (t *translation) report(p place, s Severity, what, why string) {
 	t.mark(p.node)
+	t.say(p, s, what, why)
+}
+
+// say adds a line, and leaves open what becomes of the key.
+func (t *translation) say(p place, s Severity, what, why string) {
 	o := p.origin()
 	t.lines = append(t.lines, Line{File: o.file, Line: o.line, Key: p.path, What: what, Why: why, Severity: s})
 	if other := elsewhere(p.node, o.file); other != nil {
@@ -109,7 +114,7 @@ func (t *translation) translated(p place, where string) {
 }
 
 // changed marks nothing: it is said beside what became of the key.
-func (t *translation) changed(p place, what, why string) { t.report(p, Changed, what, why) }
+func (t *translation) changed(p place, what, why string) { t.say(p, Changed, what, why) }
 
 func (t *translation) drop(p place, why string) {
 	if p.there() {
