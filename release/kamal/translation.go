@@ -190,6 +190,7 @@ func (t *translation) comment(p place) comment {
 // comments takes those of a block that a mapping became.
 func (t *translation) comments(parent *block, b *block, p place) {
 	b.comes(parent, p.origin(), t.comment(p))
+	parent.find(b.name, b.label).key = p.path
 }
 
 // put sets an attribute, with the comments of what it came from, and reports it as translated.
