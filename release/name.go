@@ -9,7 +9,7 @@ import (
 
 // What names may look like. Container names are made of service, role and destination, so docker's rule bounds them all.
 var (
-	serviceName  = regexp.MustCompile(`\A[a-z0-9][a-z0-9_-]*\z`)
+	serviceName  = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_-]*\z`)
 	roleName     = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_-]*\z`)
 	hostName     = regexp.MustCompile(`\A[A-Za-z0-9_\[:][A-Za-z0-9._:\[\]%-]*\z`)
 	variableName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_.-]*\z`)

@@ -40,7 +40,7 @@ func newDestinationSpec() *blockSpec {
 
 func identityAttrs() []attrSpec {
 	return []attrSpec{
-		attr("service", kindString, "prefix of container names: lower-case letters, digits, - and _").needed().like(`"shop"`),
+		attr("service", kindString, "prefix of container names: letters, digits, - and _").needed().like(`"shop"`),
 		attr("image", kindString, "repository, without the registry's server and without a tag").needed().like(`"acme/shop"`),
 		attr("version", kindString, "tag of the image; --version and kamald release win over it").
 			ruled("git.sha, the commit of the repository that holds the file").like(`"v1"`),

@@ -17,6 +17,7 @@ env {
     ROOT_CLEAR = "root"
     BOTH       = "clear"
     HOST_NAME  = host_env("HOSTNAME")
+    WHERE      = "in ${host_env("REGION")}, for $5"
     DOLLAR     = "$HOME"
     PERCENT    = "%%{x} and %w"
     QUOTES     = "say \"hi\" \\ there"
