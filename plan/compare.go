@@ -68,8 +68,23 @@ func drift(asked state.Spec, c state.Container, image state.Image) []Field {
 	if asked.StopSignal != "" {
 		d.text("stop signal", asked.StopSignal, live.StopSignal)
 	}
-	d.options(asked.Options, live.Options, unasked)
+	d.options(asked.Options, withoutImage(asked, live.Options, image), unasked)
 	return d.fields
+}
+
+// withoutImage leaves out the ports that the image exposes by itself.
+func withoutImage(asked state.Spec, live map[string][]string, image state.Image) map[string][]string {
+	ports, own := live["expose"], func(port string) bool {
+		number, tcp := strings.CutSuffix(port, "/tcp")
+		n, err := strconv.Atoi(number)
+		return tcp && err == nil && slices.Contains(image.Ports, n) && !slices.Contains(asked.Options["expose"], port)
+	}
+	if !slices.ContainsFunc(ports, own) {
+		return live
+	}
+	live = maps.Clone(live)
+	live["expose"] = slices.DeleteFunc(slices.Clone(ports), own)
+	return live
 }
 
 // inPlace tells whether the engine can put the drift right without another container: it sets limits, and takes few away.

@@ -122,7 +122,7 @@ func links() option {
 	}
 }
 
-// aliases are names on the container's network. The engine adds the short ID by itself.
+// aliases are names on the container's network. The engine adds the short ID by itself, and some add the host name.
 func aliases() option {
 	return option{
 		set: func(r *request, values []string) error {
@@ -134,7 +134,9 @@ func aliases() option {
 			if endpoint == nil {
 				return nil, true
 			}
-			own := slices.DeleteFunc(slices.Clone(endpoint.Aliases), func(name string) bool { return name == state.ShortID(l.id) })
+			own := slices.DeleteFunc(slices.Clone(endpoint.Aliases), func(name string) bool {
+				return name == state.ShortID(l.id) || name == l.config.Hostname && !slices.Contains(l.asked["network-alias"], name)
+			})
 			return own, len(own) == 0
 		},
 	}

@@ -1,5 +1,7 @@
 package kamal
 
+import "slices"
+
 // logging translates a log driver and its options.
 func (t *translation) logging(parent *block, p place) {
 	if !t.open(p) {
@@ -14,6 +16,18 @@ func (t *translation) logging(parent *block, p place) {
 		b.set("options", &value{kind: dictValue})
 		t.changed(p, "options = {}", "Kamal rotates no logs where a driver is named; kamald would rotate at 10m")
 	}
+}
+
+// rotation keeps Kamal's own limit beside an option of docker's: where nothing is said of logging, Kamal asks for it besides.
+func (t *translation) rotation(parent *block, p place) {
+	b := parent.child("logging", "")
+	options := b.find("options", "")
+	said := t.source.at("logging").there() || parent.name == "role" && t.source.at("servers").at(parent.label).at("logging").there()
+	if options == nil || options.value.kind != dictValue || said || b.find("driver", "") != nil ||
+		slices.ContainsFunc(options.value.dict, func(f *field) bool { return f.name == "max-size" }) {
+		return
+	}
+	options.value.dict = append(options.value.dict, &field{name: "max-size", origin: p.origin(), value: raw(`"10m"`)})
 }
 
 // boot translates how a release goes over the hosts.

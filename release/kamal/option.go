@@ -97,6 +97,7 @@ func (t *translation) elsewhere(b *block, p place, of string) bool {
 		t.text(b.child("logging", ""), "driver", p)
 	case "log-opt":
 		t.pairs(b.child("logging", ""), p)
+		t.rotation(b, p)
 	case "stop-signal":
 		t.text(b.child("stop", ""), "signal", p)
 	case "network":

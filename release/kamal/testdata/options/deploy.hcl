@@ -48,4 +48,6 @@ role "jobs" {
   # servers.jobs.options.init: an option has a value: true for a switch.
   options = { publish = 9090, cpus = "0.5" }
   # role "jobs".options.memroy is left out: docker run has no option "memroy". Did you mean "memory"?
+
+  logging { options = { max-file = "3", max-size = "10m" } }
 }
