@@ -22,8 +22,31 @@ servers:
       - %[1]s
       - %[2]s
     options:
-      memory: 256m
+      memory: 512m
+      memory-swap: 1g
+      cpus: 0.5
+      shm-size: 64m
+      pids-limit: 200
       cap-add: SYS_NICE
+      cap-drop: [MKNOD]
+      ulimit: ["nofile=1000:2000"]
+      tmpfs: ["/tmp:rw,size=64m", "/run"]
+      dns: [10.0.0.53]
+      add-host: ["db:10.0.0.9"]
+      sysctl: net.core.somaxconn=1024
+      security-opt: no-new-privileges
+      user: "0:0"
+      workdir: /tmp
+      init: true
+      label: ["tier=front"]
+      log-opt: max-file=2
+      network-alias: [front]
+      hostname: front
+      expose: "9000"
+      health-cmd: app healthy
+      health-interval: 5s
+      stop-signal: SIGTERM
+      restart: on-failure:3
   workers:
     hosts:
       - %[3]s
@@ -71,7 +94,11 @@ func TestAdoption(t *testing.T) {
 		f.image(version, nil)
 	}
 	k := newKamal(f)
-	k.options = `--memory "256m" --cap-add "SYS_NICE"`
+	k.restart = "on-failure:3"
+	k.options = `--memory "512m" --memory-swap "1g" --cpus "0.5" --shm-size "64m" --pids-limit "200" --cap-add "SYS_NICE" --cap-drop "MKNOD" ` +
+		`--ulimit "nofile=1000:2000" --tmpfs "/tmp:rw,size=64m" --tmpfs "/run" --dns "10.0.0.53" --add-host "db:10.0.0.9" ` +
+		`--sysctl "net.core.somaxconn=1024" --security-opt "no-new-privileges" --user "0:0" --workdir "/tmp" --init --label "tier=front" ` +
+		`--log-opt "max-file=2" --network-alias "front" --hostname "front" --expose "9000" --health-cmd "app healthy" --health-interval "5s" --stop-signal "SIGTERM"`
 	k.deploy("v1")
 	f.adoptedFile()
 	plan := f.must(0, "plan", "--version", "v1", "--detailed-exitcode")

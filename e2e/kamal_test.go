@@ -22,6 +22,7 @@ type kamal struct {
 	*fixture
 	clients map[string]*ssh.Client
 	options string // of docker run for the web role
+	restart string // its restart policy
 }
 
 const kamalProxy = "basecamp/kamal-proxy:v0.9.2"
@@ -132,10 +133,14 @@ func (k *kamal) role(h *lab.Host, role, version, options, cmd string) {
 	env := ".kamal/apps/shop/env/roles"
 	k.shell(h, "mkdir -p %s", env)
 	k.pipe(h, strings.NewReader("API_TOKEN="+canary+"\n"), fmt.Sprintf("umask 077; cat > %s/%s.env", env, role))
-	id := k.shell(h, `docker run --detach --restart unless-stopped --name %[1]s --network kamal --hostname %[2]s-%[3]s --env KAMAL_CONTAINER_NAME="%[1]s" `+
+	restart := "unless-stopped"
+	if role == "web" {
+		restart = k.restart
+	}
+	id := k.shell(h, `docker run --detach --restart %[10]s --name %[1]s --network kamal --hostname %[2]s-%[3]s --env KAMAL_CONTAINER_NAME="%[1]s" `+
 		`--env KAMAL_VERSION="%[4]s" --env KAMAL_HOST="%[2]s" --env LOG_LEVEL="info" --env WHO="it is ${USER}, \$5" --env-file %[5]s/%[6]s.env --log-opt max-size="10m" `+
 		`--volume data:/data --volume ~/shared:/shared --label service="shop" --label role="%[6]s" --label destination --label team="checkout" %[7]s %[8]s/acme/shop:%[4]s %[9]s`,
-		name, h.Address, "0123456789ab", version, env, role, options, k.lab.Registry.Server, cmd)
+		name, h.Address, "0123456789ab", version, env, role, options, k.lab.Registry.Server, cmd, restart)
 	if role == "web" {
 		k.shell(h, `docker exec kamal-proxy kamal-proxy deploy shop-web --target="%s:3000" --deploy-timeout="5s" --drain-timeout="5s" --health-check-interval="1s" `+
 			`--buffer-requests --buffer-responses --log-request-header="Cache-Control" --log-request-header="Last-Modified" --log-request-header="User-Agent"`, id[:12])

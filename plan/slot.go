@@ -191,7 +191,8 @@ func (s *slot) differs(from state.Container) []Field {
 	if from.Asked != nil {
 		return diff(*from.Asked, s.spec)
 	}
-	return diff(comparable(from.Live, s.spec), s.spec)
+	image, _ := s.host.Image(from.ImageID)
+	return diff(comparable(from.Live, s.spec, image), s.spec)
 }
 
 // towards turns drift, which is told from what was asked for, into what an item shows: from what is to what will be.
@@ -346,7 +347,7 @@ func corrections(spec state.Spec, fields []Field) (options map[string][]string, 
 }
 
 // comparable reduces a live spec of a container that kamald did not make to what the desired one speaks of.
-func comparable(live, want state.Spec) state.Spec {
+func comparable(live, want state.Spec, image state.Image) state.Spec {
 	live.Env = only(live.Env, want.Env)
 	live.Secrets = only(live.Secrets, want.Secrets)
 	live.Labels = only(live.Labels, want.Labels)
@@ -364,7 +365,7 @@ func comparable(live, want state.Spec) state.Spec {
 		live.StopSignal = ""
 	}
 	options := map[string][]string{} // others are the image's, or names that Kamal gives
-	for name, values := range live.Options {
+	for name, values := range withoutImage(want, live.Options, image) {
 		if _, wanted := want.Options[name]; wanted || slices.Contains(unasked, name) {
 			options[name] = values
 		}

@@ -272,8 +272,10 @@ func (l *look) imagesThatMatter() map[string]bool {
 
 // view says which variables of a container may keep their values: those that the desired release has in clear.
 func (l *look) view(c state.Container) state.View {
+	var options map[string][]string
 	clear := map[string]bool{"KAMAL_CONTAINER_NAME": true, "KAMAL_VERSION": true, "KAMAL_HOST": true, "KAMAL_DESTINATION": true}
 	if role, ok := l.desired.Role(c.Role); ok {
+		options = role.Options
 		env := l.desired.EnvOn(role, l.on)
 		for name := range env.Clear {
 			clear[name] = true
@@ -282,7 +284,7 @@ func (l *look) view(c state.Container) state.View {
 			clear[name] = true
 		}
 	}
-	return state.View{Key: l.key.key, Clear: clear}
+	return state.View{Key: l.key.key, Clear: clear, Options: options}
 }
 
 // newest reads the fence and finds the newest record of a release that succeeded. A release writes its number as the fence

@@ -13,6 +13,9 @@ type Filter struct {
 type View struct {
 	Key   []byte // nil: digests are ""
 	Clear map[string]bool
+	// Options are those that the release asks for, canonical: a container that bears no spec is read in their words, so that a
+	// value which is the engine's own default too counts as asked for.
+	Options map[string][]string
 }
 
 // ExecResult is how a command in a container ended. Output is capped at 1 MiB each.

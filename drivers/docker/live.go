@@ -73,6 +73,9 @@ func (l live) spec(c state.Container, v state.View) state.Spec {
 		asked = *c.Asked
 	}
 	l.ours, l.asked = c.Asked != nil, asked.Options
+	if !l.ours {
+		l.asked = v.Options
+	}
 	s := state.Spec{
 		Image:      l.config.Image,
 		Digest:     c.ImageID,
