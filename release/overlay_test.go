@@ -106,6 +106,32 @@ func TestTheBaseIsNotTouchedByItsDestinations(t *testing.T) {
 	}
 }
 
+func TestADestinationTakesABlockAwayWithAndWithoutALabel(t *testing.T) {
+	text := "registry {\n  username = \"a\"\n  password = secret(\"P\")\n}\nproxy_server { http_port = 8080 }\n" +
+		"role \"jobs\" {\n  hosts = [\"h\"]\n  proxy { hosts = [\"x.example.com\"] }\n}\n" +
+		"destination \"eu\" {\n  registry { remove = true }\n  proxy_server { remove = true }\n  role \"jobs\" {\n    proxy { remove = true }\n  }\n}\n"
+	base, eu := load(t, in(least+text, "")), load(t, in(least+text, "eu"))
+	if base.Registry == nil || !base.ProxyServer.Declared || base.Roles[1].Proxy == nil {
+		t.Errorf("the base has lost a block: %+v", base)
+	}
+	if eu.Registry != nil || eu.ProxyServer.Declared || eu.Roles[1].Proxy != nil {
+		t.Errorf("the destination has kept a block: %+v", eu)
+	}
+	if got := said(in(least+"proxy { remove = true }\n", ""), Options{}); !strings.Contains(got, "Nothing to remove from") {
+		t.Errorf("said %q", got)
+	}
+}
+
+func TestAccessoriesMayBeAllThatThereIs(t *testing.T) {
+	text := "service = \"infra\"\nimage = \"acme/infra\"\naccessory \"db\" {\n  image = \"pg:1\"\n  hosts = [\"h\"]\n}\n"
+	if diags := Validate("deploy.hcl", in(text, "")); diags.Len() > 0 {
+		t.Errorf("%s", diags.Error())
+	}
+	if r := load(t, in(text, "")); len(r.Roles) != 0 || r.PrimaryHost() != "" {
+		t.Errorf("release: %+v", r)
+	}
+}
+
 func TestADestinationCanEmptyARole(t *testing.T) {
 	r := load(t, in(laid, "quiet"))
 	workers, ok := r.Role("workers")

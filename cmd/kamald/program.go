@@ -110,6 +110,7 @@ func (p *program) command() *cobra.Command {
 		p.initCommand(),
 		p.validateCommand(),
 		p.fmtCommand(),
+		p.importCommand(),
 		p.docsCommand(),
 		p.configCommand(),
 		limits(p.planCommand()),

@@ -1,0 +1,61 @@
+package kamal
+
+import (
+	"slices"
+	"strings"
+)
+
+const hooksPath = ".kamal/hooks"
+
+// hooks names the directory of Kamal's hooks, also where only its default says so.
+func (t *translation) hooks(p place) {
+	b := t.root
+	path := p.at("hooks_path")
+	directory := hooksPath
+	if path.scalar() {
+		t.text(b, "hooks_path", path)
+		directory = path.text()
+	} else {
+		t.open(path)
+	}
+	names := t.opts.executables(directory)
+	if !path.scalar() && slices.ContainsFunc(names, isHook) {
+		b.set("hooks_path", raw(quote(hooksPath)))
+		t.lines = append(t.lines, Line{File: t.opts.file, What: "hooks_path = " + quote(hooksPath), Severity: Changed,
+			Why: "there are hooks in Kamal's directory; kamald's own is .kamald/hooks"})
+	}
+	for _, name := range []string{"pre-traefik-reboot", "post-traefik-reboot"} {
+		if slices.Contains(names, name) {
+			t.lines = append(t.lines, Line{File: t.opts.file, What: "the hook " + name, Severity: Todo,
+				Why: "rename it to " + strings.Replace(name, "traefik", "proxy", 1) + "; Kamal 2 asks for it too"})
+		}
+	}
+	t.hooksOutput(b, p.at("hooks_output"))
+}
+
+func isHook(name string) bool { return !strings.HasSuffix(name, ".sample") }
+
+// hooksOutput has other words in Kamal: verbose shows what a hook prints.
+func (t *translation) hooksOutput(b *block, p place) {
+	words := map[string]string{"verbose": "show", "quiet": "quiet"}
+	if p.scalar() && words[p.text()] != "" {
+		t.put(b, "hooks_output", raw(quote(words[p.text()])), p)
+		return
+	}
+	if !t.open(p) {
+		return
+	}
+	dict := &value{kind: dictValue}
+	for _, e := range p.entries() {
+		word, ok := words[e.text()]
+		if !ok {
+			t.drop(e, "Kamal takes quiet or verbose here")
+			continue
+		}
+		t.translated(e, "hooks_output."+e.name())
+		dict.dict = append(dict.dict, &field{name: e.name(), origin: e.origin(), comment: t.comment(e), value: raw(quote(word))})
+	}
+	if len(dict.dict) > 0 {
+		b.set("hooks_output", dict)
+	}
+}

@@ -1,0 +1,210 @@
+// Package kamal reads Kamal's configuration, of Kamal 2 and of Kamal 1, and writes the deploy.hcl that says the same, with a
+// report of what became of every key. It runs no Ruby and no command and reads no environment.
+package kamal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release/kamal/ruby"
+)
+
+// Options are what an import needs from outside. Paths are as Kamal has them, relative to the directory that it is run in.
+type Options struct {
+	Destinations []string // those to import; nil: every deploy.<destination>.yml beside the file
+	ReadFile     func(path string) ([]byte, error)
+	ReadDir      func(dir string) ([]string, error) // names
+	// Executables lists the names of executable files in a directory, to find hooks; nil when there is none.
+	Executables   func(dir string) []string
+	KamaldVersion string
+
+	file string
+}
+
+// Result is what came of an import.
+type Result struct {
+	Sources []string     // the files that were read
+	HCL     []byte       // deploy.hcl; it is valid
+	Secrets []SecretLine // lines for .kamald/secrets: what stood in the source and is secret
+	Report  Report
+}
+
+// Import reads Kamal's deploy.yml and its destinations' files. The error says what stands in the way of a valid file; the result
+// has the report all the same. Neither shows a secret's value.
+func Import(path string, opts Options) (Result, error) {
+	i := &importer{path: path, opts: &opts, ledger: &ledger{}}
+	opts.file = path
+	result, err := i.run()
+	for n, line := range i.report {
+		i.report[n].What, i.report[n].Why, i.report[n].Key = i.ledger.masked(line.What), i.ledger.masked(line.Why), i.ledger.masked(line.Key)
+	}
+	result.Sources, result.Report = i.files, i.report.sorted(i.files)
+	if err != nil {
+		err = errors.New(i.ledger.masked(err.Error()))
+	}
+	return result, err
+}
+
+// importer is one run of an import.
+type importer struct {
+	path      string
+	opts      *Options
+	ledger    *ledger
+	files     []string
+	documents []*document
+	report    Report
+}
+
+// document is what one tree became.
+type document struct {
+	*translation
+	name string // of the destination
+	file string
+}
+
+func (i *importer) run() (Result, error) {
+	base, err := i.read(i.path)
+	if err != nil {
+		return Result{}, err
+	}
+	names, err := i.destinations()
+	if err != nil {
+		return Result{}, err
+	}
+	i.translate("", i.path, base)
+	for _, name := range names {
+		file := destinationFile(i.path, name)
+		over, err := i.read(file)
+		if err != nil {
+			return Result{}, err
+		}
+		i.translate(name, file, ruby.Merge(base, over))
+	}
+	for _, d := range i.documents {
+		d.finish(i.ledger.own())
+		i.gather(d)
+	}
+	text, err := i.settle()
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{HCL: text, Secrets: i.ledger.lines}, nil
+}
+
+// read reads one file as a mapping.
+func (i *importer) read(file string) (*ruby.Node, error) {
+	source, err := i.opts.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", file, err)
+	}
+	i.files = append(i.files, file)
+	tree, problems, err := ruby.Read(file, source)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read as Kamal reads it: %w", file, err)
+	}
+	for _, p := range problems {
+		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: "`" + p.What + "`", Why: p.Why, Severity: Todo})
+	}
+	if tree == nil || tree.Kind == ruby.Null {
+		tree = &ruby.Node{Kind: ruby.Mapping, File: file, Line: 1}
+	}
+	if tree.Kind != ruby.Mapping {
+		return nil, fmt.Errorf("%s is no configuration of Kamal's: it is %s, and not keys with values", file, kindName(tree))
+	}
+	return tree, nil
+}
+
+var destinationName = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_-]*\z`)
+
+// destinations are the names of those to import.
+func (i *importer) destinations() ([]string, error) {
+	if i.opts.Destinations != nil {
+		for _, name := range i.opts.Destinations {
+			if !destinationName.MatchString(name) {
+				return nil, fmt.Errorf("%q cannot name a destination: letters, digits, - and _", name)
+			}
+		}
+		return unique(i.opts.Destinations), nil
+	}
+	names, err := i.opts.ReadDir(filepath.Dir(i.path))
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be listed for destinations: %w", filepath.Dir(i.path), err)
+	}
+	ext := filepath.Ext(i.path)
+	stem := strings.TrimSuffix(filepath.Base(i.path), ext) + "."
+	var found []string
+	for _, file := range names {
+		name, fits := strings.CutPrefix(strings.TrimSuffix(file, ext), stem)
+		if fits && strings.HasSuffix(file, ext) && destinationName.MatchString(name) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+func unique(names []string) []string {
+	var once []string
+	for _, name := range names {
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
+}
+
+func destinationFile(path, name string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "." + name + ext
+}
+
+func (i *importer) translate(name, file string, tree *ruby.Node) {
+	t := newTranslation(i.opts, i.ledger, name, tree)
+	t.translate()
+	i.documents = append(i.documents, &document{t, name, file})
+}
+
+// gather takes the lines of a document. A destination's are those of its own file, for the rest is the base's.
+func (i *importer) gather(d *document) {
+	for _, line := range d.lines {
+		if d.name != "" && line.File != d.file || slices.Contains(i.report, line) {
+			continue
+		}
+		i.report = append(i.report, line)
+	}
+}
+
+// whole is the file: the base, and a block for each destination.
+func (i *importer) whole() *block {
+	base := i.documents[0].root
+	root := &block{fields: slices.Clone(base.fields)}
+	for _, d := range i.documents[1:] {
+		root.fields = append(root.fields, destinationBlock(d.name, base, d.root, d.file))
+	}
+	header := &field{note: []string{"Made from " + strings.Join(i.files, " and ") + " by `kamald import`."}}
+	root.fields = append([]*field{header}, root.fields...)
+	return root
+}
+
+// exists tells whether a file can be read.
+func (o *Options) exists(path string) bool {
+	_, err := o.ReadFile(path)
+	return err == nil
+}
+
+func (o *Options) executables(dir string) []string {
+	if o.Executables == nil {
+		return nil
+	}
+	names := o.Executables(dir)
+	slices.Sort(names)
+	return names
+}

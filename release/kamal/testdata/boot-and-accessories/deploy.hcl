@@ -1,0 +1,22 @@
+# Made from config/deploy.yml by `kamald import`.
+
+service      = "shop"
+image        = "acme/shop"
+primary_role = "web"
+
+registry {
+  username = "acme"
+  password = secret("REGISTRY_PASSWORD")
+}
+
+build { arch = ["amd64"] }
+
+role "web" { hosts = ["10.0.0.1", "10.0.0.2"] }
+role "jobs" { hosts = ["10.0.0.1"] }
+
+rollout { limit = "50%" }
+
+accessory "db" {
+  image = "pg:1"
+  hosts = ["10.0.0.7"]
+}

@@ -1,0 +1,23 @@
+# Made from config/deploy.yml by `kamald import`.
+
+service      = "shop"
+image        = "shop"
+primary_role = "web"
+
+registry {
+  server   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+  username = "AWS"
+  password = secret("KAMAL_REGISTRY_PASSWORD")
+}
+
+build { arch = ["amd64"] }
+
+secrets {
+  files = [
+    ".kamal/secrets-common",
+    destination == "" ? ".kamal/secrets" : ".kamal/secrets.${destination}",
+    ".kamald/secrets",
+  ]
+}
+
+role "web" { hosts = ["10.0.0.1"] }

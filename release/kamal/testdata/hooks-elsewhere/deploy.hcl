@@ -1,0 +1,27 @@
+# Made from config/deploy.yml by `kamald import`.
+
+service      = "shop"
+image        = "acme/shop"
+primary_role = "web"
+
+registry {
+  username = "acme"
+  password = secret("REGISTRY_PASSWORD")
+}
+
+build { arch = ["amd64"] }
+
+role "web" { hosts = ["10.0.0.1"] }
+
+logging {
+  driver  = "json-file"
+  options = {}
+}
+
+hooks_path   = "deploy/hooks"
+hooks_output = "quiet"
+
+output {
+  file = "log/deploys"
+  otel = "http://otel.example.com:4318"
+}

@@ -1,0 +1,237 @@
+package kamal
+
+import (
+	"slices"
+
+	"github.com/kamald/kamald/release/kamal/ruby"
+)
+
+// translation makes one document of one tree: the base's, or that of a destination laid over it.
+type translation struct {
+	opts        *Options
+	ledger      *ledger
+	destination string // "" for the base
+	source      place  // the root
+	root        *block
+
+	lines  []Line
+	done   map[*ruby.Node]bool // what became of it is in lines
+	opened map[*ruby.Node]bool // mappings of which single keys are looked at
+	taken  map[*ruby.Node]bool // whose comments stand in the document
+
+	imageServer  string // the server that stood before the image's name
+	secretsPath  string
+	secretsBlock *block
+	oldRun       *block          // what Kamal 1 said to Traefik of its ports
+	runs         []place         // what is said of the proxy's own container
+	clears       map[string]bool // variables that the root's env gives in clear
+}
+
+func newTranslation(opts *Options, ledger *ledger, destination string, tree *ruby.Node) *translation {
+	return &translation{opts: opts, ledger: ledger, destination: destination, source: place{node: tree}, root: &block{},
+		done: map[*ruby.Node]bool{}, opened: map[*ruby.Node]bool{}, taken: map[*ruby.Node]bool{}, clears: map[string]bool{}}
+}
+
+// report says what became of a key and everything below it.
+func (t *translation) report(p place, s Severity, what, why string) {
+	t.mark(p.node)
+	o := p.origin()
+	t.lines = append(t.lines, Line{File: o.file, Line: o.line, Key: p.path, What: what, Why: why, Severity: s})
+	if other := elsewhere(p.node, o.file); other != nil {
+		t.lines = append(t.lines, Line{File: other.File, Line: other.Line, Key: p.path, What: what, Why: why, Severity: s})
+	}
+}
+
+// elsewhere is the first value below a node that another file says: a destination's, where the key is the base's.
+func elsewhere(n *ruby.Node, file string) *ruby.Node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.Entries {
+		if e.Key.File != file {
+			return e.Key
+		}
+		if found := elsewhere(e.Value, file); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func (t *translation) mark(n *ruby.Node) {
+	if n == nil || t.done[n] {
+		return
+	}
+	t.done[n] = true
+	for _, item := range n.Items {
+		t.mark(item)
+	}
+	for _, e := range n.Entries {
+		t.mark(e.Value)
+	}
+}
+
+func (t *translation) translated(p place, where string) { t.report(p, Translated, where, "") }
+
+// changed marks nothing: it is said beside what became of the key.
+func (t *translation) changed(p place, what, why string) { t.report(p, Changed, what, why) }
+
+func (t *translation) drop(p place, why string) {
+	if p.there() {
+		t.report(p, Dropped, leftOut, why)
+	}
+}
+
+// todo leaves a note in the document at the place where the key's attribute would stand.
+func (t *translation) todo(b *block, p place, why string) {
+	if !p.there() {
+		return
+	}
+	t.report(p, Todo, leftOut, why)
+	t.note(b, p, sentence(p.path+": "+why))
+}
+
+func (t *translation) note(b *block, p place, text string) {
+	if b == nil {
+		b = t.root
+	}
+	b.fields = append(b.fields, &field{origin: p.origin(), comment: t.comment(p), note: []string{text}})
+}
+
+// open begins to look at a mapping's keys; false when there is none. What no one takes of it is reported in the end.
+func (t *translation) open(p place) bool {
+	switch {
+	case !p.there():
+		return false
+	case p.null():
+		t.translated(p, "nothing is said")
+		return false
+	case !p.mapping():
+		t.drop(p, "Kamal takes a hash here, not "+kindName(p.node))
+		return false
+	}
+	t.opened[p.node] = true
+	if len(p.node.Entries) == 0 {
+		t.translated(p, "nothing is said")
+	}
+	return true
+}
+
+// rest reports what nobody has taken: keys that Kamal does not know.
+func (t *translation) rest(p place) {
+	switch {
+	case p.node == nil || t.done[p.node]:
+	case t.opened[p.node]:
+		for _, e := range p.entries() {
+			t.rest(e)
+		}
+	default:
+		t.report(p, Dropped, leftOut, "neither Kamal nor kamald knows this key here")
+	}
+}
+
+// comment takes the comments around a value, once. Those of another file than the document's are that document's.
+func (t *translation) comment(p place) comment {
+	var c comment
+	for _, n := range []*ruby.Node{p.key, p.node} {
+		if n == nil || t.taken[n] {
+			continue
+		}
+		t.taken[n] = true
+		c.head = append(c.head, n.Comment.Head...)
+		c.foot = append(c.foot, n.Comment.Foot...)
+		if c.behind == "" {
+			c.behind = n.Comment.Line
+		}
+	}
+	return c
+}
+
+// comments takes those of a block that a mapping became.
+func (t *translation) comments(parent *block, b *block, p place) {
+	b.comes(parent, p.origin(), t.comment(p))
+}
+
+// put sets an attribute, with the comments of what it came from, and reports it as translated.
+func (t *translation) put(b *block, name string, v *value, p place) *field {
+	f := b.set(name, v)
+	t.translated(p, f.path)
+	f.origin = p.origin()
+	c := t.comment(p)
+	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
+	if f.behind == "" {
+		f.behind = c.behind
+	}
+	return f
+}
+
+// leftComments lays comments that nothing took, such as those of keys that were left out, before what came next in the source.
+func (t *translation) leftComments() {
+	var walk func(n *ruby.Node)
+	walk = func(n *ruby.Node) {
+		if n == nil {
+			return
+		}
+		for _, item := range n.Items {
+			t.left(item)
+			walk(item)
+		}
+		for _, e := range n.Entries {
+			t.left(e.Key, e.Value)
+			walk(e.Value)
+		}
+	}
+	t.left(t.source.node)
+	walk(t.source.node)
+}
+
+// left lays the comments of one value, or of a key and its value, before what came next.
+func (t *translation) left(nodes ...*ruby.Node) {
+	var head, behind, foot []string
+	for _, n := range nodes {
+		if t.taken[n] || n.Merged {
+			continue
+		}
+		head, foot = append(head, n.Comment.Head...), append(foot, n.Comment.Foot...)
+		if n.Comment.Line != "" {
+			behind = append(behind, n.Comment.Line)
+		}
+	}
+	if lines := slices.Concat(head, behind, foot); len(lines) > 0 {
+		t.attach(origin{nodes[0].File, nodes[0].Line}, lines)
+	}
+}
+
+func (t *translation) attach(o origin, lines []string) {
+	var next *field
+	each(t.root, func(f *field) {
+		if f.file == o.file && f.line >= o.line && (next == nil || f.line < next.line) {
+			next = f
+		}
+	})
+	if next != nil {
+		next.head = append(slices.Clone(lines), next.head...)
+		return
+	}
+	t.root.fields = append(t.root.fields, &field{origin: o, note: lines})
+}
+
+// each visits every field of a document, entries and elements too.
+func each(b *block, visit func(*field)) {
+	var within func(v *value)
+	within = func(v *value) {
+		for _, part := range slices.Concat(v.list, v.dict) {
+			visit(part)
+			within(part.value)
+		}
+	}
+	for _, f := range b.fields {
+		visit(f)
+		switch {
+		case f.block != nil:
+			each(f.block, visit)
+		case f.value != nil:
+			within(f.value)
+		}
+	}
+}
