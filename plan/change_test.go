@@ -320,3 +320,27 @@ func TestAVariableThatAHostDoesNotSetIsAProblem(t *testing.T) {
 		t.Errorf("problems: %+v", p.Problems)
 	}
 }
+
+func TestWhatAnImageOrKamalBringsIsNoDifferenceToTheNextVersion(t *testing.T) {
+	w := released(t, shop()).clone()
+	w.held, w.heldRelease, w.records = nil, nil, nil
+	for i := range w.hosts {
+		w.hosts[i].Record = nil
+		for j := range w.hosts[i].Containers {
+			c := &w.hosts[i].Containers[j]
+			c.Asked, c.Release, c.Fence = nil, 0, 0
+			c.Live.Options = map[string][]string{"hostname": {"web-1-0123456789ab"}, "workdir": {"/app"}, "expose": {"3000/tcp"}, "memory": {"268435456"}}
+		}
+	}
+	w.desired.Version, w.pin = "v2", plan.Pin{Digest: "sha256:" + id("manifest", "v2")}
+	for _, item := range w.plan().Items {
+		for _, f := range item.Fields {
+			if strings.HasPrefix(f.Path, "option ") && f.Path != "option memory" {
+				t.Errorf("%s on %s: %s: %s → %s", item.Name, item.Host, f.Path, f.Before, f.After)
+			}
+		}
+		if item.Resource == plan.ResourceContainer && !slices.ContainsFunc(item.Fields, func(f plan.Field) bool { return f.Path == "option memory" }) {
+			t.Errorf("%s on %s loses its limit in silence", item.Name, item.Host)
+		}
+	}
+}

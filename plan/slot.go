@@ -363,6 +363,13 @@ func comparable(live, want state.Spec) state.Spec {
 	if want.StopSignal == "" {
 		live.StopSignal = ""
 	}
+	options := map[string][]string{} // others are the image's, or names that Kamal gives
+	for name, values := range live.Options {
+		if _, wanted := want.Options[name]; wanted || slices.Contains(unasked, name) {
+			options[name] = values
+		}
+	}
+	live.Options = options
 	return normal(live)
 }
 

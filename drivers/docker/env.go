@@ -22,10 +22,14 @@ func environment(clear map[string]string, secrets map[string]release.Secret) []s
 }
 
 // redact splits a container's variables into those that may be known and digests of the others. What was created as a secret
-// stays one, whatever the desired release says of the name today.
+// stays one, whatever the desired release says of the name today. A name without a value, as docker's client sends for an empty
+// one, sets nothing and is left out.
 func redact(env []string, asked *state.Spec, v state.View) (clear, secrets map[string]string) {
 	for _, entry := range env {
-		name, value, _ := strings.Cut(entry, "=")
+		name, value, set := strings.Cut(entry, "=")
+		if !set {
+			continue
+		}
 		open := v.Clear[name]
 		if asked != nil {
 			_, isClear := asked.Env[name]
