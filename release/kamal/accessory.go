@@ -53,7 +53,7 @@ func (t *translation) runsOn(b *block, p place) {
 		given := p.at(way.key)
 		switch {
 		case !given.there():
-		case given.null():
+		case given.null() && !(way.attribute == "hosts" && t.lost(given)):
 			t.translated(given, "nothing is said")
 		case first != "":
 			t.report(given, Todo, first+" is taken", "Kamal takes exactly one of host, hosts, role, roles, tag and tags")
@@ -80,6 +80,10 @@ func (t *translation) accessoryHosts(b *block, p place) {
 			v = &value{kind: listValue, list: []*field{{origin: p.origin(), value: v}}}
 		}
 		t.put(b, "hosts", v, p)
+		return
+	}
+	if t.lost(p) {
+		b.set("hosts", t.lostHosts(p, b.label)).origin = p.origin()
 		return
 	}
 	var known []*server

@@ -121,7 +121,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 }
 
 func clearTemplate(parts []ruby.Part) expression {
-	var pieces []string // within quotes
+	var pieces []piece
 	var said []string
 	whole := ""
 	for _, part := range parts {
@@ -134,14 +134,14 @@ func clearTemplate(parts []ruby.Part) expression {
 				return x
 			}
 			whole, said = x.source, append(said, x.said...)
-			pieces = append(pieces, "${"+x.source+"}")
+			pieces = append(pieces, piece{x.source, true})
 			continue
 		}
 		text := part.Text
 		for text != "" {
 			at := hostVariable.FindStringSubmatchIndex(text)
 			if at == nil {
-				pieces = append(pieces, unquoted(text))
+				pieces = append(pieces, piece{text: text})
 				break
 			}
 			name := text[at[2]:at[3]]
@@ -149,17 +149,17 @@ func clearTemplate(parts []ruby.Part) expression {
 				return expression{why: "the host's shell expands ${" + name + "} here, and kamald uses none; host_env(\"NAME\") reads one of its variables"}
 			}
 			if at[0] > 0 {
-				pieces = append(pieces, unquoted(text[:at[0]]))
+				pieces = append(pieces, piece{text: text[:at[0]]})
 			}
 			whole = "host_env(" + quote(name) + ")"
-			pieces = append(pieces, "${"+whole+"}")
+			pieces = append(pieces, piece{whole, true})
 			text = text[at[1]:]
 		}
 	}
 	if len(pieces) == 1 && whole != "" {
 		return expression{source: whole, said: said}
 	}
-	return expression{source: `"` + strings.Join(pieces, "") + `"`, said: said}
+	return expression{source: joined(pieces), said: said}
 }
 
 // envSecrets translates the names of secrets. One that stands in clear too is clear, for Docker prefers what is on its command

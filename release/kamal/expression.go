@@ -140,10 +140,10 @@ func template(parts []ruby.Part, required bool) expression {
 		return expressed(parts[0].Expr, required)
 	}
 	var all expression
-	var b strings.Builder
+	var pieces []piece
 	for _, part := range parts {
 		if part.Expr == nil {
-			b.WriteString(unquoted(part.Text))
+			pieces = append(pieces, piece{text: part.Text})
 			continue
 		}
 		x := expressed(part.Expr, required)
@@ -153,11 +153,34 @@ func template(parts []ruby.Part, required bool) expression {
 		if x.why != "" {
 			return x
 		}
-		b.WriteString("${" + x.source + "}")
+		pieces = append(pieces, piece{x.source, true})
 		all.said = append(all.said, x.said...)
 	}
-	all.source = `"` + b.String() + `"`
+	all.source = joined(pieces)
 	return all
+}
+
+// piece is a part of a text: text itself, or the source of an expression.
+type piece struct {
+	text       string
+	expression bool
+}
+
+// joined writes pieces as one text in quotes. "$${" would be read as an escape, so dollar signs before an expression are written as
+// expressions, too.
+func joined(pieces []piece) string {
+	var b strings.Builder
+	text := ""
+	for _, p := range pieces {
+		if !p.expression {
+			text += p.text
+			continue
+		}
+		plain := strings.TrimRight(text, "$")
+		b.WriteString(unquoted(plain) + strings.Repeat(`${"$"}`, len(text)-len(plain)) + "${" + p.text + "}")
+		text = ""
+	}
+	return `"` + b.String() + unquoted(text) + `"`
 }
 
 // unquoted is a text escaped for a place within quotes.

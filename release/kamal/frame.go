@@ -78,6 +78,11 @@ func (t *translation) frame(p place) {
 // needed sets an attribute that the file cannot do without. What Ruby alone can tell is read from the environment, under a name
 // that says so, and is for a person to fill in.
 func (t *translation) needed(b *block, name string, p place, variable string) {
+	if t.lost(p) {
+		x := t.placeholder(p, variable, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		b.set(name, raw(x.source)).origin = p.origin()
+		return
+	}
 	if !p.scalar() {
 		if p.there() {
 			t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
@@ -137,7 +142,7 @@ func (t *translation) image(p place) {
 }
 
 func (t *translation) primaryRole(p place) {
-	given, roles := p.at("primary_role"), roleNames(p)
+	given, roles := p.at("primary_role"), t.roleNames(p)
 	old := p.at("primary_web_role")
 	switch {
 	case given.there() && !given.null():
@@ -164,12 +169,10 @@ func (t *translation) primaryRole(p place) {
 }
 
 // roleNames are the roles in the file's order; a list of servers is the role web.
-func roleNames(p place) []string {
+func (t *translation) roleNames(p place) []string {
 	servers := p.at("servers")
 	switch {
-	case servers.sequence():
-		return []string{"web"}
-	case servers.scalar():
+	case servers.sequence(), servers.scalar(), t.lost(servers):
 		return []string{"web"}
 	}
 	var names []string

@@ -57,6 +57,7 @@ type importer struct {
 	ledger    *ledger
 	files     []string
 	documents []*document
+	problems  []ruby.Problem
 	report    Report
 }
 
@@ -110,6 +111,7 @@ func (i *importer) read(file string) (*ruby.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read as Kamal reads it: %w", file, err)
 	}
+	i.problems = append(i.problems, problems...)
 	for _, p := range problems {
 		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: "`" + p.What + "`", Why: p.Why, Severity: Todo})
 	}
@@ -168,6 +170,7 @@ func destinationFile(path, name string) string {
 
 func (i *importer) translate(name, file string, tree *ruby.Node) {
 	t := newTranslation(i.opts, i.ledger, name, tree)
+	t.problems = i.problems
 	t.translate()
 	i.documents = append(i.documents, &document{t, name, file})
 }

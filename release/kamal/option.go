@@ -101,7 +101,8 @@ func (t *translation) elsewhere(b *block, p place, of string) bool {
 		t.text(b.child("stop", ""), "signal", p)
 	case "network":
 		if of != "accessory" {
-			return false
+			t.todo(b, p, "containers are in one network, which `network` at the top of the file names; Kamal puts this one into a second")
+			return true
 		}
 		t.text(b, "network", p)
 	default:

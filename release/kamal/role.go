@@ -5,7 +5,7 @@ import "slices"
 // roles writes a block for each role, in the file's order.
 func (t *translation) roles(p place, hosts map[string]*value) {
 	servers := p.at("servers")
-	for _, name := range roleNames(p) {
+	for _, name := range t.roleNames(p) {
 		b := t.root.child("role", name)
 		role := servers
 		if servers.mapping() {

@@ -22,6 +22,8 @@ func (t *translation) hosts(p place) map[string]*value {
 	lists := map[string]*value{}
 	var known []*server
 	switch {
+	case t.lost(servers):
+		lists["web"] = t.lostHosts(servers, "web")
 	case !servers.there() || servers.null():
 		t.open(servers)
 		return lists
@@ -68,6 +70,8 @@ func (t *translation) host(s *server) {
 // hostList reads a list of hosts; nil when there is none.
 func (t *translation) hostList(p place, role string, known *[]*server) *value {
 	switch {
+	case t.lost(p):
+		return t.lostHosts(p, role)
 	case !p.there() || p.null():
 		t.open(p)
 		return nil
@@ -103,6 +107,12 @@ func (t *translation) hostList(p place, role string, known *[]*server) *value {
 		return list.list[0].value
 	}
 	return list
+}
+
+// lostHosts stands for hosts that only a run of Ruby could list.
+func (t *translation) lostHosts(p place, role string) *value {
+	x := t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", "only a run of Ruby could tell what stands here, and its lines are in this report")
+	return raw(`split(",", ` + x.source + ")")
 }
 
 // hostText is a list that Ruby computes, or hosts that stand in one text.

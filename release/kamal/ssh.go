@@ -52,7 +52,7 @@ func (t *translation) keyData(b *block, p place) {
 			t.ledger.hide(p.text())
 			t.drop(p, "Kamal takes a list here")
 		} else {
-			t.translated(p, "nothing is said")
+			t.open(p)
 		}
 		return
 	}

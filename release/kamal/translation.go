@@ -11,7 +11,8 @@ type translation struct {
 	opts        *Options
 	ledger      *ledger
 	destination string // "" for the base
-	source      place  // the root
+	problems    []ruby.Problem
+	source      place // the root
 	root        *block
 
 	lines  []Line
@@ -69,6 +70,32 @@ func (t *translation) mark(n *ruby.Node) {
 	for _, e := range n.Entries {
 		t.mark(e.Value)
 	}
+}
+
+// lost tells whether a key says nothing because what stood under it is among the problems: a loop or a condition that only a run
+// could tell.
+func (t *translation) lost(p place) bool {
+	if p.key == nil || !p.null() && len(p.items()) > 0 || p.scalar() {
+		return false
+	}
+	next := 0
+	var walk func(n *ruby.Node)
+	walk = func(n *ruby.Node) {
+		if n.File == p.key.File && n.Line > p.key.Line && (next == 0 || n.Line < next) {
+			next = n.Line
+		}
+		for _, item := range n.Items {
+			walk(item)
+		}
+		for _, e := range n.Entries {
+			walk(e.Key)
+			walk(e.Value)
+		}
+	}
+	walk(t.source.node)
+	return slices.ContainsFunc(t.problems, func(problem ruby.Problem) bool {
+		return problem.File == p.key.File && problem.Line >= p.key.Line && (next == 0 || problem.Line < next)
+	})
 }
 
 func (t *translation) translated(p place, where string) { t.report(p, Translated, where, "") }

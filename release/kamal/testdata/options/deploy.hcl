@@ -14,12 +14,12 @@ build { arch = ["amd64"] }
 
 role "web" {
   hosts = ["10.0.0.1"]
+  # servers.web.options.network: containers are in one network, which `network` at the top of the file names; Kamal puts this one into a second.
   # servers.web.options.env[1]: only NAME=value, known here, can be said in clear.
   labels  = { team = "checkout" }
   volumes = ["shared:/shared", "/var/log/shop:/app/log"]
   options = {
     publish         = ["8080:8080", "9000:9000/udp"]
-    network         = "monitoring"
     entrypoint      = "/entry.sh"
     health-cmd      = "curl -f http://localhost/up"
     health-interval = "5s"
