@@ -74,7 +74,7 @@ func (t *translation) accessoryHosts(b *block, p place) {
 		if x.why != "" {
 			x = t.placeholder(p, "KAMAL_"+variable(b.label)+"_HOST", x.why)
 		}
-		t.say(p, x)
+		t.sayDifferent(p, x)
 		v := raw(x.source)
 		if !x.list {
 			v = &value{kind: listValue, list: []*field{{origin: p.origin(), value: v}}}

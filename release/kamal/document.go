@@ -27,6 +27,7 @@ type field struct {
 	block *block
 	note  []string
 
+	key         string // the source's, of a block
 	path        string // what a refusal of it is known by, in every document that has it
 	first, last int    // the lines where it was written last, from 1
 }

@@ -116,7 +116,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 		t.todo(b, p, x.why)
 		return nil
 	}
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	return raw(x.source)
 }
 

@@ -27,6 +27,7 @@ func (t *translation) translate() {
 	t.roles(p, hosts)
 	t.logging(t.root, p.at("logging"))
 	t.boot(p.at("boot"))
+	t.sideBySide(p)
 	t.hooks(p)
 	t.accessories(p.at("accessories"))
 	t.proxyServer(p)
@@ -94,7 +95,7 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 		x = t.placeholder(p, variable, x.why)
 	}
 	t.asRubyReads(p)
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	t.put(b, name, raw(x.source), p)
 }
 

@@ -153,8 +153,8 @@ func golden(t *testing.T, path string, got []byte) {
 // loads sees that every destination of a file is a release, with an environment that is made up.
 func loads(t *testing.T, text []byte) {
 	t.Helper()
-	for _, destination := range append([]string{""}, named(text)...) {
-		if destination == "" && len(named(text)) > 0 && !aloneToo(text) {
+	for _, destination := range append([]string{""}, destinationsOf(text)...) {
+		if destination == "" && len(destinationsOf(text)) > 0 && !aloneToo(text) {
 			continue
 		}
 		load(t, text, destination)
@@ -167,8 +167,8 @@ func aloneToo(text []byte) bool {
 	return !strings.Contains(base, "require_destination") && strings.Contains(base, "hosts")
 }
 
-// named are a file's destinations.
-func named(text []byte) []string {
+// destinationsOf are a file's destinations.
+func destinationsOf(text []byte) []string {
 	var names []string
 	for line := range strings.SplitSeq(string(text), "\n") {
 		if rest, ok := strings.CutPrefix(line, `destination "`); ok {

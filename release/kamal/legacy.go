@@ -144,7 +144,7 @@ func (t *translation) route(parent *block, labels place) {
 		case rule.MatchString(e.name()) && !e.open() && strings.Trim(left, " &|()") == "" && !strings.Contains(text, "||"):
 			t.ruled(b, "hosts", e, ruleHosts)
 			t.ruled(b, "path_prefixes", e, rulePaths)
-			t.changed(e, b.path, "the proxy takes hosts and path prefixes")
+			t.report(e, Changed, b.path, "the proxy takes hosts and path prefixes")
 		case tls.MatchString(e.name()) && text != "false":
 			t.report(e, Todo, leftOut, "for certificates from ACME write proxy { ssl = true }, where the role runs on one host; on several, certificate and private_key")
 		default:

@@ -36,6 +36,27 @@ func (t *translation) boot(p place) {
 	t.boolean(b, "parallel_roles", p.at("parallel_roles"))
 }
 
+// sideBySide says what differs where a host has several roles and nothing is said of how they start.
+func (t *translation) sideBySide(p place) {
+	if p.at("boot").at("parallel_roles").there() {
+		return
+	}
+	seen := map[string]bool{}
+	for _, f := range t.root.fields {
+		if f.block == nil || f.name != "role" {
+			continue
+		}
+		for _, host := range f.block.texts("hosts") {
+			if seen[host] {
+				t.changed(p.at("servers"), "roles on one host start side by side",
+					"Kamal starts them one after another where nothing is said; so does rollout { parallel_roles = false }")
+				return
+			}
+			seen[host] = true
+		}
+	}
+}
+
 // output translates where Kamal keeps its own logs.
 func (t *translation) output(p place) {
 	if !t.open(p) {

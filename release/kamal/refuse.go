@@ -96,9 +96,29 @@ func (i *importer) refuse(f *field, why string) bool {
 		gone = takeOut(d.root, f, why) || gone
 	}
 	if gone {
-		i.report = append(i.report, Line{File: f.file, Line: f.line, Key: f.path, What: leftOut, Why: "deploy.hcl does not take it: " + why, Severity: Todo})
+		i.report = append(i.report, Line{File: f.file, Line: f.line, Key: i.untranslated(f), What: leftOut, Why: "deploy.hcl does not take it: " + why, Severity: Todo})
 	}
 	return gone
+}
+
+// untranslated takes back that a field was translated, and gives the key of the source that it came from: its own path where that
+// is not known.
+func (i *importer) untranslated(f *field) string {
+	key := f.path
+	if f.key != "" {
+		key = f.key
+	}
+	i.report = slices.DeleteFunc(i.report, func(line Line) bool {
+		within := line.What == f.path || strings.HasPrefix(line.What, f.path+".")
+		if line.Severity != Translated || line.File != f.file || !within {
+			return false
+		}
+		if line.What == f.path {
+			key = line.Key
+		}
+		return line.What == f.path || line.Line >= f.line
+	})
+	return key
 }
 
 // takeOut replaces a field with a note.

@@ -29,7 +29,7 @@ func (t *translation) login(parent, b *block, p place, name string) {
 				b.remove(f)
 			}
 		}
-		t.report(p, Todo, "no login", "a registry needs both username and password, and one of them is not here or not known")
+		t.say(p, Todo, "no login", "a registry needs both username and password, and one of them is not here or not known")
 		t.note(b, p, "username and password: one of the two is not here or not known.")
 	}
 }

@@ -66,7 +66,7 @@ func (t *translation) roleProxy(b *block, p place) {
 	case proxy.mapping():
 		t.proxy(b, proxy)
 		if f := b.find("proxy", ""); f == nil || len(f.block.fields) == 0 {
-			t.put(b, "proxied", raw("true"), proxy)
+			b.set("proxied", raw("true")).origin = proxy.origin()
 			b.fields = slices.DeleteFunc(b.fields, func(f *field) bool { return f.name == "proxy" })
 		}
 	default:

@@ -41,12 +41,12 @@ func (t *translation) scalar(b *block, p place) *value {
 		return nil
 	}
 	t.asRubyReads(p)
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	return raw(x.source)
 }
 
-// say reports what is different about an expression.
-func (t *translation) say(p place, x expression) {
+// sayDifferent reports what is different about an expression.
+func (t *translation) sayDifferent(p place, x expression) {
 	for _, said := range x.said {
 		t.changed(p, "read from an expression", said)
 	}
@@ -90,7 +90,7 @@ func (t *translation) number(b *block, name, form string, p place) bool {
 	case p.open():
 		x := source(p, true)
 		if x.why == "" && !x.list {
-			t.say(p, x)
+			t.sayDifferent(p, x)
 			t.put(b, name, raw(fmt.Sprintf(form, computed(form, x.source))), p)
 			return true
 		}
@@ -150,7 +150,7 @@ func (t *translation) oneListed(b *block, p place) *value {
 		t.todo(b, p, x.why)
 		return nil
 	}
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	if x.list {
 		return raw(x.source)
 	}
@@ -178,7 +178,7 @@ func (t *translation) commaList(b *block, name string, p place) bool {
 			t.todo(b, p, x.why)
 			return false
 		}
-		t.say(p, x)
+		t.sayDifferent(p, x)
 		if !x.list {
 			x.source = `split(",", ` + x.source + ")"
 		}

@@ -129,7 +129,7 @@ func (t *translation) hostText(p place, role string, known *[]*server) *value {
 		x = t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", x.why)
 		x.list, x.source = true, `split(",", `+x.source+")"
 	}
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	t.translated(p, title("role", role)+".hosts")
 	if x.list {
 		return raw(x.source)
@@ -142,7 +142,7 @@ func (t *translation) openHost(list *value, p place, role string, i int) {
 	if x.why != "" {
 		x = t.placeholder(p, fmt.Sprintf("KAMAL_%s_HOST_%d", variable(role), i+1), x.why)
 	}
-	t.say(p, x)
+	t.sayDifferent(p, x)
 	list.list = append(list.list, &field{origin: p.origin(), comment: t.comment(p), value: raw(x.source)})
 }
 

@@ -36,6 +36,11 @@ func newTranslation(opts *Options, ledger *ledger, destination string, tree *rub
 // report says what became of a key and everything below it.
 func (t *translation) report(p place, s Severity, what, why string) {
 	t.mark(p.node)
+	t.say(p, s, what, why)
+}
+
+// say adds a line, and leaves open what becomes of the key.
+func (t *translation) say(p place, s Severity, what, why string) {
 	o := p.origin()
 	t.lines = append(t.lines, Line{File: o.file, Line: o.line, Key: p.path, What: what, Why: why, Severity: s})
 	if other := elsewhere(p.node, o.file); other != nil {
@@ -98,10 +103,18 @@ func (t *translation) lost(p place) bool {
 	})
 }
 
-func (t *translation) translated(p place, where string) { t.report(p, Translated, where, "") }
+func (t *translation) translated(p place, where string) {
+	for _, line := range t.lines {
+		if line.Key == p.path && line.Severity == Todo && line.File == p.origin().file {
+			t.mark(p.node)
+			return // for a person to do, and not done
+		}
+	}
+	t.report(p, Translated, where, "")
+}
 
 // changed marks nothing: it is said beside what became of the key.
-func (t *translation) changed(p place, what, why string) { t.report(p, Changed, what, why) }
+func (t *translation) changed(p place, what, why string) { t.say(p, Changed, what, why) }
 
 func (t *translation) drop(p place, why string) {
 	if p.there() {
@@ -177,6 +190,7 @@ func (t *translation) comment(p place) comment {
 // comments takes those of a block that a mapping became.
 func (t *translation) comments(parent *block, b *block, p place) {
 	b.comes(parent, p.origin(), t.comment(p))
+	parent.find(b.name, b.label).key = p.path
 }
 
 // put sets an attribute, with the comments of what it came from, and reports it as translated.
