@@ -22,10 +22,10 @@ func (t *translation) accessory(p place) {
 	t.comments(t.root, b, p)
 	t.needed(b, "image", p.at("image"), "KAMAL_"+variable(p.name())+"_IMAGE")
 	t.runsOn(b, p)
-	t.text(b, "service", p.at("service"))
+	t.given(b, "service", p.at("service"))
 	t.text(b, "cmd", p.at("cmd"))
 	t.port(b, p.at("port"))
-	t.text(b, "network", p.at("network"))
+	t.given(b, "network", p.at("network"))
 	t.options(b, p.at("options"), "accessory")
 	t.labels(b, p.at("labels"))
 	if own := p.at("volumes"); own.there() {

@@ -20,6 +20,15 @@ func (t *translation) text(b *block, name string, p place) bool {
 	return true
 }
 
+// given sets an attribute to a scalar's text where Kamal looks only whether something is said: false says nothing then.
+func (t *translation) given(b *block, name string, p place) bool {
+	if p.isFalse() {
+		t.translated(p, "nothing is said")
+		return false
+	}
+	return t.text(b, name, p)
+}
+
 // scalar reads a scalar as HCL text; nil when there is none, which has been reported then.
 func (t *translation) scalar(b *block, p place) *value {
 	switch {

@@ -234,6 +234,10 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 // secretFiles names Kamal's files where they have another name than Kamal gives them, or where there are others beside them.
 func (t *translation) secretFiles(p place) {
 	t.secretsBlock = t.root.child("secrets", "")
+	if p.isFalse() {
+		t.translated(p, "nothing is said")
+		return
+	}
 	if p.scalar() && !p.open() {
 		t.secretsPath = p.text()
 		t.translated(p, "secrets.files")
