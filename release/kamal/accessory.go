@@ -27,6 +27,7 @@ func (t *translation) accessory(p place) {
 	t.port(b, p.at("port"))
 	t.given(b, "network", p.at("network"))
 	t.options(b, p.at("options"), "accessory")
+	t.oldLabels(p.at("labels"))
 	t.labels(b, p.at("labels"))
 	if own := p.at("volumes"); own.there() {
 		before := b.find("volumes", "")

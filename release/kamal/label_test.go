@@ -32,3 +32,25 @@ accessories:
 		}
 	}
 }
+
+// Kamal 1 ran a Traefik, and an accessory was reached by labels for it.
+func TestAnAccessoryBehindKamal1sTraefikIsForAPersonToRoute(t *testing.T) {
+	text, report := imported(t, least+`traefik: {}
+accessories:
+  nginx:
+    image: nginx
+    host: 10.0.0.1
+    labels:
+      traefik.enable: "true"
+      traefik.http.routers.nginx.rule: Host(`+"`www.example.com`"+`)
+      team: web
+`)
+	for _, key := range []string{"traefik.enable", "traefik.http.routers.nginx.rule"} {
+		if !report.has("accessories.nginx.labels."+key, Todo, "proxied = true") {
+			t.Errorf("nothing is said of %s: %v", key, report)
+		}
+	}
+	if !strings.Contains(text, `labels = { team = "web" }`) {
+		t.Errorf("it is\n%s", text)
+	}
+}

@@ -153,6 +153,15 @@ func (t *translation) route(parent *block, labels place) {
 	}
 }
 
+// oldLabels are an accessory's labels, of which Kamal 1's Traefik read its routes.
+func (t *translation) oldLabels(p place) {
+	for _, e := range p.entries() {
+		if isOld(t.source) && strings.HasPrefix(e.name(), "traefik.") {
+			t.report(e, Todo, leftOut, "it is for Traefik; for an accessory that is to be reached from outside write proxied = true and proxy { hosts = […] }")
+		}
+	}
+}
+
 // ruled adds what a rule names.
 func (t *translation) ruled(b *block, attribute string, p place, pattern *regexp.Regexp) {
 	list := &value{kind: listValue}

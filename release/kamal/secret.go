@@ -1,6 +1,7 @@
 package kamal
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -75,6 +76,18 @@ var passwordLine = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z_]*(?:password
 // maskedComment is a comment without what must not be shown.
 func (l *ledger) maskedComment(line string) string {
 	return passwordLine.ReplaceAllString(l.masked(line), "${1}(left out)")
+}
+
+// maskedError is an error without what must not be shown.
+func (l *ledger) maskedError(err error) error {
+	var failed *unsettled
+	if !errors.As(err, &failed) {
+		return errors.New(l.masked(err.Error()))
+	}
+	for n, o := range failed.obstacles {
+		failed.obstacles[n].what = l.masked(o.what)
+	}
+	return failed
 }
 
 // masked is a text without what must not be shown.
