@@ -132,8 +132,11 @@ func (t *translation) image(p place) {
 	}
 	given := p.at("registry").at("server")
 	why := "the server of the image's name stands in registry { server }"
-	if given.there() && given.text() != server {
+	switch {
+	case given.there() && given.text() != server:
 		why = "the image's name began with the server " + server + ", and registry.server is another: Kamal would put both before it; look which is right"
+	case given.there():
+		why = "it begins with the server that registry { server } names, and Kamal puts that before it once more: what Kamal pushed is at " + server + "/" + image.text()
 	}
 	t.put(t.root, "image", raw(quote(rest)), image)
 	t.changed(image, "the repository alone", why)
