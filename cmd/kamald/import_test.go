@@ -47,7 +47,7 @@ func TestAnImportedPasswordIsReadBackAsItWas(t *testing.T) {
 		if _, err := appendSecrets(path, result.Secrets); err != nil {
 			t.Fatal(err)
 		}
-		found, err := secrets.Load(dir, []string{"secrets"}, nil)
+		found, err := secrets.Load(dir, []string{"secrets"}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

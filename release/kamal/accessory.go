@@ -55,7 +55,7 @@ func (t *translation) runsOn(b *block, p place) {
 		switch {
 		case !given.there():
 		case given.null() && !(way.attribute == "hosts" && t.lost(given)):
-			t.translated(given, "nothing is said")
+			t.nothing(given)
 		case first != "":
 			t.report(given, Todo, first+" is taken", "Kamal takes exactly one of host, hosts, role, roles, tag and tags")
 		default:
@@ -125,7 +125,7 @@ func (t *translation) placed(b *block, kind string, p place) {
 		return
 	}
 	if p.null() || p.sequence() && len(p.items()) == 0 {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return
 	}
 	if !p.sequence() {

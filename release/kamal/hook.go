@@ -18,7 +18,7 @@ func (t *translation) hooks(p place) {
 		t.text(b, "hooks_path", path)
 		directory = path.text()
 	case path.isFalse():
-		t.translated(path, "nothing is said")
+		t.nothing(path)
 	default:
 		t.open(path)
 	}

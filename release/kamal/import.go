@@ -78,6 +78,7 @@ type importer struct {
 	names     []string // of the destinations
 	documents []*document
 	problems  []ruby.Problem
+	empty     bool // the file itself says nothing
 	report    Report
 }
 
@@ -98,6 +99,9 @@ func (i *importer) run() (Result, error) {
 		return Result{}, err
 	}
 	i.names = names
+	if i.empty && len(names) == 0 {
+		return Result{}, fmt.Errorf("%s says nothing: is it the right file?", i.path)
+	}
 	i.translate("", i.path, base)
 	for _, name := range names {
 		file := destinationFile(i.path, name)
@@ -135,9 +139,14 @@ func (i *importer) read(file string) (*ruby.Node, error) {
 	}
 	i.problems = append(i.problems, problems...)
 	for _, p := range problems {
-		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: "`" + p.What + "`", Why: p.Why, Severity: Todo})
+		what := "`" + p.What + "`"
+		if p.Last != 0 {
+			what += fmt.Sprintf(" to line %d", p.Last)
+		}
+		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: what, Why: p.Why, Severity: Todo})
 	}
 	if tree == nil || tree.Kind == ruby.Null {
+		i.empty = file == i.path
 		tree = &ruby.Node{Kind: ruby.Mapping, File: file, Line: 1}
 	}
 	if tree.Kind != ruby.Mapping {
@@ -219,7 +228,7 @@ func (i *importer) whole() *block {
 	for _, d := range i.documents[1:] {
 		root.fields = append(root.fields, destinationBlock(d.name, base, d.root, d.file))
 	}
-	header := &field{note: []string{"Made from " + enumeration(i.files) + " by `kamald import`."}}
+	header := &field{note: []string{"Made from " + Enumeration(i.files) + " by `kamald import`."}}
 	root.fields = append([]*field{header}, root.fields...)
 	for _, o := range i.opts.left {
 		root.fields = append(root.fields, &field{note: []string{o.file + " is left out: " + sentence(o.why)}})
@@ -227,8 +236,8 @@ func (i *importer) whole() *block {
 	return root
 }
 
-// enumeration is names in a sentence.
-func enumeration(names []string) string {
+// Enumeration is names in a sentence.
+func Enumeration(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}

@@ -23,7 +23,7 @@ func (t *translation) text(b *block, name string, p place) bool {
 // given sets an attribute to a scalar's text where Kamal looks only whether something is said: false says nothing then.
 func (t *translation) given(b *block, name string, p place) bool {
 	if p.isFalse() {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return false
 	}
 	return t.text(b, name, p)
@@ -35,7 +35,7 @@ func (t *translation) scalar(b *block, p place) *value {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case !p.scalar():
 		t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
@@ -76,7 +76,7 @@ func (t *translation) boolean(b *block, name string, p place) bool {
 	switch {
 	case !p.there():
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 	case p.open():
 		return t.text(b, name, p)
 	case !p.scalar() || p.text() != "true" && p.text() != "false":
@@ -94,7 +94,7 @@ func (t *translation) number(b *block, name, form string, p place) bool {
 	case !p.there():
 		return false
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return false
 	case p.open():
 		x := source(p, true)
@@ -136,7 +136,7 @@ func (t *translation) listed(b *block, p place) *value {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a list here, not a hash")

@@ -130,7 +130,7 @@ func (t *translation) secretValue(b *block, p place, name string) *value {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a text here, or a list of one secret's name")
@@ -248,7 +248,7 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 func (t *translation) secretFiles(p place) {
 	t.secretsBlock = t.root.child("secrets", "")
 	if p.isFalse() {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return
 	}
 	if p.scalar() && !p.open() {
