@@ -150,6 +150,10 @@ func (t *translation) listed(b *block, p place) *value {
 			list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
 		}
 	}
+	if len(list.list) == 0 && len(p.items()) > 0 {
+		t.opened[p.node] = true // its items have been reported
+		return nil
+	}
 	return list
 }
 
