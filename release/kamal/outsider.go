@@ -49,6 +49,6 @@ func newOutsider(file, destination string, err error) outsider {
 func (i *importer) sayLeft() {
 	for _, o := range i.opts.left {
 		i.report = append(i.report, Line{File: o.file, Line: o.line, What: "left out as a destination", Severity: Todo, Why: strings.TrimSuffix(o.why, ".") +
-			"; mend it there and import again, or, where it is a configuration of its own (kamal -c), import it by itself: kamald import " + o.file + " -o FILE"})
+			"; mend that and import again, or, where it is a configuration of its own (kamal -c), import it by itself: kamald import " + o.file + " -o FILE"})
 	}
 }
