@@ -93,6 +93,21 @@ func TestAHostThatIsNoneIsNamedAndNotMissed(t *testing.T) {
 	}
 }
 
+// Kamal puts .yml behind a destination's name whatever the file ends in.
+func TestADestinationsFileEndsInYml(t *testing.T) {
+	for _, base := range []string{"config/deploy.yml", "config/deploy.yaml"} {
+		result, err := Import(base, memory(map[string]string{
+			base:                        least,
+			"config/deploy.staging.yml": "servers: [10.0.0.2]\n",
+			"config/deploy.other.yaml":  "servers: [10.0.0.3]\n",
+			"config/deploy.yml.bak":     "servers: [10.0.0.4]\n",
+		}, nil))
+		if err != nil || strings.Join(result.Sources, " ") != base+" config/deploy.staging.yml" || result.Report.Count(Todo) != 0 {
+			t.Errorf("%s: read were %v, %v\n%v", base, result.Sources, err, result.Report)
+		}
+	}
+}
+
 func importedOf(t *testing.T, files map[string]string, hooks []string) (string, Report) {
 	t.Helper()
 	result, err := Import("config/deploy.yml", memory(files, hooks))

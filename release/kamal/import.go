@@ -171,13 +171,12 @@ func (i *importer) destinations() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be listed for destinations: %w", filepath.Dir(i.path), err)
 	}
-	ext := filepath.Ext(i.path)
-	stem := strings.TrimSuffix(filepath.Base(i.path), ext) + "."
+	stem := strings.TrimSuffix(filepath.Base(i.path), filepath.Ext(i.path)) + "."
 	var found []string
 	for _, file := range names {
-		name, fits := strings.CutPrefix(strings.TrimSuffix(file, ext), stem)
+		name, fits := strings.CutPrefix(strings.TrimSuffix(file, destinationExt), stem)
 		switch {
-		case !fits || !strings.HasSuffix(file, ext):
+		case !fits || !strings.HasSuffix(file, destinationExt) || file == stem+strings.TrimPrefix(destinationExt, "."):
 		case destinationName.MatchString(name):
 			found = append(found, name)
 		default:
@@ -199,9 +198,11 @@ func unique(names []string) []string {
 	return once
 }
 
+// destinationExt is what a destination's file ends in, whatever the file beside it ends in.
+const destinationExt = ".yml"
+
 func destinationFile(path, name string) string {
-	ext := filepath.Ext(path)
-	return strings.TrimSuffix(path, ext) + "." + name + ext
+	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name + destinationExt
 }
 
 func (i *importer) translate(name, file string, tree *ruby.Node) {
