@@ -32,8 +32,15 @@ var (
 // checkName holds the label of a role, host or destination to what container names allow.
 func (l *loader) checkName(rng hcl.Range, what, name string) {
 	if !roleName.MatchString(name) {
-		l.errorf(rng, "Bad name", "%q cannot name a %s: letters, digits, - and _, the first a letter or digit.", name, what)
+		l.errorf(rng, "Bad name", "%q cannot name %s: letters, digits, - and _, the first a letter or digit.", name, withArticle(what))
 	}
+}
+
+func withArticle(what string) string {
+	if strings.ContainsRune("aeiou", rune(what[0])) {
+		return "an " + what
+	}
+	return "a " + what
 }
 
 // ServiceNameFrom makes a service's name of any text: what a name cannot have becomes "-". It is "" when nothing remains.

@@ -118,7 +118,7 @@ func (p *program) sayNext(asked importing, result kamal.Result) {
 	if made == "-" {
 		made = "deploy.hcl"
 	}
-	p.note("\n%s of %s: %d keys translated, %d changed, %d left out, %d for you to do.", made, strings.Join(result.Sources, " and "),
+	p.note("\n%s of %s: %d keys translated, %d changed, %d left out, %d for you to do.", made, kamal.Enumeration(result.Sources),
 		r.Count(kamal.Translated), r.Count(kamal.Changed), r.Count(kamal.Dropped), r.Count(kamal.Todo))
 	if len(result.Secrets) > 0 {
 		what := "holds secrets now: keep it out of git"
@@ -131,20 +131,57 @@ func (p *program) sayNext(asked importing, result kamal.Result) {
 }
 
 // writeImported writes the file, and what is secret to .kamald/secrets beside it, in front of which nothing is taken away. It gives
-// the names that have a line there already.
+// the names that have a line there already. Both are written or neither: the file takes its name last, and that it can be written
+// is seen before the first secret is.
 func writeImported(output string, result kamal.Result) (kept []string, err error) {
+	target, err := writeTarget(output)
+	if err != nil {
+		return nil, err
+	}
+	staged, err := os.CreateTemp(filepath.Dir(target), ".kamald-*")
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(staged.Name())
+		}
+	}()
+	_, err = staged.Write(result.HCL)
+	if err = errors.Join(err, staged.Chmod(0o644), staged.Close()); err != nil {
+		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
+	}
 	if len(result.Secrets) > 0 {
 		if kept, err = appendSecrets(secretsBeside(output), result.Secrets); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := os.Lstat(output); err == nil {
-		return kept, replaceFile(output, result.HCL)
-	}
-	if err := os.WriteFile(output, result.HCL, 0o644); err != nil {
+	if err = os.Rename(staged.Name(), target); err != nil {
 		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
 	}
 	return kept, nil
+}
+
+// writeTarget is the file that an output names: itself, or what it points to.
+func writeTarget(output string) (string, error) {
+	dir := filepath.Dir(output)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("%s cannot be written: there is no directory %s", output, dir)
+	}
+	target, err := filepath.EvalSymlinks(output)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(output); err == nil {
+			return "", fmt.Errorf("%s cannot be written: it points to a file that is not there", output)
+		}
+		return output, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s cannot be written: %w", output, err)
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s cannot be written: it is no file", output)
+	}
+	return target, nil
 }
 
 func secretsBeside(output string) string {

@@ -22,11 +22,12 @@ func (t *translation) accessory(p place) {
 	t.comments(t.root, b, p)
 	t.needed(b, "image", p.at("image"), "KAMAL_"+variable(p.name())+"_IMAGE")
 	t.runsOn(b, p)
-	t.text(b, "service", p.at("service"))
+	t.given(b, "service", p.at("service"))
 	t.text(b, "cmd", p.at("cmd"))
 	t.port(b, p.at("port"))
-	t.text(b, "network", p.at("network"))
+	t.given(b, "network", p.at("network"))
 	t.options(b, p.at("options"), "accessory")
+	t.oldLabels(p.at("labels"))
 	t.labels(b, p.at("labels"))
 	if own := p.at("volumes"); own.there() {
 		before := b.find("volumes", "")
@@ -54,7 +55,7 @@ func (t *translation) runsOn(b *block, p place) {
 		switch {
 		case !given.there():
 		case given.null() && !(way.attribute == "hosts" && t.lost(given)):
-			t.translated(given, "nothing is said")
+			t.nothing(given)
 		case first != "":
 			t.report(given, Todo, first+" is taken", "Kamal takes exactly one of host, hosts, role, roles, tag and tags")
 		default:
@@ -124,7 +125,7 @@ func (t *translation) placed(b *block, kind string, p place) {
 		return
 	}
 	if p.null() || p.sequence() && len(p.items()) == 0 {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return
 	}
 	if !p.sequence() {

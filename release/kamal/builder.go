@@ -14,12 +14,13 @@ func (t *translation) builder(p place) {
 	}
 	t.comments(t.root, b, p)
 	t.text(b, "context", p.at("context"))
-	t.text(b, "dockerfile", p.at("dockerfile"))
-	t.text(b, "target", p.at("target"))
+	t.given(b, "dockerfile", p.at("dockerfile"))
+	t.given(b, "target", p.at("target"))
 	t.arch(b, p)
-	t.texts(b, "args", p.at("args"))
+	args := p.at("args")
+	t.texts(b, "args", args, t.dropBlank(args)...)
 	t.list(b, "secrets", p.at("secrets"))
-	t.text(b, "ssh", p.at("ssh"))
+	t.given(b, "ssh", p.at("ssh"))
 	t.where(b, p)
 	t.text(b, "driver", p.at("driver"))
 	t.text(b, "provenance", p.at("provenance"))
@@ -34,6 +35,18 @@ func (t *translation) builder(p place) {
 	t.drop(p.at("git_archive"), "Kamal 1's; build { source = \"archive\" } builds from git archive")
 }
 
+// dropBlank leaves out what is blank, and names it.
+func (t *translation) dropBlank(p place) []string {
+	var names []string
+	for _, e := range p.entries() {
+		if e.blank() {
+			t.drop(e, "Kamal hands Docker an empty value as a bare name, and Docker takes what the Dockerfile says; kamald would set it to an empty text")
+			names = append(names, e.name())
+		}
+	}
+	return names
+}
+
 // where translates local and remote, which Kamal 1 had as hashes of an architecture and a host.
 func (t *translation) where(b *block, p place) {
 	local, remote := p.at("local"), p.at("remote")
@@ -42,7 +55,7 @@ func (t *translation) where(b *block, p place) {
 		t.text(b, "remote", remote.at("host"))
 		t.changed(remote, "arch and remote", "Kamal 1 named an architecture and a host here")
 	} else {
-		t.text(b, "remote", remote)
+		t.given(b, "remote", remote)
 	}
 	switch {
 	case local.mapping():

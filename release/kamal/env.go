@@ -101,7 +101,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 	case p.null():
 		t.drop(p, "Kamal refuses a variable without a value")
 		return nil
-	case p.isKind(ruby.String) && !p.open() && p.text() == "":
+	case p.blank():
 		t.drop(p, "Kamal hands Docker an empty value as a bare name, which sets nothing in the container; kamald would set it to an empty text")
 		return nil
 	case !p.open() && !hostVariable.MatchString(p.text()), !p.scalar():

@@ -66,8 +66,8 @@ func (t *translation) frame(p place) {
 	t.number(b, "drain_timeout", seconds, p.at("drain_timeout"))
 	t.waitTime(p)
 	t.number(b, "stop_timeout", seconds, p.at("stop_timeout"))
-	t.text(b, "asset_path", p.at("asset_path"))
-	t.text(b, "error_pages_path", p.at("error_pages_path"))
+	t.given(b, "asset_path", p.at("asset_path"))
+	t.given(b, "error_pages_path", p.at("error_pages_path"))
 	t.labels(b, p.at("labels"))
 	t.volumes(b, p.at("volumes"))
 
@@ -132,8 +132,11 @@ func (t *translation) image(p place) {
 	}
 	given := p.at("registry").at("server")
 	why := "the server of the image's name stands in registry { server }"
-	if given.there() && given.text() != server {
+	switch {
+	case given.there() && given.text() != server:
 		why = "the image's name began with the server " + server + ", and registry.server is another: Kamal would put both before it; look which is right"
+	case given.there():
+		why = "it begins with the server that registry { server } names, and Kamal puts that before it once more: what Kamal pushed is at " + server + "/" + image.text()
 	}
 	t.put(t.root, "image", raw(quote(rest)), image)
 	t.changed(image, "the repository alone", why)
@@ -183,7 +186,7 @@ func (t *translation) roleNames(p place) []string {
 	return names
 }
 
-// labels leaves out what is kamald's own, and what told Traefik its routes.
+// labels leaves out what is kamald's own, and what told Kamal 1's Traefik its routes.
 func (t *translation) labels(b *block, p place) {
 	var skip []string
 	for _, e := range p.entries() {
@@ -191,7 +194,7 @@ func (t *translation) labels(b *block, p place) {
 		case name == "service" || name == "role" || name == "destination" || strings.HasPrefix(name, "kamald."):
 			t.drop(e, "service, role, destination and kamald.* are labels that containers are known by; at the root Kamal lets them be overridden, kamald does not")
 			skip = append(skip, name)
-		case strings.HasPrefix(name, "traefik."):
+		case strings.HasPrefix(name, "traefik.") && isOld(t.source):
 			skip = append(skip, name)
 		}
 	}

@@ -12,14 +12,18 @@ func (t *translation) hooks(p place) {
 	b := t.root
 	path := p.at("hooks_path")
 	directory := hooksPath
-	if path.scalar() {
+	own := path.scalar() && !path.isFalse()
+	switch {
+	case own:
 		t.text(b, "hooks_path", path)
 		directory = path.text()
-	} else {
+	case path.isFalse():
+		t.nothing(path)
+	default:
 		t.open(path)
 	}
 	names := t.opts.executables(directory)
-	if !path.scalar() && slices.ContainsFunc(names, isHook) {
+	if !own && slices.ContainsFunc(names, isHook) {
 		b.set("hooks_path", raw(quote(hooksPath)))
 		t.lines = append(t.lines, Line{File: t.opts.file, What: "hooks_path = " + quote(hooksPath), Severity: Changed,
 			Why: "there are hooks in Kamal's directory; kamald's own is .kamald/hooks"})

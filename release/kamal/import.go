@@ -24,6 +24,7 @@ type Options struct {
 	KamaldVersion string
 
 	file string
+	left []outsider // files beside it that are left out
 }
 
 // Result is what came of an import.
@@ -36,16 +37,34 @@ type Result struct {
 
 // Import reads Kamal's deploy.yml and its destinations' files. The error says what stands in the way of a valid file; the result
 // has the report all the same. Neither shows a secret's value.
+//
+// A file beside it that cannot stand as a destination is left out with a line in the report, unless it was asked for by name.
 func Import(path string, opts Options) (Result, error) {
-	i := &importer{path: path, opts: &opts, ledger: &ledger{}}
+	i := newImporter(path, opts)
+	result, err := i.result()
+	if err == nil || opts.Destinations != nil {
+		return result, err
+	}
+	if standing, ok := i.standing(); ok {
+		return standing, nil
+	}
+	return result, err
+}
+
+func newImporter(path string, opts Options) *importer {
 	opts.file = path
+	return &importer{path: path, opts: &opts, ledger: &ledger{}}
+}
+
+// result is what comes of a run, with nothing in it that must not be shown.
+func (i *importer) result() (Result, error) {
 	result, err := i.run()
 	for n, line := range i.report {
 		i.report[n].What, i.report[n].Why, i.report[n].Key = i.ledger.masked(line.What), i.ledger.masked(line.Why), i.ledger.masked(line.Key)
 	}
 	result.Sources, result.Report = i.files, i.report.sorted(i.files)
 	if err != nil {
-		err = errors.New(i.ledger.masked(err.Error()))
+		err = i.ledger.maskedError(err)
 	}
 	return result, err
 }
@@ -56,8 +75,10 @@ type importer struct {
 	opts      *Options
 	ledger    *ledger
 	files     []string
+	names     []string // of the destinations
 	documents []*document
 	problems  []ruby.Problem
+	empty     bool // the file itself says nothing
 	report    Report
 }
 
@@ -77,6 +98,10 @@ func (i *importer) run() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	i.names = names
+	if i.empty && len(names) == 0 {
+		return Result{}, fmt.Errorf("%s says nothing: is it the right file?", i.path)
+	}
 	i.translate("", i.path, base)
 	for _, name := range names {
 		file := destinationFile(i.path, name)
@@ -90,6 +115,7 @@ func (i *importer) run() (Result, error) {
 		d.finish(i.ledger.own())
 		i.gather(d)
 	}
+	i.sayLeft()
 	text, err := i.settle()
 	if err != nil {
 		return Result{}, err
@@ -113,9 +139,14 @@ func (i *importer) read(file string) (*ruby.Node, error) {
 	}
 	i.problems = append(i.problems, problems...)
 	for _, p := range problems {
-		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: "`" + p.What + "`", Why: p.Why, Severity: Todo})
+		what := "`" + p.What + "`"
+		if p.Last != 0 {
+			what += fmt.Sprintf(" to line %d", p.Last)
+		}
+		i.report = append(i.report, Line{File: p.File, Line: p.Line, What: what, Why: p.Why, Severity: Todo})
 	}
 	if tree == nil || tree.Kind == ruby.Null {
+		i.empty = file == i.path
 		tree = &ruby.Node{Kind: ruby.Mapping, File: file, Line: 1}
 	}
 	if tree.Kind != ruby.Mapping {
@@ -140,13 +171,17 @@ func (i *importer) destinations() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be listed for destinations: %w", filepath.Dir(i.path), err)
 	}
-	ext := filepath.Ext(i.path)
-	stem := strings.TrimSuffix(filepath.Base(i.path), ext) + "."
+	stem := strings.TrimSuffix(filepath.Base(i.path), filepath.Ext(i.path)) + "."
 	var found []string
 	for _, file := range names {
-		name, fits := strings.CutPrefix(strings.TrimSuffix(file, ext), stem)
-		if fits && strings.HasSuffix(file, ext) && destinationName.MatchString(name) {
+		name, fits := strings.CutPrefix(strings.TrimSuffix(file, destinationExt), stem)
+		switch {
+		case !fits || !strings.HasSuffix(file, destinationExt) || file == stem+strings.TrimPrefix(destinationExt, "."):
+		case destinationName.MatchString(name):
 			found = append(found, name)
+		default:
+			i.opts.left = append(i.opts.left, outsider{file: destinationFile(i.path, name),
+				why: fmt.Sprintf("%q cannot name a destination: letters, digits, - and _", name)})
 		}
 	}
 	slices.Sort(found)
@@ -163,9 +198,11 @@ func unique(names []string) []string {
 	return once
 }
 
+// destinationExt is what a destination's file ends in, whatever the file beside it ends in.
+const destinationExt = ".yml"
+
 func destinationFile(path, name string) string {
-	ext := filepath.Ext(path)
-	return strings.TrimSuffix(path, ext) + "." + name + ext
+	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name + destinationExt
 }
 
 func (i *importer) translate(name, file string, tree *ruby.Node) {
@@ -192,9 +229,21 @@ func (i *importer) whole() *block {
 	for _, d := range i.documents[1:] {
 		root.fields = append(root.fields, destinationBlock(d.name, base, d.root, d.file))
 	}
-	header := &field{note: []string{"Made from " + strings.Join(i.files, " and ") + " by `kamald import`."}}
+	header := &field{note: []string{"Made from " + Enumeration(i.files) + " by `kamald import`."}}
 	root.fields = append([]*field{header}, root.fields...)
+	for _, o := range i.opts.left {
+		root.fields = append(root.fields, &field{note: []string{o.file + " is left out: " + sentence(o.why)}})
+	}
 	return root
+}
+
+// Enumeration is names in a sentence.
+func Enumeration(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // exists tells whether a file can be read.

@@ -73,7 +73,8 @@ func (t *translation) oldProxy(p place) {
 			t.drop(check.at(key), "Kamal 1's way to check; kamald asks the container by itself and shows its log when it fails")
 		}
 	}
-	if b.find("app_port", "") == nil && !p.at("proxy").there() {
+	asked := p.at("servers").at(t.primary()).at("healthcheck").at("port")
+	if b.find("app_port", "") == nil && !p.at("proxy").there() && !asked.there() {
 		b.set("app_port", raw(oldAppPort))
 		t.lines = append(t.lines, Line{File: t.opts.file, What: "app_port = " + oldAppPort, Severity: Changed,
 			Why: "Kamal 1's default; Kamal 2's and kamald's is 80"})
@@ -153,6 +154,15 @@ func (t *translation) route(parent *block, labels place) {
 	}
 }
 
+// oldLabels are an accessory's labels, of which Kamal 1's Traefik read its routes.
+func (t *translation) oldLabels(p place) {
+	for _, e := range p.entries() {
+		if isOld(t.source) && strings.HasPrefix(e.name(), "traefik.") {
+			t.report(e, Todo, leftOut, "it is for Traefik; for an accessory that is to be reached from outside write proxied = true and proxy { hosts = […] }")
+		}
+	}
+}
+
 // ruled adds what a rule names.
 func (t *translation) ruled(b *block, attribute string, p place, pattern *regexp.Regexp) {
 	list := &value{kind: listValue}
@@ -161,11 +171,40 @@ func (t *translation) ruled(b *block, attribute string, p place, pattern *regexp
 	}
 	for _, match := range pattern.FindAllStringSubmatch(p.text(), -1) {
 		for _, arg := range quotedArg.FindAllStringSubmatch(match[1], -1) {
-			list.list = append(list.list, &field{origin: p.origin(), value: raw(quote(arg[1]))})
+			same := func(e *field) bool { return e.value.source == quote(arg[1]) }
+			if !slices.ContainsFunc(list.list, same) {
+				list.list = append(list.list, &field{origin: p.origin(), value: raw(quote(arg[1]))})
+			}
 		}
 	}
 	if len(list.list) > 0 {
 		b.set(attribute, list).origin = p.origin()
+	}
+}
+
+// primary is the primary role's name; "" where only Ruby could tell it.
+func (t *translation) primary() string {
+	f := t.root.find("primary_role", "")
+	for _, name := range t.roleNames(t.source) {
+		if f != nil && f.value.source == quote(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// oldPrimaryHealth is the health check of the primary role, which the proxy asks now.
+func (t *translation) oldPrimaryHealth(b *block, p place) {
+	proxy := b.child("proxy", "")
+	t.number(proxy, "app_port", plain, p.at("port"))
+	made := proxy.child("healthcheck", "")
+	t.comments(proxy, made, p)
+	t.text(made, "path", p.at("path"))
+	t.interval(made, "interval", p.at("interval"))
+	for _, e := range p.entries() {
+		if !t.done[e.node] {
+			t.drop(e, "the primary role is proxied, and the proxy asks it over HTTP; deploy_timeout says how long it may take")
+		}
 	}
 }
 
@@ -174,9 +213,8 @@ func (t *translation) oldHealth(b *block, p place, role string) {
 	if !t.open(p) {
 		return
 	}
-	primary := t.root.find("primary_role", "")
-	if primary != nil && primary.value.source == quote(role) {
-		t.drop(p, "the primary role is proxied: proxy { healthcheck { … } } says how it is asked")
+	if role == t.primary() {
+		t.oldPrimaryHealth(b, p)
 		return
 	}
 	made := b.child("health", "")

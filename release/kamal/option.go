@@ -101,11 +101,11 @@ func (t *translation) elsewhere(b *block, p place, of string) bool {
 	case "stop-signal":
 		t.text(b.child("stop", ""), "signal", p)
 	case "network":
-		if of != "accessory" {
-			t.todo(b, p, "containers are in one network, which `network` at the top of the file names; Kamal puts this one into a second")
-			return true
+		why := "containers are in one network, which `network` at the top of the file names; Kamal puts this one into a second"
+		if of == "accessory" {
+			why = "an accessory is in one network, its own `network`, else that of the apps; Kamal puts this one into a second"
 		}
-		t.text(b, "network", p)
+		t.todo(b, p, why)
 	default:
 		return false
 	}

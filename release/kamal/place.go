@@ -3,6 +3,7 @@ package kamal
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kamald/kamald/release/kamal/ruby"
 )
@@ -31,6 +32,14 @@ func (p place) scalar() bool {
 func (p place) mapping() bool { return p.node != nil && p.node.Kind == ruby.Mapping }
 
 func (p place) sequence() bool { return p.node != nil && p.node.Kind == ruby.Sequence }
+
+// isFalse tells whether the value is false, whatever else may be meant by it.
+func (p place) isFalse() bool { return p.isKind(ruby.Bool) && !p.open() && p.text() == "false" }
+
+// blank tells whether the value is a text with nothing but space in it.
+func (p place) blank() bool {
+	return p.isKind(ruby.String) && !p.open() && strings.TrimSpace(p.text()) == ""
+}
 
 // text is what Ruby prints of a scalar without expressions.
 func (p place) text() string {

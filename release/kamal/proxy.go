@@ -1,5 +1,7 @@
 package kamal
 
+import "strings"
+
 // proxy translates a proxy's keys into a block within parent: the root, a role or an accessory.
 func (t *translation) proxy(parent *block, p place) {
 	if !t.open(p) {
@@ -7,7 +9,7 @@ func (t *translation) proxy(parent *block, p place) {
 	}
 	b := parent.child("proxy", "")
 	t.comments(parent, b, p)
-	t.proxyHosts(b, p)
+	t.proxyHosts(b, p, parent.label)
 	t.number(b, "app_port", plain, p.at("app_port"))
 	t.ssl(b, p.at("ssl"))
 	t.boolean(b, "ssl_redirect", p.at("ssl_redirect"))
@@ -34,29 +36,45 @@ func (t *translation) proxy(parent *block, p place) {
 	}
 }
 
-func (t *translation) proxyHosts(b *block, p place) {
+// proxyHosts names what the proxy answers to. Without names it would answer to all of them, and have no certificate: what Ruby
+// alone can tell is read from the environment.
+func (t *translation) proxyHosts(b *block, p place, label string) {
 	host, hosts := p.at("host"), p.at("hosts")
+	variable := strings.ReplaceAll("KAMAL_"+variable(label)+"_PROXY_HOST", "__", "_")
 	if host.there() && !host.null() && hosts.there() && !hosts.null() {
 		t.report(hosts, Todo, "host is taken", "Kamal takes one of host and hosts")
-		t.commaList(b, "hosts", host)
+		t.routed(b, host, variable)
 		return
 	}
 	for _, given := range []place{host, hosts} {
-		if given.null() {
-			t.translated(given, "nothing is said")
-			continue
-		}
-		if given.there() {
-			t.commaList(b, "hosts", given)
+		switch {
+		case given.null() && !t.lost(given):
+			t.nothing(given)
+		case given.there():
+			t.routed(b, given, variable)
 		}
 	}
+}
+
+func (t *translation) routed(b *block, p place, variable string) {
+	x := source(p, true)
+	lost := t.lost(p)
+	if lost {
+		x.why = "only a run of Ruby could tell what stands here, and its lines are in this report"
+	}
+	if x.why == "" || !lost && !p.open() {
+		t.commaList(b, "hosts", p)
+		return
+	}
+	x = t.placeholder(p, variable, x.why)
+	b.set("hosts", raw(`split(",", `+x.source+")")).origin = p.origin()
 }
 
 func (t *translation) prefixes(b *block, p place) {
 	for _, name := range []string{"path_prefix", "path_prefixes"} {
 		given := p.at(name)
 		if given.null() {
-			t.translated(given, "nothing is said")
+			t.nothing(given)
 			continue
 		}
 		if given.there() {
@@ -73,7 +91,7 @@ func (t *translation) ssl(b *block, p place) {
 	}
 	t.opened[p.node] = true
 	if len(p.entries()) == 0 {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return
 	}
 	b.set("ssl", raw("true")).origin = p.origin()

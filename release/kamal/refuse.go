@@ -58,18 +58,17 @@ func refusals(text []byte, opts *Options) []release.Diagnostic {
 
 // unsettled tells what stands in the way, by the lines of the source.
 func (i *importer) unsettled(root *block, errs []release.Diagnostic) error {
-	var lines []string
+	failed := &unsettled{path: i.path}
 	for _, d := range errs {
-		where := i.path
+		o := obstacle{origin: origin{file: i.path}, what: d.Detail}
 		if f := fieldAt(root, d.Line); f != nil && f.file != "" {
-			where = fmt.Sprintf("%s:%d", f.file, f.line)
+			o.origin = f.origin
 		}
-		line := where + ": " + d.Detail
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		if !slices.Contains(failed.obstacles, o) {
+			failed.obstacles = append(failed.obstacles, o)
 		}
 	}
-	return fmt.Errorf("no valid deploy.hcl comes of %s:\n  %s\n  next: mend this in Kamal's file, and import it again", i.path, strings.Join(lines, "\n  "))
+	return failed
 }
 
 // fieldAt is the innermost field that was written on a line.
@@ -90,6 +89,12 @@ func (i *importer) refuse(f *field, why string) bool {
 		f.path == "service" || f.path == "image" || f.value == nothing {
 		return false
 	}
+	if holder := i.holderOf(f); holder != nil {
+		if holder.name == "role" {
+			return false
+		}
+		f = holder
+	}
 	why = i.ledger.masked(strings.TrimSuffix(why, "."))
 	gone := false
 	for _, d := range i.documents {
@@ -99,6 +104,27 @@ func (i *importer) refuse(f *field, why string) bool {
 		i.report = append(i.report, Line{File: f.file, Line: f.line, Key: i.untranslated(f), What: leftOut, Why: "deploy.hcl does not take it: " + why, Severity: Todo})
 	}
 	return gone
+}
+
+// holderOf is the role or the accessory of which a field is the only host; nil when it is none.
+func (i *importer) holderOf(f *field) *field {
+	for _, d := range i.documents {
+		for _, holder := range d.root.fields {
+			if holder.block == nil || holder.name != "role" && holder.name != "accessory" {
+				continue
+			}
+			hosts := holder.block.find("hosts", "")
+			if hosts != nil && hosts.value != nil && len(hosts.value.list) == 1 && hosts.value.list[0].same(f) {
+				return holder
+			}
+		}
+	}
+	return nil
+}
+
+// same tells whether two fields are one in two documents.
+func (f *field) same(other *field) bool {
+	return f.path == other.path && f.origin == other.origin && f.note == nil
 }
 
 // untranslated takes back that a field was translated, and gives the key of the source that it came from: its own path where that
@@ -123,7 +149,7 @@ func (i *importer) untranslated(f *field) string {
 
 // takeOut replaces a field with a note.
 func takeOut(b *block, wanted *field, why string) bool {
-	same := func(f *field) bool { return f.path == wanted.path && f.origin == wanted.origin && f.note == nil }
+	same := func(f *field) bool { return f.same(wanted) }
 	note := &field{origin: wanted.origin, comment: wanted.comment, note: []string{sentence(wanted.path + " is left out: " + why)}}
 	for n, f := range b.fields {
 		switch {

@@ -1,5 +1,7 @@
 package kamal
 
+import "strings"
+
 // registry translates the root's registry. A local one is Kamal's way to do without: so does kamald, with no block at all.
 func (t *translation) registry(p place) {
 	b := t.root.child("registry", "")
@@ -19,7 +21,11 @@ func (t *translation) login(parent, b *block, p place, name string) {
 		return
 	}
 	t.comments(parent, b, p)
-	t.text(b, "server", p.at("server"))
+	if server := p.at("server"); server.open() {
+		t.needed(b, "server", server, "KAMAL_"+strings.TrimPrefix(name, "KAMAL_")+"_SERVER")
+	} else {
+		t.text(b, "server", server)
+	}
 	t.username(b, p.at("username"), name+"_USERNAME")
 	t.secret(b, "password", p.at("password"), name+"_PASSWORD")
 	user, password := b.find("username", ""), b.find("password", "")

@@ -43,7 +43,7 @@ func (t *translation) role(b *block, p place, name string) {
 	t.text(b, "cmd", p.at("cmd"))
 	t.options(b, p.at("options"), "role")
 	t.labels(b, p.at("labels"))
-	t.text(b, "asset_path", p.at("asset_path"))
+	t.given(b, "asset_path", p.at("asset_path"))
 	t.roleEnv(b, p.at("env"))
 	t.oldHealth(b, p.at("healthcheck"), name)
 	if stop := p.at("stop_timeout"); stop.there() {

@@ -20,13 +20,22 @@ func (t *translation) text(b *block, name string, p place) bool {
 	return true
 }
 
+// given sets an attribute to a scalar's text where Kamal looks only whether something is said: false says nothing then.
+func (t *translation) given(b *block, name string, p place) bool {
+	if p.isFalse() {
+		t.nothing(p)
+		return false
+	}
+	return t.text(b, name, p)
+}
+
 // scalar reads a scalar as HCL text; nil when there is none, which has been reported then.
 func (t *translation) scalar(b *block, p place) *value {
 	switch {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case !p.scalar():
 		t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
@@ -67,7 +76,7 @@ func (t *translation) boolean(b *block, name string, p place) bool {
 	switch {
 	case !p.there():
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 	case p.open():
 		return t.text(b, name, p)
 	case !p.scalar() || p.text() != "true" && p.text() != "false":
@@ -85,7 +94,7 @@ func (t *translation) number(b *block, name, form string, p place) bool {
 	case !p.there():
 		return false
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return false
 	case p.open():
 		x := source(p, true)
@@ -127,7 +136,7 @@ func (t *translation) listed(b *block, p place) *value {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a list here, not a hash")
@@ -140,6 +149,10 @@ func (t *translation) listed(b *block, p place) *value {
 		if v := t.scalar(b, item); v != nil {
 			list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
 		}
+	}
+	if len(list.list) == 0 && len(p.items()) > 0 {
+		t.opened[p.node] = true // its items have been reported
+		return nil
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package kamal
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -77,6 +78,18 @@ func (l *ledger) maskedComment(line string) string {
 	return passwordLine.ReplaceAllString(l.masked(line), "${1}(left out)")
 }
 
+// maskedError is an error without what must not be shown.
+func (l *ledger) maskedError(err error) error {
+	var failed *unsettled
+	if !errors.As(err, &failed) {
+		return errors.New(l.masked(err.Error()))
+	}
+	for n, o := range failed.obstacles {
+		failed.obstacles[n].what = l.masked(o.what)
+	}
+	return failed
+}
+
 // masked is a text without what must not be shown.
 func (l *ledger) masked(text string) string {
 	for _, literal := range l.literals {
@@ -117,7 +130,7 @@ func (t *translation) secretValue(b *block, p place, name string) *value {
 	case !p.there():
 		return nil
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a text here, or a list of one secret's name")
@@ -234,6 +247,10 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 // secretFiles names Kamal's files where they have another name than Kamal gives them, or where there are others beside them.
 func (t *translation) secretFiles(p place) {
 	t.secretsBlock = t.root.child("secrets", "")
+	if p.isFalse() {
+		t.nothing(p)
+		return
+	}
 	if p.scalar() && !p.open() {
 		t.secretsPath = p.text()
 		t.translated(p, "secrets.files")

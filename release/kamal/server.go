@@ -194,7 +194,7 @@ func (t *translation) add(list *value, s *server, p place) {
 		}
 	}
 	t.mark(p.node)
-	list.list = append(list.list, &field{origin: p.origin(), comment: t.comment(p), value: raw(quote(s.name))})
+	list.list = append(list.list, &field{origin: p.origin(), key: p.path, comment: t.comment(p), value: raw(quote(s.name))})
 }
 
 // hostNames splits what was written as one host and is several.

@@ -12,7 +12,7 @@ func (t *translation) ssh(p, kit place) {
 		t.boolean(b, "keys_only", p.at("keys_only"))
 		t.keyData(b, p.at("key_data"))
 		t.jump(b, p.at("proxy"))
-		t.text(b, "proxy_command", p.at("proxy_command"))
+		t.given(b, "proxy_command", p.at("proxy_command"))
 		t.sshConfig(b, p.at("config"))
 		t.boolean(b, "forward_agent", p.at("forward_agent"))
 		t.drop(p.at("log_level"), "how much is said is chosen on the command line: -v logs every remote call")
@@ -27,8 +27,8 @@ func (t *translation) ssh(p, kit place) {
 
 // jump writes out the user that Kamal takes where none is named.
 func (t *translation) jump(b *block, p place) {
-	if !p.scalar() || p.open() || strings.Contains(p.text(), "@") {
-		t.text(b, "jump", p)
+	if !p.scalar() || p.open() || p.isFalse() || strings.Contains(p.text(), "@") {
+		t.given(b, "jump", p)
 		return
 	}
 	t.put(b, "jump", raw(quote("root@"+p.text())), p)

@@ -103,6 +103,15 @@ func (t *translation) lost(p place) bool {
 	})
 }
 
+// nothing reports a key that says nothing. What Ruby alone would put there is not nothing.
+func (t *translation) nothing(p place) {
+	if t.lost(p) {
+		t.report(p, Todo, leftOut, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		return
+	}
+	t.translated(p, "nothing is said")
+}
+
 func (t *translation) translated(p place, where string) {
 	for _, line := range t.lines {
 		if line.Key == p.path && line.Severity == Todo && line.File == p.origin().file {
@@ -144,7 +153,7 @@ func (t *translation) open(p place) bool {
 	case !p.there():
 		return false
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return false
 	case !p.mapping():
 		t.drop(p, "Kamal takes a hash here, not "+kindName(p.node))
@@ -152,7 +161,7 @@ func (t *translation) open(p place) bool {
 	}
 	t.opened[p.node] = true
 	if len(p.node.Entries) == 0 {
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 	}
 	return true
 }

@@ -8,7 +8,7 @@ func (t *translation) volumes(b *block, p place) {
 	case !p.there():
 		return
 	case p.null():
-		t.translated(p, "nothing is said")
+		t.nothing(p)
 		return
 	case p.scalar() && !p.open() && !strings.Contains(p.text(), ":"), p.mapping():
 		t.drop(p, "Kamal takes a list here, not "+kindName(p.node))

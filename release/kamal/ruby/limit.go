@@ -9,6 +9,7 @@ const (
 	maxSteps    = 200_000 // of ERB: expressions evaluated, rounds of loops
 	maxNesting  = 100     // of ERB: brackets and blocks in one another
 	maxProblems = 200
+	maxLeftOut  = 6 // lines of a block that is left out which are told one by one
 
 	maxSourceOfExpression = 4096 // bytes, beyond which no more is added
 )

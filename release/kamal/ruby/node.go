@@ -95,7 +95,8 @@ type Call struct {
 type Problem struct {
 	File string
 	Line int
-	What string // the source, shortened
+	Last int    // the last line, where it is of several; else 0
+	What string // the source, shortened: the first line's
 	Why  string
 }
 

@@ -65,6 +65,26 @@ func TestProblemsSayLineAndSource(t *testing.T) {
 	}
 }
 
+// A block of many lines is one problem, and no line of it is missing.
+func TestALongBlockIsToldOfInOne(t *testing.T) {
+	source := "a: 1\n<% if ENV['X'] %>\n" + strings.Repeat("# a comment\nb: 2\n", 500) + "<% end %>\n"
+	_, problems, err := Read("deploy.yml", []byte(source))
+	if err != nil || len(problems) != 2 {
+		t.Fatalf("%d problems, %v", len(problems), err)
+	}
+	if p := problems[1]; p.Line != 3 || p.Last != 1003 || p.What != "# a comment" || p.Why != "is left out with line 2" {
+		t.Errorf("it says %+v", p)
+	}
+}
+
+// What goes beyond the bound is counted.
+func TestProblemsBeyondTheBoundAreCounted(t *testing.T) {
+	_, problems, err := Read("deploy.yml", []byte(strings.Repeat("<% puts Rails.env %>\n", maxProblems+50)))
+	if err != nil || len(problems) != maxProblems || !strings.HasPrefix(problems[maxProblems-1].Why, "and 51 more") {
+		t.Errorf("%d problems, the last %+v, %v", len(problems), problems[len(problems)-1], err)
+	}
+}
+
 func TestErrorsSayFileAndLineAndNoValue(t *testing.T) {
 	deep := strings.Repeat("[", 150) + strings.Repeat("]", 150)
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
@@ -74,6 +94,7 @@ func TestErrorsSayFileAndLineAndNoValue(t *testing.T) {
 	for _, c := range []struct{ name, source, says string }{
 		{"no YAML", "a: 1\npassword: 'hunter2\n", "deploy.yml:3: not YAML: "},
 		{"no YAML behind ERB of several lines", "<%\n\n%>\na: <%= 1 %>\nb: <%=\n'x'\n%>: y\n", "deploy.yml:5: not YAML: mapping values are not allowed"},
+		{"a tab", "a:\n\tb: 1\n", "deploy.yml:2: not YAML: found character that cannot start any token: YAML indents with spaces, and this line begins with a tab"},
 		{"an alias of nothing", "a: 1\nb: *hunter2x\n", "deploy.yml:2: not YAML: unknown anchor"},
 		{"a tag that is not closed", "a: 1\nb: <%= x\n", "deploy.yml:2: <% has no %>"},
 		{"aliases in aliases", bomb, "deploy.yml:5: more than 100000 values"},

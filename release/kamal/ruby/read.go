@@ -134,7 +134,11 @@ func (d *document) failure(err error) error {
 	if load.Mark.Line > 0 {
 		line, _ = d.origin.position(d.origin.offset(d.at(load.Mark.Line, 1)))
 	}
-	return fmt.Errorf("%s:%d: not YAML: %s", d.file, line, d.placeholders.restore(load.Message))
+	message := d.placeholders.restore(load.Message)
+	if lines := strings.Split(d.origin.source, "\n"); line <= len(lines) && strings.HasPrefix(strings.TrimLeft(lines[line-1], " "), "\t") {
+		message += ": YAML indents with spaces, and this line begins with a tab"
+	}
+	return fmt.Errorf("%s:%d: not YAML: %s", d.file, line, message)
 }
 
 func (d *document) problem(rendered int, what, why string) {
@@ -157,8 +161,10 @@ func (d *document) settle() {
 func ordered(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
 	problems = slices.Compact(problems)
-	if len(problems) > maxProblems {
+	if more := len(problems) - maxProblems + 1; more > 1 {
 		problems = problems[:maxProblems]
+		last := &problems[maxProblems-1]
+		last.What, last.Why = "…", fmt.Sprintf("and %d more like these, from here on", more)
 	}
 	return problems
 }

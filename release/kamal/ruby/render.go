@@ -255,7 +255,7 @@ func (r *renderer) rounds(call *syntax) ([][]value, bool) {
 // looping are the methods whose blocks are written out.
 var looping = []string{"each", "each_with_index", "with_index", "times", "upto", "each_pair"}
 
-// leaveOut tells of a block that is left out, with each of its lines. One within a line is an expression there.
+// leaveOut tells of a block that is left out, and of its lines. One within a line is an expression there.
 func (r *renderer) leaveOut(e element, why string) {
 	from, to := e.token.at, e.to
 	source := r.origin.source[from:to]
@@ -265,14 +265,27 @@ func (r *renderer) leaveOut(e element, why string) {
 		r.expression(&Expr{Source: source}, source, []Problem{r.problem(from, source, why)})
 		return
 	}
-	line, _ := r.origin.position(from)
+	head, _, _ := strings.Cut(source, "\n")
+	r.tell(from, head, why)
+	r.tellRest(from, from+len(head)+1, to)
+}
+
+// tellRest tells of the lines that are left out with the one before them: of a few one by one, of many in one.
+func (r *renderer) tellRest(head, from, to int) {
+	var lines []Problem
+	with, _ := r.origin.position(head)
 	for at := from; at < to; {
 		text, _, _ := strings.Cut(r.origin.source[at:to], "\n")
-		if at == from {
-			r.tell(at, text, why)
-		} else if strings.TrimSpace(text) != "" {
-			r.tell(at, text, fmt.Sprintf("is left out with line %d", line))
+		if strings.TrimSpace(text) != "" {
+			lines = append(lines, r.problem(at, text, fmt.Sprintf("is left out with line %d", with)))
 		}
 		at += len(text) + 1
+	}
+	if len(lines) > maxLeftOut {
+		lines[0].Last = lines[len(lines)-1].Line
+		lines = lines[:1]
+	}
+	if !r.commented() {
+		r.problems = append(r.problems, lines...)
 	}
 }

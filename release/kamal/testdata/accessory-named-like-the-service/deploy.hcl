@@ -17,7 +17,7 @@ accessory "grafana" {
   image   = "grafana/grafana:11"
   hosts   = ["10.0.0.1"]
   service = "grafana"
-  network = "other"
+  # accessories.grafana.options.network: an accessory is in one network, its own `network`, else that of the apps; Kamal puts this one into a second.
 }
 
 accessory "proxied" {

@@ -1,4 +1,4 @@
-# Made from config/deploy.yml and config/deploy.bare.yml and config/deploy.eu.yml by `kamald import`.
+# Made from config/deploy.yml, config/deploy.bare.yml and config/deploy.eu.yml by `kamald import`.
 
 service             = "shop"
 image               = "acme/shop"

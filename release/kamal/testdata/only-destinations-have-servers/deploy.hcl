@@ -1,4 +1,4 @@
-# Made from config/deploy.yml and config/deploy.production.yml and config/deploy.staging.yml by `kamald import`.
+# Made from config/deploy.yml, config/deploy.production.yml and config/deploy.staging.yml by `kamald import`.
 
 service             = "shop"
 image               = "acme/shop"
