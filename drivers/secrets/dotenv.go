@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/kamald/kamald/release"
 )
+
+// leastConcealed is the length, in bytes, from which a value is taken out of errors: shorter ones would tear words apart.
+const leastConcealed = 4
 
 // dotenv is the secrets of some dotenv files. Variables are expanded and commands run at the first secret, once. It is safe
 // for concurrent use.
@@ -109,10 +114,37 @@ func (d *dotenv) evaluate() {
 	for _, e := range d.entries {
 		v := d.expand(e)
 		if v.err != nil {
-			v.err = fmt.Errorf("%s:%d: %s: %w", e.file, e.line, e.key, v.err)
+			v.err = fmt.Errorf("%s:%d: %s: %w", e.file, e.line, e.key, d.conceal(v.err))
 		}
 		d.values[e.key] = v
 	}
+}
+
+// conceal keeps the values that the files have given so far, and what is in those that are JSON objects, out of an error: a command
+// may write them on its standard error, and a line may name one where a key is wanted.
+func (d *dotenv) conceal(err error) error {
+	var values []string
+	add := func(value string) {
+		if quoted := strconv.Quote(value); len(value) >= leastConcealed {
+			values = append(values, value, quoted[1:len(quoted)-1])
+		}
+	}
+	for _, v := range d.values {
+		add(v.secret)
+		fields, _ := orderedObject([]byte(v.secret)) // most values are none
+		for _, f := range fields {
+			add(plainJSON(f.value))
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) // one may be part of another
+	text := err.Error()
+	for _, value := range values {
+		text = strings.ReplaceAll(text, value, release.Secret{}.String())
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 func (d *dotenv) expand(e entry) value {
