@@ -96,7 +96,7 @@ func (c *compiler) checkHosts(b *block) bool {
 			c.errorf(item.rng, "Host listed twice", "%s lists the host %q twice.", b.title(), item.s)
 		}
 		seen[item.s] = true
-		if !hostName.MatchString(item.s) {
+		if !isHost(item.s) {
 			c.errorf(item.rng, "Bad host name", "%q is not a host's name or address; a user or a port go into host \"…\" { }.", item.s)
 		}
 	}

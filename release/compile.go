@@ -71,7 +71,7 @@ func (c *compiler) compileRoot() {
 		Network:          r.get("network").textOr(defaultNetwork),
 	}
 	if v := r.get("service"); v.set() && !v.unknown && !serviceName.MatchString(v.text()) {
-		c.errorf(v.rng, "Bad service name", "%q cannot name a service: letters, digits, - and _, the first a letter or digit.", v.text())
+		c.errorf(v.rng, "Bad service name", "%q cannot name a service: letters, digits, - and _, the first a letter or digit.%s", v.text(), foreignLetter(v.text()))
 	}
 	if v := r.get("run_directory"); v.set() && !v.unknown && (v.text() == "" || strings.Contains(v.text(), "..")) {
 		c.errorf(v.rng, "Bad directory", "run_directory is a path below the SSH user's home, such as \".kamal\", or an absolute one.")

@@ -144,8 +144,8 @@ func (c *compiler) compileStop(b *block, proxied bool) Stop {
 }
 
 func (c *compiler) checkSignal(v *value) {
-	if v.set() && !v.unknown && !signalName.MatchString(v.text()) {
-		c.errorf(v.rng, "Bad signal", "%q is not a signal, such as \"TERM\" or \"QUIT\".", v.text())
+	if v.set() && !v.unknown && !isSignal(v.text()) {
+		c.errorf(v.rng, "Bad signal", "%q is not a signal, such as \"TERM\" or \"QUIT\".%s", v.text(), meantSignal(v.text()))
 	}
 }
 

@@ -58,6 +58,10 @@ func (c *compiler) checkFetch(b *block) {
 			c.errorf(v.rng, "Not of this source", "%s has no %s; %s.", b.title(), name, fetchTakes(b.label))
 		}
 	}
+	if v := b.get("identity"); v.set() && strings.Contains(v.text(), "AGE-SECRET-KEY-") {
+		c.conceal(v.rng)
+		c.errorf(v.rng, "Secret written out", "identity is the file with the private key, not the key itself: put the key there, or into the variable AGE_IDENTITY.")
+	}
 	need := func(name string) bool { return !b.get(name).set() }
 	switch {
 	case b.label == sourceAge && need("file"):
