@@ -13,6 +13,9 @@ const (
 	sourceGCP = "gcp-secret-manager"
 )
 
+// ofAge are the settings of a fetch block that only age has.
+var ofAge = []string{"file", "identity"}
+
 // needsKeys are the sources that cannot give all that there is.
 var needsKeys = []string{"aws-secrets-manager", "bitwarden", "enpass", sourceGCP, "lastpass", "passbolt"}
 
@@ -49,7 +52,7 @@ func (c *compiler) compileSecrets() {
 }
 
 func (c *compiler) checkFetch(b *block) {
-	others := []string{"file", "identity"}
+	others := ofAge
 	if b.label == sourceAge {
 		others = []string{"account", "from"}
 	}

@@ -117,8 +117,11 @@ func lineStart(data []byte, at int) int {
 // elsewhere says where a name belongs that is not known here; "" when nowhere, or in too many places to be of help.
 func (l *loader) elsewhere(name string, block bool) string {
 	root := deploySpec
-	if l.bastion && block && deploySpec.block(name) != nil {
+	switch {
+	case l.bastion && isTopOf(deploySpec, name, block):
 		return " It stands in deploy.hcl."
+	case !l.bastion && isTopOf(bastionSpec, name, block):
+		return " It stands in kamald.hcl, which `kamald validate --bastion` reads."
 	}
 	if l.bastion {
 		root = bastionSpec
@@ -128,6 +131,12 @@ func (l *loader) elsewhere(name string, block bool) string {
 		return ""
 	}
 	return fmt.Sprintf(" %s stands in %s.", name, strings.Join(places, ", "))
+}
+
+// isTopOf tells whether a file takes a block, or an attribute, of that name in no block.
+func isTopOf(spec *blockSpec, name string, block bool) bool {
+	_, attribute := spec.attr(name)
+	return attribute && !block || block && spec.block(name) != nil
 }
 
 // placesOf are the blocks that take a block of that name, or an attribute; of those of one name the first.
