@@ -54,8 +54,8 @@ func ageFile(_ context.Context, t *tool, q Query) ([]found, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case !ok && len(inside.unset) > 0 && inside.has(key):
-			return nil, errors.New(strings.Join(inside.unset, "; "))
+		case !ok && inside.unsetBy(key) != "":
+			return nil, errors.New(inside.unsetBy(key))
 		case !ok:
 			return nil, fmt.Errorf("age: there is no %s in %s", key, q.From)
 		}

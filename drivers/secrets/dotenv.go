@@ -34,7 +34,7 @@ type dotenv struct {
 
 	mu     sync.Mutex
 	values map[string]value // nil until evaluated
-	unset  []string         // what was referred to and has no value
+	unset  []unset          // what was referred to and has no value
 }
 
 // value is what an entry came to: a value, an error, or (neither known nor err) a reference to what is not set.
@@ -43,6 +43,9 @@ type value struct {
 	known  bool
 	err    error
 }
+
+// unset is a reference of a key's to what is not set.
+type unset struct{ key, says string }
 
 // readDotenv reads the files in their order: later ones win. Files that are not there are skipped, and so are names that end in a
 // dot (the file of a destination, with no destination given). Errors name file, line and key, all at once, and never a value.
@@ -106,7 +109,24 @@ func (d *dotenv) secret(name string) (release.Secret, bool, error) {
 func (d *dotenv) searched() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Concat(d.sources, d.unset)
+	sources := slices.Clone(d.sources)
+	for _, u := range d.unset {
+		sources = append(sources, u.says)
+	}
+	return sources
+}
+
+// unsetBy says which references of a key's led nowhere, after the first secret.
+func (d *dotenv) unsetBy(key string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var said []string
+	for _, u := range d.unset {
+		if u.key == key {
+			said = append(said, u.says)
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 func (d *dotenv) evaluate() {
@@ -173,7 +193,7 @@ func (d *dotenv) refer(e entry, name string) value {
 	case v.err != nil:
 		v.err = fmt.Errorf("it refers to $%s: %w", name, v.err)
 	case !v.known:
-		d.unset = append(d.unset, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, name))
+		d.unset = append(d.unset, unset{e.key, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, name)})
 	}
 	return v
 }
