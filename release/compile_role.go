@@ -167,6 +167,9 @@ func (c *compiler) compileHealth(b *block) *Health {
 	if v := h.get("http"); v.set() && !v.unknown && !httpCheck.MatchString(v.text()) {
 		c.errorf(v.rng, "Bad check", "http is [host]:port/path, such as \":9000/up\", not %q.", v.text())
 	}
+	if v := h.get("exec"); v.set() && v.isKnown() && strings.Join(v.strings(), "") == "" {
+		c.errorf(v.rng, "Bad check", "exec is a command in the container that succeeds, and this is none.")
+	}
 	c.checkPattern(h.get("log"))
 	if v := h.get("min_healthy_time"); v.set() && v.isKnown() && v.duration >= c.rel.DeployTimeout {
 		c.errorf(v.rng, "Never healthy", "It would have to stay healthy for %s, and deploy_timeout is %s: no release could succeed.", shortDuration(v.duration), shortDuration(c.rel.DeployTimeout))

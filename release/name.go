@@ -24,6 +24,7 @@ var (
 	fingerprint  = regexp.MustCompile(`\ASHA256:[A-Za-z0-9+/]{43}\z`)
 	jumpHost     = regexp.MustCompile(`\A(?:[^@\s:/]+@)?[A-Za-z0-9._-]+(?::[0-9]{1,5})?\z`)
 	httpCheck    = regexp.MustCompile(`\A[A-Za-z0-9._-]*:[0-9]{1,5}/\S*\z`)
+	runDirectory = regexp.MustCompile(`\A[^~\x00-\x1f][^\x00-\x1f]*\z`)
 	signalNumber = regexp.MustCompile(`\A(?:[1-9]|[1-5][0-9]|6[0-4])\z`)
 	realTime     = regexp.MustCompile(`\ARTMIN(?:\+(?:[1-9]|1[0-5]))?\z|\ARTMAX(?:-(?:[1-9]|1[0-4]))?\z`)
 	routeHost    = regexp.MustCompile(`\A(?:\*|(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]*)?\z`)
