@@ -153,7 +153,7 @@ func blockDoc(spec *blockSpec, path string, bastion bool) BlockDoc {
 func (a attrSpec) bounds() string {
 	switch {
 	case a.kind == kindDuration && a.min > 0:
-		return "more than 0"
+		return "that is more than 0"
 	case a.kind != kindInt || a.min == 0 && a.max == 0:
 		return ""
 	case a.max == 0:
