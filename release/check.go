@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,19 +23,25 @@ func (c *compiler) checkLabels(v *value) {
 
 // checkVolumes holds volumes to source:target[:mode].
 func (c *compiler) checkVolumes(v *value) {
+	targets := map[string]bool{}
 	for _, item := range v.items() {
 		parts := strings.Split(item.s, ":")
 		if len(parts) < 2 || len(parts) > 3 || !strings.HasPrefix(parts[1], "/") {
 			c.errorf(item.rng, "Bad volume", "%q is not source:target[:mode] with an absolute target, such as \"/srv/data:/data:ro\".", item.s)
 			continue
 		}
-		path := strings.HasPrefix(parts[0], "/") || strings.HasPrefix(parts[0], "~/") || strings.HasPrefix(parts[0], "./")
-		if !path && !volumeName.MatchString(parts[0]) {
+		isPath := strings.HasPrefix(parts[0], "/") || strings.HasPrefix(parts[0], "~/") || strings.HasPrefix(parts[0], "./")
+		if !isPath && !volumeName.MatchString(parts[0]) {
 			c.errorf(item.rng, "Bad volume", "The source %q is neither a path (/…, ~/… or ./…) nor a volume's name.", parts[0])
 		}
 		if len(parts) == 3 && !volumeMode.MatchString(parts[2]) {
 			c.errorf(item.rng, "Bad volume", "%q is not a volume's mode, such as ro, rw or z.", parts[2])
 		}
+		target := path.Clean(parts[1])
+		if targets[target] {
+			c.errorf(item.rng, "Target twice", "Another volume is mounted at %s already, and the engine takes one.", target)
+		}
+		targets[target] = true
 	}
 }
 
@@ -96,7 +103,7 @@ func (c *compiler) checkHosts(b *block) bool {
 			c.errorf(item.rng, "Host listed twice", "%s lists the host %q twice.", b.title(), item.s)
 		}
 		seen[item.s] = true
-		if !hostName.MatchString(item.s) {
+		if !isHost(item.s) {
 			c.errorf(item.rng, "Bad host name", "%q is not a host's name or address; a user or a port go into host \"…\" { }.", item.s)
 		}
 	}

@@ -71,10 +71,13 @@ func (c *compiler) compileRoot() {
 		Network:          r.get("network").textOr(defaultNetwork),
 	}
 	if v := r.get("service"); v.set() && !v.unknown && !serviceName.MatchString(v.text()) {
-		c.errorf(v.rng, "Bad service name", "%q cannot name a service: letters, digits, - and _, the first a letter or digit.", v.text())
+		c.errorf(v.rng, "Bad service name", "%q cannot name a service: letters, digits, - and _, the first a letter or digit.%s", v.text(), foreignLetter(v.text()))
 	}
-	if v := r.get("run_directory"); v.set() && !v.unknown && (v.text() == "" || strings.Contains(v.text(), "..")) {
-		c.errorf(v.rng, "Bad directory", "run_directory is a path below the SSH user's home, such as \".kamal\", or an absolute one.")
+	if v := r.get("run_directory"); v.set() && !v.unknown && (!runDirectory.MatchString(v.text()) || strings.Contains(v.text(), "..")) {
+		c.errorf(v.rng, "Bad directory", "run_directory is a path below the SSH user's home, such as \".kamal\", or an absolute one, without ~, .. and line breaks.")
+	}
+	if v := r.get("network"); v.set() && !v.unknown && !volumeName.MatchString(v.text()) {
+		c.errorf(v.rng, "Bad name", "%q cannot name a Docker network: letters, digits, _ . and -, the first a letter or digit.", v.text())
 	}
 	c.checkImage()
 	c.compileVersion()
@@ -125,6 +128,9 @@ func (c *compiler) compileVersion() {
 			c.errorf(rng, "Bad version", "version is empty; leave it out for git.sha.")
 		}
 		return
+	}
+	if c.rel.Version == "latest" || strings.HasPrefix(c.rel.Version, "latest-") {
+		c.errorf(rng, "Bad version", "%q is a tag that kamald moves itself, when a release has succeeded: give a version a tag of its own.", c.rel.Version)
 	}
 	if !imageTag.MatchString(c.rel.Version) {
 		c.errorf(rng, "Bad version", "%q cannot be an image's tag: letters, digits, _ . and -, at most 128 of them.", c.rel.Version)

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// injectedNames are variables that every container is given, whatever the file says.
+var injectedNames = []string{"KAMAL_CONTAINER_NAME", "KAMAL_VERSION", "KAMAL_HOST"}
+
 // compileEnv reads an env block, which may be nil.
 func (c *compiler) compileEnv(b *block) Env {
 	env := newEnv()
@@ -12,6 +15,9 @@ func (c *compiler) compileEnv(b *block) Env {
 	for _, name := range clear.keys() {
 		if !variableName.MatchString(name) {
 			c.errorf(clear.rangeOf(name), "Bad variable name", "%q cannot name an environment variable: letters, digits and _.", name)
+		}
+		if slices.Contains(injectedNames, name) {
+			c.warnf(clear.rangeOf(name), "Set by kamald", "Every container has %s, set by kamald itself: what stands here has no effect.", name)
 		}
 		if entry := clear.dict[name][0]; entry.hostEnv {
 			env.FromHost[name] = entry.host

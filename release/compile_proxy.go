@@ -61,6 +61,7 @@ func (c *compiler) compileProxy(role *block) *Proxy {
 	if v := health.get("path"); v.set() && !v.unknown && !strings.HasPrefix(v.text(), "/") {
 		c.errorf(v.rng, "Bad path", "A path begins with \"/\": %q.", v.text())
 	}
+	c.checkRouteHosts(b.get("hosts"))
 	c.checkPrefixes(b.get("path_prefixes"))
 	c.checkSSL(b, role)
 	return &Proxy{AppPort: b.get("app_port").intOr(defaultAppPort), Options: options}
@@ -80,10 +81,23 @@ func prefixes(v *value) []string {
 
 func plainPrefix(prefix string) string { return "/" + strings.Trim(prefix, "/") }
 
+// checkRouteHosts refuses what could never equal the name that a request asks for: the proxy would wait for such a request for ever.
+func (c *compiler) checkRouteHosts(v *value) {
+	for _, item := range v.items() {
+		if !routeHost.MatchString(item.s) {
+			c.errorf(item.rng, "Bad host", "A proxy's host is a name that requests ask for, such as \"shop.example.com\" or \"*.example.com\", without scheme, port or path, not %q.%s",
+				item.s, foreignLetter(item.s))
+		}
+	}
+}
+
 func (c *compiler) checkPrefixes(v *value) {
 	for _, item := range v.items() {
-		if !strings.HasPrefix(item.s, "/") {
+		switch {
+		case !strings.HasPrefix(item.s, "/"):
 			c.errorf(item.rng, "Bad path prefix", "A path prefix begins with \"/\": %q, not %q.", "/"+item.s, item.s)
+		case !routePrefix.MatchString(item.s):
+			c.errorf(item.rng, "Bad path prefix", "A path prefix has no space, ? or #: %q.", item.s)
 		}
 	}
 }

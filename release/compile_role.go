@@ -144,8 +144,8 @@ func (c *compiler) compileStop(b *block, proxied bool) Stop {
 }
 
 func (c *compiler) checkSignal(v *value) {
-	if v.set() && !v.unknown && !signalName.MatchString(v.text()) {
-		c.errorf(v.rng, "Bad signal", "%q is not a signal, such as \"TERM\" or \"QUIT\".", v.text())
+	if v.set() && !v.unknown && !isSignal(v.text()) {
+		c.errorf(v.rng, "Bad signal", "%q is not a signal, such as \"TERM\" or \"QUIT\".%s", v.text(), meantSignal(v.text()))
 	}
 }
 
@@ -166,6 +166,9 @@ func (c *compiler) compileHealth(b *block) *Health {
 	}
 	if v := h.get("http"); v.set() && !v.unknown && !httpCheck.MatchString(v.text()) {
 		c.errorf(v.rng, "Bad check", "http is [host]:port/path, such as \":9000/up\", not %q.", v.text())
+	}
+	if v := h.get("exec"); v.set() && v.isKnown() && strings.Join(v.strings(), "") == "" {
+		c.errorf(v.rng, "Bad check", "exec is a command in the container that succeeds, and this is none.")
 	}
 	c.checkPattern(h.get("log"))
 	if v := h.get("min_healthy_time"); v.set() && v.isKnown() && v.duration >= c.rel.DeployTimeout {

@@ -13,6 +13,9 @@ const (
 	sourceGCP = "gcp-secret-manager"
 )
 
+// ofAge are the settings of a fetch block that only age has.
+var ofAge = []string{"file", "identity"}
+
 // needsKeys are the sources that cannot give all that there is.
 var needsKeys = []string{"aws-secrets-manager", "bitwarden", "enpass", sourceGCP, "lastpass", "passbolt"}
 
@@ -49,7 +52,7 @@ func (c *compiler) compileSecrets() {
 }
 
 func (c *compiler) checkFetch(b *block) {
-	others := []string{"file", "identity"}
+	others := ofAge
 	if b.label == sourceAge {
 		others = []string{"account", "from"}
 	}
@@ -57,6 +60,10 @@ func (c *compiler) checkFetch(b *block) {
 		if v := b.get(name); v.set() {
 			c.errorf(v.rng, "Not of this source", "%s has no %s; %s.", b.title(), name, fetchTakes(b.label))
 		}
+	}
+	if v := b.get("identity"); v.set() && strings.Contains(v.text(), "AGE-SECRET-KEY-") {
+		c.conceal(v.rng)
+		c.errorf(v.rng, "Secret written out", "identity is the file with the private key, not the key itself: put the key there, or into the variable AGE_IDENTITY.")
 	}
 	need := func(name string) bool { return !b.get(name).set() }
 	switch {

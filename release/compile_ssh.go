@@ -93,10 +93,10 @@ func hostSSH(b *block) *block {
 }
 
 func (c *compiler) checkHost(b *block) {
-	if !hostName.MatchString(b.label) {
+	if !isHost(b.label) {
 		c.errorf(b.rng, "Bad host name", "%q is not a host's name or address; a user or a port have attributes of their own.", b.label)
 	}
-	if v := b.get("address"); v.set() && !v.unknown && !hostName.MatchString(v.text()) {
+	if v := b.get("address"); v.set() && !v.unknown && !isHost(v.text()) {
 		c.errorf(v.rng, "Bad address", "%q is not a host's name or address; a user or a port have attributes of their own.", v.text())
 	}
 	if v := b.get("host_key"); v.set() && !v.unknown && !fingerprint.MatchString(v.text()) {

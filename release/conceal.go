@@ -34,12 +34,36 @@ func hidingNames(specs ...*blockSpec) []string {
 	return names
 }
 
+// innocent are all names of the vocabulary that hide nothing: they are not misspelt, only in another's place.
+var innocent = innocentNames(deploySpec, bastionSpec)
+
+func innocentNames(specs ...*blockSpec) []string {
+	var names []string
+	for _, spec := range specs {
+		for _, as := range spec.attrs {
+			if !slices.Contains(hiding, as.name) {
+				names = append(names, as.name)
+			}
+		}
+		for _, within := range spec.blocks {
+			names = append(names, within.name)
+		}
+		names = append(names, innocentNames(spec.blocks...)...)
+	}
+	return names
+}
+
+// tells whether a name speaks of a secret, or is nearly one that does.
+func tells(name string) bool {
+	return telling.MatchString(name) || !slices.Contains(innocent, name) && nearest(name, hiding) != ""
+}
+
 // conceal hides a place from every snippet.
 func (l *loader) conceal(rng hcl.Range) { l.hidden = append(l.hidden, rng) }
 
 // concealUnknown hides what stands behind a name that is unknown here and speaks of a secret.
 func (l *loader) concealUnknown(attr *hclsyntax.Attribute) {
-	if telling.MatchString(attr.Name) || slices.Contains(hiding, nearest(attr.Name, hiding)) {
+	if tells(attr.Name) {
 		l.conceal(attr.Expr.Range())
 	}
 }
@@ -61,7 +85,7 @@ func (l *loader) concealBroken(path string, data []byte) {
 	tokens, _ := hclsyntax.LexConfig(data, path, hcl.InitialPos) // what is wrong was said by the parser
 	for i := 0; i+2 < len(tokens); i++ {
 		name := string(tokens[i].Bytes)
-		if tokens[i].Type != hclsyntax.TokenIdent || !telling.MatchString(name) && !slices.Contains(hiding, nearest(name, hiding)) {
+		if tokens[i].Type != hclsyntax.TokenIdent || !tells(name) {
 			continue
 		}
 		from, depth := i+1, 0

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -312,10 +313,17 @@ func (c *conversion) interpret(s string, t cty.Type) {
 		c.value.duration, err = time.ParseDuration(s)
 		if err != nil || c.value.duration < 0 || t != cty.String {
 			hint := ""
+			if days, isDays := strings.CutSuffix(s, "d"); isDays {
+				if n, err := strconv.Atoi(days); err == nil && n > 0 && n < 1000 {
+					hint = fmt.Sprintf(" Did you mean \"%dh\"?", 24*n)
+				}
+			}
 			if _, notNumber := time.ParseDuration(s + "s"); notNumber == nil {
 				hint = fmt.Sprintf(" Did you mean \"%ss\"?", strings.TrimPrefix(s, "-"))
 			}
 			c.fail(rng, "Bad duration", "%s takes a duration in a string, such as \"30s\", \"5m\" or \"1h30m\", not %s.%s", c.spec.name, literal(s, t), hint)
+		} else if c.value.duration < time.Duration(c.spec.min) {
+			c.fail(rng, "Out of range", "%s is more than 0, not %q.", c.spec.name, s)
 		}
 	case kindSize:
 		if c.value.number, err = units.RAMInBytes(s); err != nil || c.value.number < 0 {

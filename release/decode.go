@@ -104,7 +104,7 @@ func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, spec *blockSpec) {
 		l.errorf(attr.NameRange, "Unknown attribute", "dial_limit is about all hosts together: it stands in ssh { }, not in a host's block.")
 		return
 	}
-	l.errorf(attr.NameRange, "Unknown attribute", "%s has no attribute %q.%s", within(spec), attr.Name, didYouMean(attr.Name, spec.names()))
+	l.errorf(attr.NameRange, "Unknown attribute", "%s has no attribute %q.%s", within(spec), attr.Name, l.belongs(attr.Name, false, spec))
 }
 
 func (l *loader) unknownBlock(hb *hclsyntax.Block, spec *blockSpec) {
@@ -116,7 +116,7 @@ func (l *loader) unknownBlock(hb *hclsyntax.Block, spec *blockSpec) {
 		l.errorf(hb.TypeRange, "Unknown block", "A destination cannot stand within another.")
 		return
 	}
-	l.errorf(hb.TypeRange, "Unknown block", "%s has no block %q.%s", within(spec), hb.Type, didYouMean(hb.Type, spec.names()))
+	l.errorf(hb.TypeRange, "Unknown block", "%s has no block %q.%s", within(spec), hb.Type, l.belongs(hb.Type, true, spec))
 }
 
 // within is how a message calls the place.

@@ -1,7 +1,10 @@
 package release
 
 import (
+	"bytes"
+	"fmt"
 	"math/big"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,6 +19,28 @@ const (
 	maxOperators  = 5000
 	maxNumberBits = 1024
 )
+
+// isText refuses what is no UTF-8, once: the parser would complain of every character of it.
+func (l *loader) isText(path string, data []byte) bool {
+	if utf8.Valid(data) {
+		return true
+	}
+	at := 0
+	for rest := data; len(rest) > 0; rest = data[at:] {
+		r, size := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	place := hcl.Pos{Line: 1 + bytes.Count(data[:at], []byte("\n")), Column: 1, Byte: at}
+	detail := fmt.Sprintf("The file is to be UTF-8, and byte %d of it (0x%02X) is none.", at+1, data[at])
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		detail = "The file is UTF-16: save it as UTF-8."
+	}
+	l.errorf(hcl.Range{Filename: path, Start: place, End: place}, "No UTF-8", "%s", detail)
+	return false
+}
 
 // boundsKept refuses, before anything is parsed, files that could not be parsed or evaluated in bounds.
 func (l *loader) boundsKept(path string, data []byte) bool {

@@ -69,7 +69,7 @@ func (l *loader) parse(path string) (*source, bool) {
 		l.report(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read " + path, Detail: detail}})
 		return nil, false
 	}
-	if !l.boundsKept(path, data) {
+	if !l.isText(path, data) || !l.boundsKept(path, data) {
 		return nil, false
 	}
 	file, diags := hclsyntax.ParseConfig(data, path, hcl.InitialPos)

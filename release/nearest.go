@@ -15,6 +15,7 @@ var kamalNames = map[string]string{
 	"hosts": "host", "host": "hosts", "run": "proxy_server", "path_prefix": "path_prefixes", "max_concurrent_starts": "dial_limit",
 	"certificate_pem": "certificate", "private_key_pem": "private_key", "traefik": "proxy_server", "envs": "env",
 	"stop_wait_time": "drain_timeout", "max_parallel": "limit", "command": "cmd",
+	"identity_file": "keys", "proxy": "jump", "variable": "locals", "variables": "locals", "environment": "env",
 }
 
 // DidYouMean is a sentence to append to an error about a name, with its space before; "" when no known name is near.
@@ -42,7 +43,25 @@ func nearest(name string, known []string) string {
 			best, allowed = k, d-1
 		}
 	}
+	if full := begunBy(name, known); full != "" && allowed > 0 { // one slip is likelier than a name that is half written
+		return full
+	}
 	return best
+}
+
+// begunBy is the one known name that begins so, "" when there is none or several do.
+func begunBy(name string, known []string) string {
+	full := ""
+	for _, k := range known {
+		if len(name) < 4 || !strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)) || k == name {
+			continue
+		}
+		if full != "" {
+			return ""
+		}
+		full = k
+	}
+	return full
 }
 
 // distance counts edits; letters in another order are one slip of the fingers.

@@ -210,7 +210,7 @@ func (m merging) stopSignal(to *Stop) {
 	own := m.block.child("stop").get("signal")
 	switch {
 	case !ok:
-	case !signalName.MatchString(t.s):
+	case !isSignal(t.s):
 		m.bad(t, "is a signal such as \"TERM\" or \"QUIT\", not %q", t.s)
 	case own.set() && own.text() != t.s:
 		m.clash(t, m.name, "stop", own.rng.Start.Line)

@@ -149,9 +149,11 @@ func blockDoc(spec *blockSpec, path string, bastion bool) BlockDoc {
 	return doc
 }
 
-// bounds are a whole number's, "" when it has none.
+// bounds are a whole number's or a duration's, "" when it has none.
 func (a attrSpec) bounds() string {
 	switch {
+	case a.kind == kindDuration && a.min > 0:
+		return "that is more than 0"
 	case a.kind != kindInt || a.min == 0 && a.max == 0:
 		return ""
 	case a.max == 0:

@@ -119,6 +119,9 @@ func (a attrSpec) among(values ...string) attrSpec { a.enum = values; return a }
 // within bounds a whole number; high 0 is no bound.
 func (a attrSpec) within(low, high int64) attrSpec { a.min, a.max = low, high; return a }
 
+// positive makes a duration one that passes: longer than nothing.
+func (a attrSpec) positive() attrSpec { a.min = 1; return a }
+
 // otherwise says what holds without the attribute: the constant that the compiler takes.
 func (a attrSpec) otherwise(value any) attrSpec { a.byDefault = written(a.kind, value); return a }
 

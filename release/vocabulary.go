@@ -42,7 +42,7 @@ func identityAttrs() []attrSpec {
 	return []attrSpec{
 		attr("service", kindString, "prefix of container names: letters, digits, - and _").needed().like(`"shop"`),
 		attr("image", kindString, "repository, without the registry's server and without a tag").needed().like(`"acme/shop"`),
-		attr("version", kindString, "tag of the image; --version and kamald release win over it").
+		attr("version", kindString, "tag of the image, not latest; --version and kamald release win over it").
 			ruled("git.sha, the commit of the repository that holds the file").like(`"v1"`),
 		attr("primary_role", kindString, "the role that goes first and opens the way for the others; its first host holds the lock").
 			ruled(written(kindString, defaultRole) + " where there is such a role, else the first").like(`"web"`),
@@ -55,7 +55,7 @@ func identityAttrs() []attrSpec {
 func lifeAttrs() []attrSpec {
 	return []attrSpec{
 		attr("retain_containers", kindInt, "old containers, and their images, kept for rollback: a role and host").within(1, 0).otherwise(defaultRetain),
-		attr("deploy_timeout", kindDuration, "a new container must be healthy by then").otherwise(defaultDeployTimeout),
+		attr("deploy_timeout", kindDuration, "a new container must be healthy by then").positive().otherwise(defaultDeployTimeout),
 		attr("readiness_delay", kindDuration, "a role without any health check must stay running this long").otherwise(defaultReadinessDelay),
 		attr("drain_timeout", kindDuration, "requests in flight get this long after a switch").otherwise(defaultDrainTimeout),
 		attr("stop_timeout", kindDuration, "then a container that does not end is killed").

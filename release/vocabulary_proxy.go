@@ -18,8 +18,8 @@ func proxySpec(meaning string) *blockSpec {
 	},
 		single("healthcheck", "When a container behind the proxy is healthy: it answers with a status from 200 to 299.", []attrSpec{
 			attr("path", kindString, "path that is asked for").otherwise(defaultHealthPath),
-			attr("interval", kindDuration, "between two checks").otherwise(defaultHealthInterval),
-			attr("timeout", kindDuration, "of one check").otherwise(defaultHealthTimeout),
+			attr("interval", kindDuration, "between two checks").positive().otherwise(defaultHealthInterval),
+			attr("timeout", kindDuration, "of one check").positive().otherwise(defaultHealthTimeout),
 			attr("host", kindString, "the Host header to send").ruled("the container's address").like(`"shop.example.com"`),
 			attr("port", kindInt, "port that is asked").within(1, highestPort).ruled("app_port").like("3000"),
 		}),

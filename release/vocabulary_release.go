@@ -31,7 +31,7 @@ func hookSpec() *blockSpec {
 			ruled("on the machine that kamald runs on").like(`"web"`),
 		attr("run", kindCommand, "the command").needed().like(`["bin/rails", "db:migrate"]`),
 		attr("on", kindStrings, "kinds of release that it runs on").among(hookKinds...).otherwise([]string{"release"}),
-		attr("timeout", kindDuration, "then it has failed").like(`"10m"`),
+		attr("timeout", kindDuration, "then it has failed").positive().like(`"10m"`),
 		attr("secrets", kindStrings, "secrets in its environment, for hooks outside a container").like(`["SLACK_TOKEN"]`),
 		attr("output", kindString, "what is shown of it").among("show", "quiet", "failure"),
 	})

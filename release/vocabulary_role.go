@@ -48,8 +48,8 @@ func healthSpec() *blockSpec {
 		attr("http", kindString, "[host]:port/path that answers with a status from 200 to 299; host is the Host header to send").like(`":9000/up"`),
 		attr("tcp", kindInt, "port that takes connections").within(1, highestPort).like("9000"),
 		attr("log", kindString, "regular expression that a line of its log matches").like(`"ready"`),
-		attr("interval", kindDuration, "between two checks; the first follow faster").otherwise(defaultHealthInterval),
-		attr("timeout", kindDuration, "of one check").otherwise(defaultHealthTimeout),
+		attr("interval", kindDuration, "between two checks; the first follow faster").positive().otherwise(defaultHealthInterval),
+		attr("timeout", kindDuration, "of one check").positive().otherwise(defaultHealthTimeout),
 		attr("min_healthy_time", kindDuration, "it must stay healthy this long").otherwise(defaultMinHealthyTime),
 	})
 }

@@ -2,10 +2,12 @@ package release
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -21,7 +23,8 @@ var (
 
 // typeNames are HCL's words for types, and this vocabulary's.
 var typeNames = strings.NewReplacer("have tuple", "this is a list", "have object", "this is names and values in braces", "have string", "this is a string",
-	"have number", "this is a number", "have bool", "this is true or false", "string required", "it takes a string", "number required", "it takes a number")
+	"have number", "this is a number", "have bool", "this is true or false", "string required", "it takes a string", "number required", "it takes a number",
+	"list of string required", "it takes a list of strings")
 
 // reworded is a diagnostic of HCL's in the words of this vocabulary.
 func reworded(diag *hcl.Diagnostic) *hcl.Diagnostic {
@@ -29,7 +32,10 @@ func reworded(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	d.Expression, d.EvalContext = nil, nil // or the values of what the expression reads would be printed
 	switch d.Summary {
 	case "Unknown variable":
-		if !strings.Contains(d.Detail, "Did you mean") {
+		switch {
+		case strings.Contains(d.Detail, `"var"`):
+			d.Detail += ` What the file sets itself stands in locals { } and is read as local.NAME; env("NAME") reads the environment.`
+		case !strings.Contains(d.Detail, "Did you mean"):
 			d.Detail += " A text stands in quotes."
 		}
 	case "Invalid function argument":
@@ -56,11 +62,30 @@ func afterColon(text string) string {
 	return after
 }
 
+// shownParsed is how many of the parser's complaints are shown.
+const shownParsed = 10
+
 // parsed are the parser's diagnostics. Of a file that is YAML it says so once.
 func parsed(diags hcl.Diagnostics, data []byte) hcl.Diagnostics {
 	var kept hcl.Diagnostics
 	colons := 0
-	for _, diag := range diags {
+	for n, diag := range diags {
+		if len(kept) == shownParsed {
+			last := *kept[shownParsed-1]
+			last.Detail += fmt.Sprintf(" %d more like this follow.", len(diags)-n)
+			kept[shownParsed-1] = &last
+			break
+		}
+		if diag.Summary == "Invalid character" && diag.Subject != nil && strings.HasPrefix(diag.Detail, "This character is not used") {
+			r, _ := utf8.DecodeRune(data[min(diag.Subject.Start.Byte, len(data)):])
+			d := *diag
+			d.Detail = fmt.Sprintf("The character %#U has no meaning here; it may look like another, like a space, or like nothing.", r)
+			kept = append(kept, &d)
+			continue
+		}
+		if diag.Summary == "Argument or block definition required" && spoiled(diags, diag.Subject) {
+			continue
+		}
 		if diag.Summary != "Argument or block definition required" || diag.Subject == nil || !yamlLine.Match(data[lineStart(data, diag.Subject.Start.Byte):]) {
 			kept = append(kept, diag)
 			continue
@@ -78,8 +103,77 @@ func parsed(diags hcl.Diagnostics, data []byte) hcl.Diagnostics {
 	return kept
 }
 
+// spoiled tells whether a character that means nothing stands on that line: then that is what is wrong with it.
+func spoiled(diags hcl.Diagnostics, place *hcl.Range) bool {
+	return slices.ContainsFunc(diags, func(other *hcl.Diagnostic) bool {
+		return other.Summary == "Invalid character" && other.Subject != nil && place != nil && other.Subject.Start.Line == place.Start.Line
+	})
+}
+
 func lineStart(data []byte, at int) int {
 	return bytes.LastIndexByte(data[:min(at, len(data))], '\n') + 1
+}
+
+// elsewhere says where a name belongs that is not known here; "" when nowhere, or in too many places to be of help.
+func (l *loader) elsewhere(name string, block bool) string {
+	root := deploySpec
+	switch {
+	case l.bastion && isTopOf(deploySpec, name, block):
+		return " It stands in deploy.hcl."
+	case !l.bastion && isTopOf(bastionSpec, name, block):
+		return " It stands in kamald.hcl, which `kamald validate --bastion` reads."
+	}
+	if l.bastion {
+		root = bastionSpec
+	}
+	places := placesOf(name, block, root, "")
+	if len(places) == 0 || len(places) > 4 {
+		return ""
+	}
+	return fmt.Sprintf(" %s stands in %s.", name, strings.Join(places, ", "))
+}
+
+// isTopOf tells whether a file takes a block, or an attribute, of that name in no block.
+func isTopOf(spec *blockSpec, name string, block bool) bool {
+	_, attribute := spec.attr(name)
+	return attribute && !block || block && spec.block(name) != nil
+}
+
+// placesOf are the blocks that take a block of that name, or an attribute; of those of one name the first.
+func placesOf(name string, block bool, spec *blockSpec, path string) (places []string) {
+	if _, attribute := spec.attr(name); attribute && !block && name != removal.name || block && spec.block(name) != nil {
+		places = append(places, cmp.Or(path, "the file itself, in no block"))
+	}
+	for _, within := range spec.blocks {
+		if within.name != "destination" { // it takes what the file takes
+			for _, place := range placesOf(name, block, within, strings.TrimPrefix(path+"."+within.name, ".")) {
+				if !slices.ContainsFunc(places, func(known string) bool { return lastOf(known) == lastOf(place) }) {
+					places = append(places, place)
+				}
+			}
+		}
+	}
+	return places
+}
+
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// belongs is what to say of a name that is unknown in a block: the name that was meant, or where it goes.
+func (l *loader) belongs(name string, block bool, spec *blockSpec) string {
+	if near := didYouMean(name, spec.names()); near != "" {
+		return near
+	}
+	if place := l.elsewhere(name, block); place != "" {
+		return place
+	}
+	switch {
+	case name == removal.name: // it takes a variable away from a role, or a block from a destination
+	case spec.name == "env":
+		return fmt.Sprintf(` Variables stand in clear = { %s = "…" }, or by name alone in secret = ["%s"].`, name, name)
+	case spec.name == "secrets":
+		return " A secret's value stands in .kamald/secrets, as NAME=value."
+	}
+	return ""
 }
 
 // gitNames are what git has to be read.

@@ -20,6 +20,11 @@ func writeBlock(b *block) []byte {
 	return Format([]byte(text.String()))
 }
 
+// isAnothers tells whether a setting is of another source than this fetch block's.
+func isAnothers(b *block, name string) bool {
+	return b.spec.name == "fetch" && b.label != sourceAge && slices.Contains(ofAge, name)
+}
+
 func writeContent(out *strings.Builder, b *block) {
 	for _, as := range b.spec.attrs {
 		v := b.get(as.name)
@@ -33,7 +38,7 @@ func writeContent(out *strings.Builder, b *block) {
 			fmt.Fprintf(out, "%s = %s\n", as.name, v.written(as))
 		case as.byDefault != "" && !belongsToRoles(b, as.name):
 			fmt.Fprintf(out, "%s = %s # default\n", as.name, as.byDefault)
-		case as.rule != "" && b.spec.name != "host" && !belongsToRoles(b, as.name):
+		case as.rule != "" && b.spec.name != "host" && !belongsToRoles(b, as.name) && !isAnothers(b, as.name):
 			fmt.Fprintf(out, "# %s: %s\n", as.name, as.rule)
 		}
 	}

@@ -22,6 +22,9 @@ func limits(cmd *cobra.Command) *cobra.Command {
 func (p *program) checkLimits(cmd *cobra.Command) error {
 	_, means := cmd.Annotations[limited]
 	for name, given := range map[string][]string{"--hosts": p.flags.hosts, "--roles": p.flags.roles} {
+		if !means && name == "--hosts" && len(given) > 0 && cmd.Flags().Lookup("host") != nil {
+			return fmt.Errorf("--hosts means nothing to `%s`: it takes --host", cmd.CommandPath())
+		}
 		if !means && len(given) > 0 {
 			return fmt.Errorf("%s means nothing to `%s`: it is about every host of the release; leave it out", name, cmd.CommandPath())
 		}

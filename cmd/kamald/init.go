@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,9 @@ type starter struct {
 	port                   int
 	domain                 string
 }
+
+// registryPassword names the secret of a registry that init writes down.
+const registryPassword = "REGISTRY_PASSWORD"
 
 // defaultPort is taken for an app that says nothing of its port.
 const defaultPort = 80
@@ -71,8 +75,9 @@ func (p *program) initialise(cmd *cobra.Command, given starter, yes, force bool)
 	}
 	made, err := p.start(dir, answers)
 	notes := found.notes
-	if answers.service != "" {
+	if answers.service != "" && err == nil {
 		notes = append(notes, p.unsaid(cmd.Context(), dir)...)
+		notes = append(notes, unnamed(answers, made)...)
 	}
 	return errors.Join(p.showStart(made, notes), err)
 }
@@ -87,6 +92,7 @@ func (p *program) start(dir string, answers starter) (started, error) {
 	if answers.service != "" {
 		text, err := answers.file(p.flags.file)
 		if err != nil {
+			p.note("Nothing was written: with these answers the file would be wrong.")
 			return made, err
 		}
 		files = append(files, startFile{p.flags.file, text, 0o644})
@@ -156,6 +162,17 @@ func (p *program) showStart(made started, notes []string) error {
 	}
 	if len(made.Written) > 0 {
 		p.note("next: read %s, then `kamald validate` and `kamald plan`", p.flags.file)
+	}
+	return nil
+}
+
+// unnamed is that a secrets file which was there may lack what the new deploy.hcl asks for.
+func unnamed(s starter, made started) []string {
+	for _, path := range made.Left {
+		data, err := os.ReadFile(path)
+		if err == nil && s.registry != "" && filepath.Base(path) == "secrets" && !strings.Contains(string(data), registryPassword) {
+			return []string{fmt.Sprintf("%s has no %s, which deploy.hcl asks for: add a line %s=$%s", path, registryPassword, registryPassword, registryPassword)}
+		}
 	}
 	return nil
 }

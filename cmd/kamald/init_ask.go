@@ -18,6 +18,7 @@ import (
 func (p *program) answers(cmd *cobra.Command, given starter, found found, yes bool) (starter, error) {
 	set := cmd.Flags().Changed
 	s := given
+	s.hosts = hostList(strings.Join(given.hosts, ","))
 	s.service, s.image = cmp.Or(s.service, found.service), cmp.Or(s.image, found.image)
 	s.port = cmp.Or(s.port, found.port, defaultPort)
 	if s.registryUser == "" && s.registry != "" {
@@ -36,6 +37,11 @@ func (p *program) answers(cmd *cobra.Command, given starter, found found, yes bo
 	}
 	s.service = valid
 	return s, nil
+}
+
+// hostList reads names of hosts with commas or spaces between them.
+func hostList(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // asks tells whether there is somebody to ask.
@@ -88,7 +94,7 @@ func (p *program) dialogue(set func(string) bool, s *starter) error {
 		}},
 		{"registry-user", "User at the registry", "", into(&s.registryUser)},
 		{"host", "Servers, separated by commas", strings.Join(s.hosts, ", "), func(answer string) string {
-			s.hosts = strings.FieldsFunc(answer, func(r rune) bool { return r == ',' || r == ' ' })
+			s.hosts = hostList(answer)
 			return map[bool]string{true: "at least one is needed, by name or address"}[len(s.hosts) == 0]
 		}},
 		{"user", "SSH user there, who may use Docker", s.user, into(&s.user)},

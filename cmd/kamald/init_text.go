@@ -61,7 +61,7 @@ hosts = [%s]
 func (s starter) beside(dir string) []startFile {
 	line := "# DATABASE_URL=$DATABASE_URL\n"
 	if s.registry != "" {
-		line = "REGISTRY_PASSWORD=$REGISTRY_PASSWORD\n"
+		line = registryPassword + "=$" + registryPassword + "\n"
 	}
 	hook := func(name, text string) startFile {
 		return startFile{filepath.Join(dir, ".kamald", "hooks", name+".sample"), "#!/bin/sh\n" + text, 0o755}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/rand"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kamald/kamald/drivers/runlog"
@@ -24,11 +26,8 @@ func (p *program) startLogs(s *session) *runLogs {
 		ID: rand.Text()[:16], Command: p.running, Service: s.desired.Service, Destination: s.desired.Destination, Version: s.desired.Version,
 		Performer: s.Owner.Who + "@" + s.Owner.Where(), Kamald: version, Began: time.Now(),
 	}
-	if dir := output.Dir; dir != "" {
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(filepath.Dir(p.flags.file), dir)
-		}
-		l.file = runlog.NewFile(dir, run)
+	if output.Dir != "" {
+		l.file = runlog.NewFile(logDirectory(p.flags.file, output.Dir), run)
 	}
 	if output.OTel != "" {
 		l.collector = runlog.NewCollector(output.OTel, run)
@@ -39,6 +38,19 @@ func (p *program) startLogs(s *session) *runLogs {
 		shown(event)
 	}
 	return l
+}
+
+// logDirectory is relative to the file, or to the home.
+func logDirectory(file, dir string) string {
+	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(filepath.Dir(file), dir)
 }
 
 func (l *runLogs) write(event reconcile.Progress) {

@@ -109,7 +109,7 @@ func TestOnePassword(t *testing.T) {
 			want:  `{"Production/Shop/A":"canary-7f3a a"}`},
 		{name: "nobody is there to sign in", query: Query{Account: "acme", From: "Production/Shop", Keys: []string{"A"}},
 			calls: []call{{Line: "op account get --account acme", Code: 1, Err: "not signed in"}},
-			says:  []string{"1Password", "not logged in", "no terminal", "op signin --account acme", "OP_SERVICE_ACCOUNT_TOKEN"}},
+			says:  []string{"1Password", "not logged in", "no terminal", "op signin --account acme", "OP_SERVICE_ACCOUNT_TOKEN", "not signed in"}},
 		{name: "signing in fails", query: Query{Account: "acme", From: "Production/Shop", Keys: []string{"A"}}, typed: "wrong",
 			calls: []call{{Line: "op account get --account acme", Code: 1}, {Line: "op signin --account acme --force", Stdin: "wrong", Code: 1, Err: "[ERROR] Unauthorized"}},
 			says:  []string{"1Password", "the login failed", "Unauthorized"}},

@@ -2,10 +2,12 @@ package secrets
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,8 +54,8 @@ func ageFile(_ context.Context, t *tool, q Query) ([]found, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case !ok && len(inside.unset) > 0 && inside.has(key):
-			return nil, errors.New(strings.Join(inside.unset, "; "))
+		case !ok && inside.unsetBy(key) != "":
+			return nil, errors.New(inside.unsetBy(key))
 		case !ok:
 			return nil, fmt.Errorf("age: there is no %s in %s", key, q.From)
 		}
@@ -103,17 +105,20 @@ func ageDecrypt(t *tool, q Query) (string, error) {
 func ageIdentities(t *tool, file string) (identities []age.Identity, where string, err error) {
 	text := t.variable(ageVariable)
 	where = "$" + ageVariable
-	if file != "" || !strings.HasPrefix(strings.TrimSpace(text), "AGE-SECRET-KEY-") {
-		where = file
-		if where == "" {
-			where = text
+	if file != "" || !isAgeKey(text) {
+		name := cmp.Or(file, text, t.usualIdentity())
+		if file != "" || text == "" {
+			where = name
+		} else {
+			where = "the file that $" + ageVariable + " names" // which name is not said: it may be a key that was spoiled
 		}
-		if where == "" {
-			where = t.usualIdentity()
-		}
-		data, err := os.ReadFile(t.at.path(where))
+		data, err := os.ReadFile(t.at.path(name))
 		if err != nil {
-			return nil, "", fmt.Errorf("age: read the private key: %w; it is looked for in identity of the fetch block, in the variable %s (the key, or its file), or in %s", err, ageVariable, t.usualIdentity())
+			var reason *fs.PathError
+			if errors.As(err, &reason) {
+				err = reason.Err
+			}
+			return nil, "", fmt.Errorf("age: read the private key from %s: %w; it is looked for in identity of the fetch block, in the variable %s (the key, or its file), or in %s", where, err, ageVariable, t.usualIdentity())
 		}
 		text = string(data)
 	}
@@ -125,6 +130,11 @@ func ageIdentities(t *tool, file string) (identities []age.Identity, where strin
 		return nil, "", fmt.Errorf("age: %s has no age private key: such a file has a line AGE-SECRET-KEY-… and is made by `age-keygen`; keys of ssh and of plugins are not read", where)
 	}
 	return identities, where, nil
+}
+
+// isAgeKey tells a key, or the whole file with one, from the name of a file.
+func isAgeKey(text string) bool {
+	return strings.Contains(text, "AGE-SECRET-KEY-") || strings.ContainsAny(text, "\r\n")
 }
 
 // usualIdentity is where the private key is when nothing names it.

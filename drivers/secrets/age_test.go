@@ -30,6 +30,9 @@ func TestAnEncryptedFileIsRead(t *testing.T) {
 		{name: "by the key in the variable", prepare: func(_ *testing.T, at *surroundings) {
 			*at = with(*at, map[string]string{ageVariable: key.String() + "\n"})
 		}},
+		{name: "by all of the key's file in the variable", prepare: func(_ *testing.T, at *surroundings) {
+			*at = with(*at, map[string]string{ageVariable: "# created today\n# public key: " + key.Recipient().String() + "\n" + key.String() + "\n"})
+		}},
 		{name: "by a file that the variable names", prepare: func(t *testing.T, at *surroundings) {
 			write(t, at.dir, "key.txt", key.String())
 			*at = with(*at, map[string]string{ageVariable: filepath.Join(at.dir, "key.txt")})
@@ -92,6 +95,8 @@ func TestWhatIsWrongWithAnEncryptedFileIsSaid(t *testing.T) {
 		{name: "a passphrase", text: "A=" + canary, to: pass, identity: key.String(), says: "is encrypted with a passphrase, which kamald does not ask for"},
 		{name: "no age file", text: "A=" + canary, identity: key.String(), says: "it is no age file"},
 		{name: "a key that is none", text: "A=b", to: key.Recipient(), identity: "AGE-SECRET-KEY-" + canary, says: "has no age private key"},
+		{name: "a key that was spoiled", text: "A=b", to: key.Recipient(), identity: canary, says: "from the file that $AGE_IDENTITY names: no such file"},
+		{name: "a key that was spoiled, of several lines", text: "A=b", to: key.Recipient(), identity: "# created\n" + canary, says: "$AGE_IDENTITY has no age private key"},
 		{name: "a command within", text: "A=$(echo " + canary + ")", to: key.Recipient(), identity: key.String(), says: "secrets.age:1: A: commands in an encrypted file are not run"},
 		{name: "a mistake within", text: "A=b\n" + canary, to: key.Recipient(), identity: key.String(), says: "secrets.age:2: this is no KEY=VALUE"},
 		{name: "a variable that is not set", text: "A=" + canary + "$GONE", to: key.Recipient(), identity: key.String(), says: "A refers to $GONE, which is not set"},

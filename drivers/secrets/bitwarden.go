@@ -69,13 +69,13 @@ func bwUnlock(ctx context.Context, t *tool, account string) error {
 	const otherwise = "run `bw login` and `bw unlock` before, and set BW_SESSION"
 	status, err := bwStatus(ctx, t)
 	if err == nil && status == "unauthenticated" {
-		if _, err := t.ask(ctx, otherwise, "login", account); err != nil {
+		if _, err := t.ask(ctx, nil, otherwise, "login", account); err != nil {
 			return err
 		}
 		status, err = bwStatus(ctx, t)
 	}
 	if err == nil && status == "locked" {
-		session, asked := t.ask(ctx, otherwise, "unlock", "--raw")
+		session, asked := t.ask(ctx, nil, otherwise, "unlock", "--raw")
 		if asked != nil {
 			return asked
 		}

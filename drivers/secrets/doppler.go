@@ -16,7 +16,7 @@ func doppler(ctx context.Context, t *tool, q Query) ([]found, error) {
 		return nil, err
 	}
 	if _, err := t.run(ctx, "me", "--json"); refused(err) {
-		if _, err := t.ask(ctx, "run `doppler login` before, or set DOPPLER_TOKEN", "login", "-y"); err != nil {
+		if _, err := t.ask(ctx, err, "run `doppler login` before, or set DOPPLER_TOKEN", "login", "-y"); err != nil {
 			return nil, err
 		}
 	} else if err != nil {

@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/kamald/kamald/release"
 )
+
+// leastConcealed is the length, in bytes, from which a value is taken out of errors: shorter ones would tear words apart.
+const leastConcealed = 4
 
 // dotenv is the secrets of some dotenv files. Variables are expanded and commands run at the first secret, once. It is safe
 // for concurrent use.
@@ -29,7 +34,7 @@ type dotenv struct {
 
 	mu     sync.Mutex
 	values map[string]value // nil until evaluated
-	unset  []string         // what was referred to and has no value
+	unset  []unset          // what was referred to and has no value
 }
 
 // value is what an entry came to: a value, an error, or (neither known nor err) a reference to what is not set.
@@ -38,6 +43,9 @@ type value struct {
 	known  bool
 	err    error
 }
+
+// unset is a reference of a key's to what is not set.
+type unset struct{ key, says string }
 
 // readDotenv reads the files in their order: later ones win. Files that are not there are skipped, and so are names that end in a
 // dot (the file of a destination, with no destination given). Errors name file, line and key, all at once, and never a value.
@@ -101,7 +109,24 @@ func (d *dotenv) secret(name string) (release.Secret, bool, error) {
 func (d *dotenv) searched() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Concat(d.sources, d.unset)
+	sources := slices.Clone(d.sources)
+	for _, u := range d.unset {
+		sources = append(sources, u.says)
+	}
+	return sources
+}
+
+// unsetBy says which references of a key's led nowhere, after the first secret.
+func (d *dotenv) unsetBy(key string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var said []string
+	for _, u := range d.unset {
+		if u.key == key {
+			said = append(said, u.says)
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 func (d *dotenv) evaluate() {
@@ -109,10 +134,37 @@ func (d *dotenv) evaluate() {
 	for _, e := range d.entries {
 		v := d.expand(e)
 		if v.err != nil {
-			v.err = fmt.Errorf("%s:%d: %s: %w", e.file, e.line, e.key, v.err)
+			v.err = fmt.Errorf("%s:%d: %s: %w", e.file, e.line, e.key, d.conceal(v.err))
 		}
 		d.values[e.key] = v
 	}
+}
+
+// conceal keeps the values that the files have given so far, and what is in those that are JSON objects, out of an error: a command
+// may write them on its standard error, and a line may name one where a key is wanted.
+func (d *dotenv) conceal(err error) error {
+	var values []string
+	add := func(value string) {
+		if quoted := strconv.Quote(value); len(value) >= leastConcealed {
+			values = append(values, value, quoted[1:len(quoted)-1])
+		}
+	}
+	for _, v := range d.values {
+		add(v.secret)
+		fields, _ := orderedObject([]byte(v.secret)) // most values are none
+		for _, f := range fields {
+			add(plainJSON(f.value))
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) // one may be part of another
+	text := err.Error()
+	for _, value := range values {
+		text = strings.ReplaceAll(text, value, release.Secret{}.String())
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 func (d *dotenv) expand(e entry) value {
@@ -141,7 +193,7 @@ func (d *dotenv) refer(e entry, name string) value {
 	case v.err != nil:
 		v.err = fmt.Errorf("it refers to $%s: %w", name, v.err)
 	case !v.known:
-		d.unset = append(d.unset, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, name))
+		d.unset = append(d.unset, unset{e.key, fmt.Sprintf("%s:%d: %s refers to $%s, which is not set", e.file, e.line, e.key, name)})
 	}
 	return v
 }

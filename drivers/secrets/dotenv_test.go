@@ -143,6 +143,31 @@ func TestAFailedCommandIsNamedWithItsComplaintAndWithoutItsOutput(t *testing.T) 
 	}
 }
 
+func TestNoErrorOfALineHasAValueOfTheLinesAbove(t *testing.T) {
+	for _, c := range []struct{ name, line, says string }{
+		{"a command that complains of it", `K=$(echo "no $PLAIN" >&2; exit 3)`, "no (secret)"},
+		{"one of the secrets within JSON", `K=$(echo "no canary-within" >&2; exit 3)`, "no (secret)"},
+		{"one that is part of another", `K=$(echo "no $LONGER" >&2; exit 3)`, "no (secret)"},
+		{"a key that begins with a dash", `K=$(kamald secrets fetch --adapter age --from "-$JSON" A)`, "begins with a dash"},
+		{"a key", `K=$(kamald secrets fetch --adapter 1pass "$PLAIN")`, "no secrets adapter"},
+		{"an adapter", `K=$(kamald secrets fetch --adapter "$PLAIN" A)`, "no secrets adapter"},
+		{"arguments that are swapped", `K=$(kamald secrets extract $JSON A)`, "the name first"},
+		{"an extract of what is no JSON", `K=$(kamald secrets extract $PLAIN $PLAIN)`, "no JSON object"},
+		{"a file that is not there", `K=$(kamald secrets fetch --adapter age --from "$PLAIN")`, "open the encrypted file"},
+		{"an identity that is not there", `K=$(kamald secrets fetch --adapter age --from secrets --identity "$PLAIN")`, "identity"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := lookup(t, "PLAIN=canary-plain\nLONGER=canary-plain-longer\nJSON='{\"A\":\"canary-within\"}'\n"+c.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok, err := d.Secret("K"); ok || err == nil || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "longer") || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("said %v", err)
+			}
+		})
+	}
+}
+
 func TestAllErrorsOfAFileNameTheirLineAndNoValue(t *testing.T) {
 	_, err := lookup(t, "A=1\ncanary\nB=\"x\" canary\nC=${canary:-x}\nD=$(canary")
 	if err == nil || strings.Contains(err.Error(), "canary") {

@@ -13,6 +13,9 @@ import (
 // Extract takes one secret out of what Fetch gave: the one with that key, or the first whose key ends in /NAME. What is no string
 // comes as JSON; null is no value. Errors have nothing of the document in them.
 func Extract(name, document string) (release.Secret, error) {
+	if _, err := orderedObject([]byte(name)); err == nil { // the two are swapped: what would be named is all the secrets
+		return release.Secret{}, errors.New("`secrets extract` takes the name first, and then what `kamald secrets fetch` gave: here a JSON object comes first")
+	}
 	fields, err := orderedObject([]byte(document))
 	if err != nil {
 		return release.Secret{}, fmt.Errorf("%s cannot be extracted: what it is to be found in is no JSON object, as `kamald secrets fetch` writes it", name)

@@ -39,6 +39,17 @@ func TestASecretIsExtractedByItsKeyOrItsEnd(t *testing.T) {
 	}
 }
 
+func TestSecretsWhereANameBelongsAreNotNamed(t *testing.T) {
+	const fetched = `{"v/i/A":"` + canary + `"}`
+	if _, err := Extract(fetched, "A"); err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "the name first") {
+		t.Errorf("swapped: %v", err)
+	}
+	at := installed(t, []string{"op"}, nil)
+	if _, err := fetch(t.Context(), at, Query{Adapter: "1password", Account: "acme", Keys: []string{"v/i/A", fetched}}); err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "secrets extract") {
+		t.Errorf("fetched by what was fetched: %v", err)
+	}
+}
+
 func TestWhatIsFetchedIsExtractedAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-zA-Z0-9 é"\\<>&\n]{1,8}`), 1, 5, rapid.ID).Draw(t, "values")

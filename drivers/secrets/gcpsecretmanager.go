@@ -55,7 +55,7 @@ func gcpLogIn(ctx context.Context, t *tool) error {
 	if err != nil || in {
 		return err
 	}
-	if _, err := t.ask(ctx, otherwise, "auth", "login"); err != nil {
+	if _, err := t.ask(ctx, nil, otherwise, "auth", "login"); err != nil {
 		return err
 	}
 	if in, err = gcpLoggedIn(ctx, t); err == nil && !in {

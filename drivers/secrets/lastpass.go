@@ -21,7 +21,7 @@ func lastPass(ctx context.Context, t *tool, q Query) ([]found, error) {
 		return nil, t.cannot("who is logged in", err)
 	}
 	if strings.TrimSpace(string(status)) != "Logged in as "+q.Account+"." {
-		if _, err := t.ask(ctx, "run `lpass login "+q.Account+"` before", "login", q.Account); err != nil {
+		if _, err := t.ask(ctx, err, "run `lpass login "+q.Account+"` before", "login", q.Account); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@
 package secrets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -100,7 +101,7 @@ func (l *Lookup) All() (all []Named, failed []error) {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("%s: %w", name, err))
 		case !ok:
-			failed = append(failed, fmt.Errorf("%s: its line refers to a variable that is not set", name))
+			failed = append(failed, fmt.Errorf("%s: %s", name, cmp.Or(l.files.unsetBy(name), "no file and no block has a value")))
 		default:
 			all = append(all, Named{name, secret})
 		}

@@ -98,7 +98,7 @@ func TestABlockThatFailsIsNamedAndFailsOnlyItsOwn(t *testing.T) {
 	if len(all) != 2 || all[0].Name != "C" || all[1].Name != "B" || len(failed) != 3 {
 		t.Errorf("all: %v; failed: %v", all, failed)
 	}
-	for i, part := range []string{"USES: secrets:2: USES: it refers to $A", "D: its line refers to a variable that is not set", "A: fetch"} {
+	for i, part := range []string{"USES: secrets:2: USES: it refers to $A", "D: secrets:3: D refers to $GONE, which is not set", "A: fetch"} {
 		if len(failed) > i && !strings.Contains(failed[i].Error(), part) {
 			t.Errorf("said %v, want %q", failed[i], part)
 		}

@@ -90,7 +90,7 @@ func opSignIn(ctx context.Context, t *tool, account string) error {
 		return err
 	}
 	// Not with --raw, as Kamal does: a bare token could go on only as an argument, for all to see.
-	out, err := t.ask(ctx, "run eval $(op signin --account "+account+") before, or set OP_SERVICE_ACCOUNT_TOKEN", "signin", "--account", account, "--force")
+	out, err := t.ask(ctx, err, "run eval $(op signin --account "+account+") before, or set OP_SERVICE_ACCOUNT_TOKEN", "signin", "--account", account, "--force")
 	if err != nil {
 		return err
 	}

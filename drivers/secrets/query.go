@@ -40,6 +40,9 @@ func fetch(ctx context.Context, at surroundings, q Query) ([]found, error) {
 		if strings.HasPrefix(word, "-") { // its program would take it for a flag
 			return nil, fmt.Errorf("%s: %q begins with a dash, which no key, account or place does", a.title, word)
 		}
+		if _, err := orderedObject([]byte(word)); err == nil { // it would be an argument of the vendor's program, for all to see
+			return nil, fmt.Errorf("%s: what `secrets fetch` gave is no key: `secrets extract NAME JSON` takes a secret out of it", a.title)
+		}
 	}
 	t, err := newTool(a, at)
 	if err != nil {

@@ -140,9 +140,10 @@ func (d *dotenv) carryOut(args []string) (string, error) {
 	flags.StringVarP(&q.Adapter, "adapter", "a", "", "")
 	flags.StringVar(&q.Account, "account", "", "")
 	flags.StringVar(&q.From, "from", "", "")
+	flags.StringVar(&q.Identity, "identity", "", "")
 	flags.Bool("inline", false, "") // Kamal's own
 	if flags.Parse(args[1:]) != nil {
-		return "", fmt.Errorf("`secrets %s` is called with flags that it has not: it takes --adapter, --account and --from", args[0])
+		return "", fmt.Errorf("`secrets %s` is called with flags that it has not: it takes --adapter, --account, --from and --identity", args[0])
 	}
 	switch {
 	case args[0] == "fetch" && q.Adapter == "":

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -73,9 +74,13 @@ func (t *tool) run(ctx context.Context, args ...string) ([]byte, error) {
 	return t.call(ctx, t.at.timeout, nil, args)
 }
 
-// ask is run with a person at the terminal; nobody there is an error that says how to log in otherwise.
-func (t *tool) ask(ctx context.Context, otherwise string, args ...string) ([]byte, error) {
-	if t.at.terminal == nil {
+// ask is run with a person at the terminal. Nobody there is an error that says how to log in otherwise, and with what words the
+// program said no before (refusal may be nil): it need not have been about the login.
+func (t *tool) ask(ctx context.Context, refusal error, otherwise string, args ...string) ([]byte, error) {
+	switch {
+	case t.at.terminal == nil && refusal != nil:
+		return nil, fmt.Errorf("%s: not logged in, and no terminal is here to ask at: %s; %w", t.title, otherwise, refusal)
+	case t.at.terminal == nil:
 		return nil, fmt.Errorf("%s: not logged in, and no terminal is here to ask at: %s", t.title, otherwise)
 	}
 	out, err := t.call(ctx, max(t.at.timeout, loginTimeout), t.at.terminal, args)
@@ -120,8 +125,11 @@ func (t *tool) complaint(stderr string) string {
 	return complaint(stderr)
 }
 
+// control is what a terminal would obey and not show.
+var control = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*|[\x00-\x08\x0b-\x1f\x7f]`)
+
 func complaint(stderr string) string {
-	stderr = strings.TrimSpace(stderr)
+	stderr = strings.TrimSpace(control.ReplaceAllString(strings.ToValidUTF8(stderr, ""), ""))
 	if stderr == "" {
 		return ""
 	}
