@@ -186,8 +186,18 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"K=v", "export K='a\nb' # c", `K="a\"$X${Y}$(z)"`, "K=$(", "K=${", "\\", "K=\"\\", "K: v", `K='a\'`} {
 		f.Add(seed)
 	}
+	const canary = "c4naryvalue"
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = parse("f", text, false)
+		if _, err := parse("f", text, false); strings.Contains(text, canary) {
+			return
+		} else if err != nil && len(err.Error()) > 200*(strings.Count(text, "\n")+1) {
+			t.Fatalf("the error has the file in it: %v", err)
+		}
+		for _, open := range []string{"", "'", `"`, "$(", "${", "$", `\`, "ok' "} {
+			if _, err := parse("f", "K="+open+canary+text, false); err != nil && strings.Contains(err.Error(), canary) {
+				t.Fatalf("a value is shown: %v", err)
+			}
+		}
 		if strings.ContainsAny(text, "'\r") {
 			return
 		}
