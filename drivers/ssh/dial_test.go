@@ -327,3 +327,20 @@ func TestAWayThroughSeveralHostsNamesAUserAndAPortForEach(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysOnlyOffersNoOtherKeyOfTheAgents(t *testing.T) {
+	u := newSetup(t)
+	_, private, _ := ed25519.GenerateKey(rand.Reader)
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.options.Agent = runAgent(t, private)
+	s := newServer(t, keyPair{signer: signer})
+	h := u.trusted(t, s)
+	h.SSH.Keys = []string{"~/.ssh/none"}
+	dialed(t, u.options, h).Close()
+	h.SSH.KeysOnly = true
+	_, err = Dial(t.Context(), u.options, h)
+	stage(t, err, StageAuth, "no key to offer")
+}
