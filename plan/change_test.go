@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -330,12 +331,14 @@ func TestWhatAnImageOrKamalBringsIsNoDifferenceToTheNextVersion(t *testing.T) {
 			c := &w.hosts[i].Containers[j]
 			c.Asked, c.Release, c.Fence = nil, 0, 0
 			c.Live.Options = map[string][]string{"hostname": {"web-1-0123456789ab"}, "workdir": {"/app"}, "expose": {"3000/tcp"}, "memory": {"268435456"}}
+			c.Live.Labels = maps.Clone(c.Live.Labels)
+			c.Live.Labels["org.opencontainers.image.title"] = "shop"
 		}
 	}
 	w.desired.Version, w.pin = "v2", plan.Pin{Digest: "sha256:" + id("manifest", "v2")}
 	for _, item := range w.plan().Items {
 		for _, f := range item.Fields {
-			if strings.HasPrefix(f.Path, "option ") && f.Path != "option memory" {
+			if strings.HasPrefix(f.Path, "label ") || strings.HasPrefix(f.Path, "option ") && f.Path != "option memory" {
 				t.Errorf("%s on %s: %s: %s → %s", item.Name, item.Host, f.Path, f.Before, f.After)
 			}
 		}

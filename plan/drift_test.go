@@ -72,6 +72,16 @@ var drifts = map[string]struct {
 	}), expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env COLOUR"}, "create/web-1/web"},
 	"recreated with a variable more": {onWeb(func(_ *world, c *state.Container) { c.Live.Secrets["DEBUG"] = "digest-of-yes" }),
 		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "env DEBUG"}, "create/web-1/web"},
+	"recreated with a volume more": {onWeb(func(_ *world, c *state.Container) { c.Live.Volumes = append(c.Live.Volumes, "/:/host") }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "volumes"}, "create/web-1/web"},
+	"recreated with another restart policy": {onWeb(func(_ *world, c *state.Container) { c.Live.Restart = "no" }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "restart"}, "create/web-1/web"},
+	"recreated as a privileged one": {onWeb(func(_ *world, c *state.Container) { c.Live.Options["privileged"] = []string{"true"} }),
+		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "option privileged"}, "create/web-1/web"},
+	"recreated with a capability more, without kamald's labels": {onWeb(func(_ *world, c *state.Container) {
+		c.Asked, c.Release, c.RunDir = nil, 0, ""
+		c.Live.Options["cap-add"] = []string{"CAP_SYS_ADMIN"}
+	}), expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "option cap-add"}, "create/web-1/web"},
 	"recreated with another secret": {onWeb(func(_ *world, c *state.Container) { c.Live.Secrets["TOKEN"] = "digest-of-other" }),
 		expectation{plan.Replace, plan.Drift, plan.ResourceContainer, "web-1/web", "secret TOKEN"}, "create/web-1/web"},
 	"memory changed by docker update": {onWeb(func(_ *world, c *state.Container) { c.Live.Options["memory"] = []string{"268435456"} }),

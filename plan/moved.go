@@ -53,6 +53,7 @@ func movedOn(desired release.Release, before, after state.Host, digest string) [
 	}
 	m := &mover{before: before, after: after}
 	m.machine()
+	m.environ()
 	m.containers()
 	m.images(desired)
 	m.proxy()
@@ -69,6 +70,7 @@ func movedOn(desired release.Release, before, after state.Host, digest string) [
 type mover struct {
 	before, after state.Host
 	moves         []string
+	marks         marksMoved
 }
 
 func (m *mover) note(format string, args ...any) {
@@ -100,6 +102,17 @@ func (m *mover) machine() {
 	}
 }
 
+// environ names the variables of the host's own environment that the release asks for and that are others now.
+func (m *mover) environ() {
+	for _, name := range names(m.before.Environ, m.after.Environ) {
+		before, was := m.before.Environ[name]
+		after, is := m.after.Environ[name]
+		if was != is || before != after {
+			m.note("its own variable %s was %s and is %s", name, shown(present(before, was)), shown(present(after, is)))
+		}
+	}
+}
+
 func (m *mover) containers() {
 	for _, c := range m.before.Containers {
 		now, there := containerOf(m.after, c.ID)
@@ -127,6 +140,7 @@ func (m *mover) container(was, now state.Container) {
 	if was.Health != now.Health {
 		m.note("container %s is %s", now.Name, orWord(now.Health, "not unhealthy any more"))
 	}
+	m.marks.compare(was.Live.Secrets, now.Live.Secrets)
 	for network := range was.IPs {
 		if _, attached := now.IPs[network]; !attached {
 			m.note("container %s was detached from network %s", now.Name, network)
@@ -138,6 +152,9 @@ func (m *mover) container(was, now state.Container) {
 		}
 	}
 	for _, f := range diff(was.Live, now.Live) {
+		if m.marks.explain(f.Path) {
+			continue
+		}
 		before, after := f.values()
 		m.note("container %s: %s was %s and is %s", now.Name, f.Path, before, after)
 	}
@@ -282,33 +299,6 @@ func (m *mover) targets(host state.Host, r state.Route) string {
 		return orWord(words(r.Targets), "nothing")
 	}
 	return host.Containers[i].Name + " (" + words(r.Targets) + ")"
-}
-
-func (m *mover) secrets() {
-	for _, file := range m.before.EnvFiles {
-		if _, there := m.after.EnvFile(file.Role); !there {
-			m.note("the secrets file of %s was removed", file.Role)
-		}
-	}
-	for _, file := range m.after.EnvFiles {
-		before, there := m.before.EnvFile(file.Role)
-		if !there {
-			m.note("the secrets of %s were pushed", file.Role)
-			continue
-		}
-		for _, name := range names(before.Digests, file.Digests) {
-			was, had := before.Digests[name]
-			now, has := file.Digests[name]
-			switch {
-			case had && !has:
-				m.note("secret %s of %s was taken away", name, file.Role)
-			case has && !had:
-				m.note("secret %s of %s came", name, file.Role)
-			case was != now:
-				m.note("secret %s of %s changed", name, file.Role)
-			}
-		}
-	}
 }
 
 func (m *mover) lock() {

@@ -255,7 +255,7 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 		record.Outcome = recorded(planned.Plan) // as the servers have it, also where something after it has failed
 	}
 	if failure != nil {
-		record.Reason = brief(failure)
+		record.Reason = Brief(failure)
 	}
 	var errs []error
 	if isRelease(planned.Plan.Kind) {

@@ -96,7 +96,7 @@ func (j *journal) event(d deed, outcome string, err error) state.Event {
 	event := state.Event{At: j.c.now(), Who: j.c.Owner.Who, Where: j.c.Owner.Where(), Nonce: j.nonce, Release: j.release,
 		Kind: d.kind, Host: d.host, Role: d.role, Step: d.step, Outcome: outcome, Message: d.message}
 	if err != nil {
-		event.Error = brief(err)
+		event.Error = Brief(err)
 	}
 	return event
 }

@@ -59,7 +59,7 @@ func (a *auditFiles) step(s plan.Step, err error) {
 		return
 	}
 	if err != nil {
-		message = fmt.Sprintf("Failed to %s: %s", describe(s), brief(err))
+		message = fmt.Sprintf("Failed to %s: %s", describe(s), Brief(err))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -84,7 +84,7 @@ func (a *auditFiles) close(failure error) {
 		f := a.hosts[name]
 		if failure != nil && f.pending.Len() > 0 {
 			f.pending.WriteString(a.r.c.auditLine(a.r.c.now(), a.r.record.App, "", fmt.Sprintf("Failed: %s of version %s (release %d): %s",
-				a.r.plan.Kind, a.r.record.Version, a.r.record.Number, brief(failure))))
+				a.r.plan.Kind, a.r.record.Version, a.r.record.Number, Brief(failure))))
 		}
 		a.flush(name, f)
 	}
@@ -177,7 +177,7 @@ func kamalMessage(r *run, s plan.Step) string {
 func (a *auditFiles) undone(s plan.Step, what string, err error) {
 	message := "Undone: " + what
 	if err != nil {
-		message = fmt.Sprintf("Could not undo: %s: %s", what, brief(err))
+		message = fmt.Sprintf("Could not undo: %s: %s", what, Brief(err))
 	}
 	a.say(s.Host, s.Role, message)
 }

@@ -146,7 +146,7 @@ func (r *run) secretsFor(ctx context.Context, conn *Connection, host, role strin
 // key is the host's digest key, made where there is none: the first container that is made there needs it.
 func (r *run) key(ctx context.Context, conn *Connection, host string) ([]byte, error) {
 	key, err := conn.Files.Read(ctx, r.paths.key())
-	if !errors.Is(err, fs.ErrNotExist) {
+	if len(key) > 0 || unless(err, fs.ErrNotExist) != nil {
 		return key, err
 	}
 	return r.c.makeKey(ctx, conn, r.paths, host)

@@ -41,6 +41,7 @@ type Progress struct {
 	Step    string        `json:"step,omitempty"`
 	Message string        `json:"message"`
 	Took    time.Duration `json:"took,omitempty"`
+	Err     error         `json:"-"` // what Message is the text of, where it is one: what is kept is its Brief
 }
 
 func (c *Controller) report(p Progress) {

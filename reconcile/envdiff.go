@@ -33,16 +33,19 @@ type EnvDifference struct {
 // EnvDiff compares, by digest, the secrets at hand with the files on the hosts, and those with what runs. A host that cannot be
 // reached is among the skipped.
 func (c *Controller) EnvDiff(ctx context.Context, desired release.Release, scope plan.Filter) (differences []EnvDifference, skipped []plan.Skipped, err error) {
-	desired = within(desired, scope)
-	seen, keys, err := c.look(ctx, desired, false)
+	seen, keys, err := c.look(ctx, desired, false) // the whole release's: the look is kept
 	if err != nil {
 		return nil, nil, err
 	}
+	desired = within(desired, scope)
 	atHand, err := c.digests(desired, seen, keys)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, on := range desired.Hosts {
+		if !slices.ContainsFunc(desired.Roles, func(r release.Role) bool { return slices.Contains(r.Hosts, on.Name) }) {
+			continue
+		}
 		host, _ := seen.Host(on.Name)
 		if host.Unreachable != "" {
 			skipped = append(skipped, plan.Skipped{Host: on.Name, Reason: host.Unreachable})

@@ -71,8 +71,8 @@ func (e *UnhealthyError) Error() string {
 	return text.String()
 }
 
-// brief is an error's text for what is kept: without the application's own lines, which may have anything in them.
-func brief(err error) string {
+// Brief is an error's text for what is kept: without the application's own lines, which may have anything in them.
+func Brief(err error) string {
 	text := err.Error()
 	var unhealthy *UnhealthyError
 	for _, e := range flat(err) {

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -74,4 +75,20 @@ func TestARollbackIsWithTodaysSecrets(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is pushed while a release is under way was not in its plan: the container is not made with it.
+func TestSecretsThatAreChangedUnderAReleaseFailIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 922)
+		w.mustApply(w.release("v1"))
+		w.between("h1", "Engine.Pull", "", func() { w.env("h1", "web", map[string]string{"TOKEN": "somebody's"}) })
+		_, err := w.apply(t.Context(), w.release("v2"))
+		if err == nil || !strings.Contains(err.Error(), "secret TOKEN of web was changed on the host since the plan was made") || strings.Contains(err.Error(), "somebody's") {
+			t.Errorf("%v", err)
+		}
+		if got := w.versions(); got != allV1 {
+			t.Errorf("it runs %s", got)
+		}
+	})
 }

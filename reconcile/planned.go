@@ -81,7 +81,7 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 		return Planned{}, err
 	}
 	options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
-	if file.Version != held.Version || !observed(desired, snapshot) { // the look was for another version's containers
+	if release.Digest(desired) != release.Digest(file) || !observed(desired, snapshot) { // the look was for another release
 		if snapshot, _, err = c.look(ctx, desired, options.Stored); err != nil {
 			return Planned{}, err
 		}

@@ -89,7 +89,7 @@ func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[str
 		}
 	}
 	record := r.record
-	record.Ended, record.Outcome, record.Reason = r.c.now(), report.Outcome, brief(failure)
+	record.Ended, record.Outcome, record.Reason = r.c.now(), report.Outcome, Brief(failure)
 	data, err := json.MarshalIndent(record, "", " ")
 	if err != nil {
 		return

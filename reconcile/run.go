@@ -63,7 +63,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	}
 	if err != nil {
 		err = named(s.Host, describe(s), err)
-		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Message: err.Error(), Took: time.Since(began)})
+		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Message: err.Error(), Took: time.Since(began), Err: err})
 		return err
 	}
 	r.c.report(Progress{Kind: "done", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s), Took: time.Since(began)})

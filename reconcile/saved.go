@@ -187,6 +187,8 @@ func (a *savedApply) secretsMoved(now state.Snapshot, keys keys) ([]plan.Move, e
 			switch {
 			case !atHand:
 				moves = append(moves, plan.Move{Host: s.Host, What: fmt.Sprintf("the plan pushes secret %s of %s, which is not at hand here", name, s.Role)})
+			case !state.ComparableSecrets(digest, was[name]):
+				moves = append(moves, plan.Move{Host: s.Host, What: fmt.Sprintf("secret %s of %s that is at hand here cannot be compared with the one that the plan pushes: the host's digest key was made or removed since", name, s.Role)})
 			case digest != was[name]:
 				moves = append(moves, plan.Move{Host: s.Host, What: fmt.Sprintf("secret %s of %s that is at hand here is another than the plan pushes", name, s.Role)})
 			}

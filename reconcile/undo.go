@@ -123,7 +123,7 @@ func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
 		u.left = append(u.left, fmt.Sprintf("%s: %s: %v", s.Host, what, err))
 		u.stuck[s.Host+"/"+s.Role] = true
 		u.mu.Unlock()
-		u.c.report(Progress{Kind: "warn", Host: s.Host, Role: s.Role, Step: s.ID, Message: fmt.Sprintf("could not %s: %v", what, err)})
+		u.c.report(Progress{Kind: "warn", Host: s.Host, Role: s.Role, Step: s.ID, Message: fmt.Sprintf("could not %s: %v", what, err), Err: fmt.Errorf("could not %s: %w", what, err)})
 		return
 	}
 	u.c.report(Progress{Kind: "undone", Host: s.Host, Role: s.Role, Step: s.ID, Message: what})

@@ -218,6 +218,19 @@ func TestKamalsSecretsAreReadWhereThereAreNoOthers(t *testing.T) {
 	}
 }
 
+func TestSSHConfigFilesAreTheUsualOneOthersOrNone(t *testing.T) {
+	for config, want := range map[string]string{"": "~/.ssh/config", "true": "~/.ssh/config", "false": "", `"a"`: "a", `["a", "b"]`: "a b"} {
+		text := least
+		if config != "" {
+			text += "ssh { config = " + config + " }\n"
+		}
+		r := load(t, in(text, ""))
+		if got := strings.Join(r.SSH.Config, " "); got != want || strings.Join(r.Hosts[0].SSH.Config, " ") != want {
+			t.Errorf("config = %s reads %q, want %q", config, got, want)
+		}
+	}
+}
+
 func TestAStringCommandIsSplitAsAShellWould(t *testing.T) {
 	text := least + "role \"jobs\" {\n  hosts = [\"h\"]\n  cmd = \"bin/run --name 'two words' \\\"x y\\\" a\\\\ b *.rb ''\"\n}\n"
 	want := []string{"bin/run", "--name", "two words", "x y", "a b", "*.rb", ""}

@@ -24,6 +24,13 @@ func SecretDigest(key []byte, value string) string {
 func Alike(mark int) string { return fmt.Sprintf("~%d", mark) }
 
 // SameSecret tells whether two digests can be of the same value: those that cannot be compared can.
-func SameSecret(a, b string) bool {
-	return a == b || a == "" || b == "" || strings.HasPrefix(a, "~") != strings.HasPrefix(b, "~")
+func SameSecret(a, b string) bool { return a == b || !ComparableSecrets(a, b) }
+
+// ComparableSecrets tells whether two digests say of their values that they are the same or not: both are made with a key, or both
+// are marks of one look.
+func ComparableSecrets(a, b string) bool {
+	return a != "" && b != "" && IsAlike(a) == IsAlike(b)
 }
+
+// IsAlike tells whether a digest is a mark, made where there is no key.
+func IsAlike(digest string) bool { return strings.HasPrefix(digest, "~") }

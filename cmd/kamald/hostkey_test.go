@@ -25,7 +25,11 @@ func listenSSH(t *testing.T) (port string, key ssh.PublicKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &ssh.ServerConfig{NoClientAuth: true}
+	return listenSSHAs(t, signer, &ssh.ServerConfig{NoClientAuth: true})
+}
+
+func listenSSHAs(t *testing.T, signer ssh.Signer, config *ssh.ServerConfig) (port string, key ssh.PublicKey) {
+	t.Helper()
 	config.AddHostKey(signer)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

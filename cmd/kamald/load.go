@@ -57,10 +57,8 @@ func (p *program) options(ctx context.Context, dirty *bool) release.Options {
 // refuseUnbuilt names what the file uses and this build does not do: leaving it out silently would release something else.
 func refuseUnbuilt(desired release.Release) error {
 	var uses []string
-	for _, use := range desired.Unbuilt {
-		if use.When == "plan" {
-			uses = append(uses, fmt.Sprintf("  %s: %s", use.Where, use.What))
-		}
+	for _, use := range desired.UnbuiltFor("plan") {
+		uses = append(uses, fmt.Sprintf("  %s: %s", use.Where, use.What))
 	}
 	if len(uses) == 0 {
 		return nil

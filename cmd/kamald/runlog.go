@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,9 @@ func logDirectory(file, dir string) string {
 
 func (l *runLogs) write(event reconcile.Progress) {
 	entry := runlog.Entry{At: event.At, Kind: event.Kind, Host: event.Host, Role: event.Role, Step: event.Step, Message: event.Message, Took: event.Took}
+	if event.Err != nil {
+		entry.Message = reconcile.Brief(event.Err)
+	}
 	if l.file != nil {
 		l.file.Write(entry)
 	}
@@ -65,6 +69,9 @@ func (l *runLogs) write(event reconcile.Progress) {
 
 // end closes the logs. One that could not be written is said, and fails nothing: what was to be done is done.
 func (l *runLogs) end(report reconcile.Report, err error) {
+	if err != nil {
+		err = errors.New(reconcile.Brief(err)) // what the application said last is for the terminal only
+	}
 	ending := runlog.Ending{At: time.Now(), Outcome: string(report.Outcome), Release: report.Release, Version: report.Version, Err: err}
 	if l.file != nil {
 		name, failed := l.file.End(ending)

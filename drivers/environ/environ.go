@@ -37,6 +37,9 @@ func (r Remote) Variables(ctx context.Context, names []string) (map[string]strin
 	if err != nil {
 		return nil, fmt.Errorf("read the environment: %w", err)
 	}
+	if len(all) == limit {
+		return nil, fmt.Errorf("read the environment: it has more than %d bytes", limit)
+	}
 	return among(strings.Split(string(all), "\x00"), names), nil
 }
 

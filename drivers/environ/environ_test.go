@@ -37,6 +37,15 @@ func TestACommandThatFailsIsAnError(t *testing.T) {
 	}
 }
 
+func TestAnEnvironmentThatIsCutOffIsAnError(t *testing.T) {
+	remote := NewRemote(func(context.Context, []string) (net.Conn, error) {
+		return saying(strings.Repeat("A=1\x00", limit)), nil
+	})
+	if got, err := remote.Variables(t.Context(), []string{"A"}); err == nil {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestACancelledLookEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	remote := NewRemote(func(context.Context, []string) (net.Conn, error) {

@@ -159,7 +159,7 @@ func TestACollectorGetsTheRunAndItsEvents(t *testing.T) {
 	if first.EventName != "kamald.start" || first.TimeUnixNano != "1772600767000000000" || first.SeverityText != "INFO" {
 		t.Errorf("the first: %+v", first)
 	}
-	if failed.SeverityNumber != failure || failed.attribute("server.address") != "h1" || failed.Body.StringValue != "it exits" {
+	if failed.SeverityNumber != failure || failed.attribute("server.address") != "h1" || records[1].attribute("kamald.role") != "web" || records[1].attribute("kamald.step") != "start" || records[1].attribute("kamald.seconds") != "1.500" || failed.Body.StringValue != "it exits" {
 		t.Errorf("a failed step: %+v", failed)
 	}
 	if last.EventName != "kamald.failed" || last.attribute("deployment.id") != "7" || last.attribute("deployment.status") != "failed" || last.Body.StringValue != "web-1 failed" {

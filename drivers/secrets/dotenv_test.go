@@ -211,8 +211,14 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"K=v", "export K='a\nb' # c", `K="a\"$X${Y}$(z)"`, "K=$(", "K=${", "\\", "K=\"\\", "K: v", `K='a\'`} {
 		f.Add(seed)
 	}
+	const canary = "c4naryvalue"
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = parse("f", text, false)
+		for _, open := range []string{"", "'", `"`, "$(", "${", "$", `\`, "ok' "} {
+			if _, err := parse("f", "K="+open+canary+text, false); err != nil && strings.Contains(err.Error(), canary) {
+				t.Fatalf("a value is shown: %v", err)
+			}
+		}
 		if strings.ContainsAny(text, "'\r") {
 			return
 		}

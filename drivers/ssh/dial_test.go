@@ -298,3 +298,49 @@ func TestAProxyCommandThatEndsSaysWhyToWhoeverWritesToo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestANameIsLookedUpAgainAsOftenAsTheFileSays(t *testing.T) {
+	for _, retries := range []int{0, 2} {
+		d := dialer{options: Options{Pause: time.Microsecond}.withDefaults(), ssh: release.SSH{DNSRetries: retries, KnownHosts: []string{"none"}}}
+		tries := 0
+		_, err := d.connect(t.Context(), target{label: "web-1", host: "web-1", port: 22}, func(context.Context) (net.Conn, error) {
+			tries++
+			return nil, &net.DNSError{Err: "no such host", Name: "web-1"}
+		})
+		stage(t, err, StageResolve, "web-1")
+		if tries != retries+1 {
+			t.Errorf("with %d retries it was looked up %d times", retries, tries)
+		}
+	}
+}
+
+func TestAWayThroughSeveralHostsNamesAUserAndAPortForEach(t *testing.T) {
+	u := newSetup(t)
+	outer, middle, inner := newServer(t, u.key), newServer(t, u.key), newServer(t, u.key)
+	h := u.trusted(t, inner)
+	h.SSH.AcceptNew = true
+	h.SSH.Jump = fmt.Sprintf("ann@127.0.0.1:%d, ben@127.0.0.1:%d", outer.port(), middle.port())
+	dialed(t, u.options, h)
+	for name, s := range map[string]*server{"ann": outer, "ben": middle, "deploy": inner} {
+		if got := s.user.Load(); got != name || s.accepted.Load() != 1 {
+			t.Errorf("%v came, %d times, want %s once", got, s.accepted.Load(), name)
+		}
+	}
+}
+
+func TestKeysOnlyOffersNoOtherKeyOfTheAgents(t *testing.T) {
+	u := newSetup(t)
+	_, private, _ := ed25519.GenerateKey(rand.Reader)
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.options.Agent = runAgent(t, private)
+	s := newServer(t, keyPair{signer: signer})
+	h := u.trusted(t, s)
+	h.SSH.Keys = []string{"~/.ssh/none"}
+	dialed(t, u.options, h).Close()
+	h.SSH.KeysOnly = true
+	_, err = Dial(t.Context(), u.options, h)
+	stage(t, err, StageAuth, "no key to offer")
+}

@@ -50,6 +50,21 @@ func TestAKnownHostKeyIsAcceptedPlainAndHashed(t *testing.T) {
 	}
 }
 
+func TestEveryFileOfKnownHostsIsReadAndTheFirstGetsNewKeys(t *testing.T) {
+	u := newSetup(t)
+	known, unknown := newServer(t, u.key), newServer(t, u.key)
+	u.write(t, "hosts/theirs", []byte(knownhosts.Line([]string{known.listener.Addr().String()}, known.keys[0].PublicKey())+"\n"))
+	h := u.host(known)
+	h.SSH.KnownHosts = []string{"~/hosts/mine", "~/hosts/theirs"}
+	dialed(t, u.options, h).Close()
+	h = u.host(unknown)
+	h.SSH.KnownHosts, h.SSH.AcceptNew = []string{"~/hosts/mine", "~/hosts/theirs"}, true
+	dialed(t, u.options, h).Close()
+	if mine := u.read(t, "hosts/mine"); !strings.Contains(mine, fmt.Sprint(unknown.port())) {
+		t.Errorf("the first file has %q", mine)
+	}
+}
+
 func TestAChangedHostKeyIsRefusedEvenWhenNewOnesAreAccepted(t *testing.T) {
 	u := newSetup(t)
 	s := newServer(t, u.key)

@@ -38,6 +38,7 @@ type server struct {
 	hold      chan struct{}
 
 	accepted, waiting, most atomic.Int64
+	user                    atomic.Value // who came last
 	requests                atomic.Int64 // global requests: keepalives
 	frozen                  atomic.Bool
 	thawed                  chan struct{}
@@ -135,7 +136,8 @@ func (s *server) serve(raw net.Conn) {
 	if hold != nil {
 		<-hold
 	}
-	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	config := &ssh.ServerConfig{PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		s.user.Store(meta.User())
 		if bytes.Equal(key.Marshal(), allowed.Marshal()) {
 			return nil, nil
 		}

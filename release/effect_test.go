@@ -1,0 +1,120 @@
+package release
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// frames are where the attributes of a block that this build carries out stand in a file.
+var frames = map[string]string{
+	"": least + "role \"jobs\" { hosts = [\"10.0.0.2\"] }\n%s", "ssh": least + "ssh { %s }", "host": least + "host \"10.0.0.1\" { %s }",
+	"tag": least + "role \"jobs\" { hosts = [\"10.0.0.2\"] }\ntag \"t\" {\nenv { clear = { A = \"b\" } }\n%s\n}", "tag.env": least + "tag \"t\" {\nenv { %s }\n}",
+	"secrets": least + "secrets { %s }", "env": least + "env { %s }",
+	"proxy": least + "proxy { %s }", "proxy.healthcheck": least + "proxy {\nhealthcheck { %s }\n}",
+	"proxy.buffering": least + "proxy {\nbuffering { %s }\n}", "proxy.logging": least + "proxy {\nlogging { %s }\n}",
+	"role":     least + "role \"last\" { hosts = [\"10.0.0.2\"] }\nhost \"10.0.0.3\" { tags = [\"t\"] }\nrole \"jobs\" {\nhosts = [\"10.0.0.4\"]\n%s\n}",
+	"role.env": least + "env { clear = { ROOTS = \"b\" } }\nrole \"jobs\" {\nhosts = [\"10.0.0.1\"]\nenv { %s }\n}", "role.health": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nhealth {\n%s\n}\n}",
+	"role.stop": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nstop { %s }\n}", "role.logging": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nlogging { %s }\n}",
+	"role.proxy": least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy { %s }\n}",
+	"logging":    least + "logging { %s }", "rollout": least + "rollout { %s }", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
+}
+
+// effects are values for attributes whose example or kind gives none that fits the frame.
+var effects = map[string]string{
+	".service": "", ".image": "", ".version": `"v9"`, ".primary_role": `"jobs"`, // service and image stand in every frame
+	".volumes": `["/a:/b"]`, "proxy.path_prefixes": `["/x"]`, "role.hosts": "", "role.tags": `["t"]`, "role.depends_on": `["last"]`, "role.options": `{ cpus = 2 }`,
+	"role.volumes": `["/a:/b"]`, "role.env.remove": `["ROOTS"]`, "tag.roles": `["jobs"]`, "proxy_server.image": `"kamald/proxy:9"`,
+	"proxy_server.bind": `["127.0.0.1"]`, "proxy_server.options": `{ cpus = 2 }`, "role.proxied": "true", ".retain_containers": "9",
+	"proxy.forward_headers": "false", "role.proxy.forward_headers": "false", "role.proxy.path_prefixes": `["/x"]`, "proxy_server.driver": "none",
+	"proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
+	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
+	".require_destination": "none", ".allow_empty_roles": "none", ".minimum_version": "none", // they permit and refuse, and change nothing
+}
+
+// Each attribute that this build carries out is in the release: written with another value than what holds without it, it makes
+// another one.
+func TestEveryAttributeMakesAnotherRelease(t *testing.T) {
+	seen := 0
+	for _, path := range slices.Sorted(maps.Keys(frames)) {
+		frame := frames[path]
+		spec := specAt(t, path)
+		for _, as := range spec.attrs {
+			name := path + "." + as.name
+			value, given := effects[name]
+			if _, not := unbuilt[strings.TrimPrefix(name, ".")]; not || as.name == "remove" || value == "none" || given && value == "" {
+				continue
+			}
+			with, without := "%s", ""
+			if value == "tcp" {
+				with, without, value = "tcp = 1\n%s", "tcp = 1", `"2s"`
+			} else if path == "role.health" {
+				without = "tcp = 7"
+			}
+			if value == "" {
+				value = otherThanDefault(as)
+			}
+			seen++
+			before := compiledText(t, fmt.Sprintf(frame, without))
+			after := compiledText(t, fmt.Sprintf(frame, fmt.Sprintf(with, as.name+" = "+value)))
+			if before == after {
+				t.Errorf("%s = %s changes nothing", strings.TrimPrefix(name, "."), value)
+			}
+		}
+	}
+	if seen < 100 {
+		t.Errorf("%d attributes were tried, want at least 100", seen)
+	}
+}
+
+// otherThanDefault is a value that the attribute takes and that does not hold without it.
+func otherThanDefault(as attrSpec) string {
+	switch {
+	case as.enum != nil:
+		i := slices.IndexFunc(as.enum, func(v string) bool { return fmt.Sprintf("%q", v) != as.byDefault })
+		return fmt.Sprintf("%q", as.enum[i])
+	case as.kind == kindBool && as.byDefault == "true":
+		return "false"
+	case as.kind == kindBool:
+		return "true"
+	case as.kind == kindInt:
+		return "17"
+	case as.kind == kindDuration:
+		return `"29s"`
+	case as.kind == kindSize:
+		return `"3m"`
+	case as.example != "" && as.example != as.byDefault && as.kind != kindSSHConfig:
+		return as.example
+	case as.kind == kindStrings || as.kind == kindCommand || as.kind == kindSSHConfig:
+		return `["other"]`
+	case as.kind == kindSecrets:
+		return `[secret("OTHER")]`
+	case as.kind == kindStringMap || as.kind == kindEnvMap:
+		return `{ OTHER = "b" }`
+	case as.kind == kindLimit:
+		return "1"
+	}
+	return `"other"`
+}
+
+// compiledText is all of a release that a run knows of.
+func compiledText(t *testing.T, text string) string {
+	t.Helper()
+	r, diags := Load("deploy.hcl", in(text+"\n", ""))
+	if diags.HasErrors() {
+		t.Errorf("%s\n%s", text, diags.Error())
+	}
+	r.Unbuilt = nil
+	r.SSH.UserDefault, r.SSH.PortDefault = false, false
+	for i := range r.Hosts {
+		r.Hosts[i].SSH.UserDefault, r.Hosts[i].SSH.PortDefault = false, false
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
