@@ -114,8 +114,8 @@ func (e engine) Remove(ctx context.Context, container string) error {
 	return e.write(ctx, "Engine.Remove", func(ctx context.Context) error { return e.next.Remove(ctx, container) })
 }
 
-func (e engine) Logs(ctx context.Context, container string, tail int) (lines []string, err error) {
-	err = e.read(ctx, "Engine.Logs", func(ctx context.Context) (err error) { lines, err = e.next.Logs(ctx, container, tail); return })
+func (e engine) Logs(ctx context.Context, container string, tail int, since time.Time) (lines []string, err error) {
+	err = e.read(ctx, "Engine.Logs", func(ctx context.Context) (err error) { lines, err = e.next.Logs(ctx, container, tail, since); return })
 	return
 }
 

@@ -181,7 +181,7 @@ func (p *proof) ask(ctx context.Context, c state.Container) (bool, error) {
 	case health != nil && health.TCP > 0:
 		return p.askTCP(ctx, c, health)
 	case health != nil && health.Log != "":
-		return p.askLog(ctx, health)
+		return p.askLog(ctx, c, health)
 	case p.role.Proxy != nil:
 		o := p.role.Proxy.Options
 		port := o.HealthPort
@@ -221,12 +221,12 @@ func (p *proof) askTCP(ctx context.Context, c state.Container, h *release.Health
 	return err == nil, nil
 }
 
-func (p *proof) askLog(ctx context.Context, h *release.Health) (bool, error) {
+func (p *proof) askLog(ctx context.Context, c state.Container, h *release.Health) (bool, error) {
 	pattern, err := regexp.Compile(h.Log)
 	if err != nil {
 		return false, fmt.Errorf("health.log is no regular expression: %w", err)
 	}
-	lines, err := p.conn.Engine.Logs(ctx, p.container, 1000)
+	lines, err := p.conn.Engine.Logs(ctx, p.container, 1000, betweenRuns(c))
 	if err != nil {
 		p.last = err.Error()
 		return false, nil
@@ -238,6 +238,15 @@ func (p *proof) askLog(ctx context.Context, h *release.Health) (bool, error) {
 	}
 	p.last = fmt.Sprintf("none of its last %d log lines matches %q", len(lines), h.Log)
 	return false, nil
+}
+
+// betweenRuns is a time after all that an earlier run of the container has said, which is no sign of this one, and before all that
+// this one has: the engine dates a line when it reads it, which may be somewhat after the end. Zero for the first run.
+func betweenRuns(c state.Container) time.Time {
+	if c.Finished.IsZero() || !c.Finished.Before(c.Started) {
+		return time.Time{}
+	}
+	return c.Finished.Add(c.Started.Sub(c.Finished) / 2)
 }
 
 func (p *proof) askHTTP(ctx context.Context, c state.Container, port int, path, host string, timeout time.Duration) (bool, error) {
@@ -304,7 +313,7 @@ func (p *proof) failure(ctx context.Context, cause string) error {
 	if p.role.Proxy != nil && p.current.Running() && strings.Contains(p.last, "refused") {
 		failure.Hints = append(failure.Hints, p.listening(ctx)...)
 	}
-	if lines, err := p.conn.Engine.Logs(ctx, p.container, logTail); err == nil {
+	if lines, err := p.conn.Engine.Logs(ctx, p.container, logTail, time.Time{}); err == nil {
 		failure.Logs = lines
 	}
 	return failure

@@ -49,8 +49,9 @@ type Engine interface {
 	Update(ctx context.Context, container string, options map[string][]string) error
 	// Remove kills it first when it runs.
 	Remove(ctx context.Context, container string) error
-	// Logs gives the last lines, stdout and stderr in their order, at most tail.
-	Logs(ctx context.Context, container string, tail int) ([]string, error)
+	// Logs gives the last lines, stdout and stderr in their order, at most tail; those after a time, by the host's clock, where it is
+	// not zero.
+	Logs(ctx context.Context, container string, tail int, since time.Time) ([]string, error)
 	Exec(ctx context.Context, container string, argv []string) (state.ExecResult, error)
 	// ReadFile reads one file out of a container, running or not, at most 4 MiB. fs.ErrNotExist when it is not there.
 	ReadFile(ctx context.Context, container, path string) ([]byte, error)

@@ -195,7 +195,7 @@ func TestCallsThatRepeatWhatIsSoSucceed(t *testing.T) {
 	if err != nil || stopped.Status != state.StatusExited || stopped.ExitCode != 0 || stopped.Name != name+"-b" {
 		t.Errorf("stopped: %+v, %v", stopped, err)
 	}
-	if lines, err := e.Logs(ctx, id, 1); err != nil || len(lines) != 1 || lines[0] != "ended by quit" {
+	if lines, err := e.Logs(ctx, id, 1, time.Time{}); err != nil || len(lines) != 1 || lines[0] != "ended by quit" {
 		t.Errorf("it was not stopped by the image's own signal: %q, %v", lines, err)
 	}
 	if err := errors.Join(e.Remove(ctx, id), e.Remove(ctx, id)); err != nil {

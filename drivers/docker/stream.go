@@ -29,11 +29,15 @@ const (
 )
 
 // Logs gives the last lines of stdout and stderr, in their order.
-func (e *Engine) Logs(ctx context.Context, name string, tail int) ([]string, error) {
+func (e *Engine) Logs(ctx context.Context, name string, tail int, since time.Time) ([]string, error) {
 	if tail <= 0 {
 		return nil, nil
 	}
-	stream, err := e.client.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(tail)})
+	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(tail)}
+	if !since.IsZero() {
+		options.Since = since.UTC().Format(time.RFC3339Nano)
+	}
+	stream, err := e.client.ContainerLogs(ctx, name, options)
 	if err != nil {
 		return nil, e.failure(err, "logs of container %s", name)
 	}

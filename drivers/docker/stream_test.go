@@ -47,13 +47,22 @@ func TestLogsAreTheLastLinesOfBothStreams(t *testing.T) {
 	if err := e.Start(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	ended(t, e, id)
-	all, err := e.Logs(ctx, id, 100)
+	first := ended(t, e, id)
+	all, err := e.Logs(ctx, id, 100, time.Time{})
 	if err != nil || len(all) != 51 || !slices.Contains(all, "complaint") || !slices.Contains(all, "line 0") {
 		t.Errorf("got %q, %v", all, err)
 	}
-	if last, err := e.Logs(ctx, id, 3); err != nil || !slices.Equal(last, all[48:]) {
+	if last, err := e.Logs(ctx, id, 3, time.Time{}); err != nil || !slices.Equal(last, all[48:]) {
 		t.Errorf("of %q the last are %q, %v", all, last, err)
+	}
+	time.Sleep(100 * time.Millisecond) // a line is dated when the engine reads it, somewhat after the end
+	between := first.Finished.Add(50 * time.Millisecond)
+	if err := e.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, e, id)
+	if second, err := e.Logs(ctx, id, 200, between); err != nil || len(second) != 51 {
+		t.Errorf("of the second run come %d lines, %v", len(second), err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (dockerEngine) ReadFile(ctx context.Context, container, path string) ([]byt
 	return io.ReadAll(in)
 }
 
-func (dockerEngine) Logs(ctx context.Context, container string, tail int) ([]string, error) {
+func (dockerEngine) Logs(ctx context.Context, container string, tail int, _ time.Time) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "docker", "logs", "--tail", fmt.Sprint(tail), container).CombinedOutput()
 	return strings.Split(string(out), "\n"), err
 }

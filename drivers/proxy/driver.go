@@ -33,7 +33,7 @@ type Engine interface {
 	Exec(ctx context.Context, container string, argv []string) (state.ExecResult, error)
 	// ReadFile gives fs.ErrNotExist for a file that is not there.
 	ReadFile(ctx context.Context, container, path string) ([]byte, error)
-	Logs(ctx context.Context, container string, tail int) ([]string, error)
+	Logs(ctx context.Context, container string, tail int, since time.Time) ([]string, error)
 }
 
 // Driver drives the proxies of one host. It is safe for concurrent use.
@@ -171,7 +171,7 @@ func (d *Driver) readState(ctx context.Context, container string) ([]byte, error
 
 // reason is the last thing that the proxy's own log says about a target's health: its answer never does.
 func (d *Driver) reason(ctx context.Context, container string, targets []string) string {
-	lines, err := d.engine.Logs(ctx, container, reasonLines)
+	lines, err := d.engine.Logs(ctx, container, reasonLines, time.Time{})
 	if err != nil {
 		return "" // the failure itself is reported all the same
 	}

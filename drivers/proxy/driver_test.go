@@ -45,7 +45,9 @@ func (r *recorder) ReadFile(context.Context, string, string) ([]byte, error) {
 	return []byte(r.files[i]), nil
 }
 
-func (r *recorder) Logs(context.Context, string, int) ([]string, error) { return r.logs, nil }
+func (r *recorder) Logs(context.Context, string, int, time.Time) ([]string, error) {
+	return r.logs, nil
+}
 
 func plain() state.RouteOptions {
 	return state.RouteOptions{
