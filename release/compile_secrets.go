@@ -20,7 +20,7 @@ var ofAge = []string{"file", "identity"}
 var needsKeys = []string{"aws-secrets-manager", "bitwarden", "enpass", sourceGCP, "lastpass", "passbolt"}
 
 // compileSecrets finds the secrets files and the fetch blocks. Kamal's files are taken where kamald's own are not named and none
-// of them is there.
+// of them is there; all are named where none of either is, for whoever looks for a secret.
 func (c *compiler) compileSecrets() {
 	files := []string{".kamald/secrets", ".kamald/secrets." + c.view.name}
 	b := c.root.child("secrets")
@@ -35,8 +35,9 @@ func (c *compiler) compileSecrets() {
 			kamals[1] += "." + c.view.name
 		}
 		if slices.ContainsFunc(kamals, c.exists) {
-			files = kamals
+			files = nil
 		}
+		files = append(files, kamals...)
 	}
 	c.rel.SecretFiles = append([]string{}, files...)
 	if b == nil {

@@ -8,9 +8,10 @@ import (
 )
 
 // Digest identifies what a release says: the SHA-256 of its canonical JSON in hex, "sha256:" before it. Where things stand in
-// the file, what this build does not do, and where runs are logged are left out: they change nothing on a server.
+// the file, what this build does not do, where runs are logged and where secrets are looked up are left out: they change nothing
+// on a server, and which secrets files there are differs between machines.
 func Digest(r Release) string {
-	r.Unbuilt, r.Leaving, r.Output = nil, nil, Output{}
+	r.Unbuilt, r.Leaving, r.Output, r.SecretFiles, r.SecretFetches = nil, nil, Output{}, nil, nil
 	data, err := json.Marshal(r) // maps are sorted by encoding/json
 	if err != nil {
 		panic(fmt.Sprintf("release: a release always encodes: %v", err))
