@@ -16,12 +16,17 @@ import (
 func TestARunIsLoggedWhereTheFileSays(t *testing.T) {
 	f := newFixture(t)
 	var mu sync.Mutex
-	sent := ""
+	text := ""
+	sent := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return text
+	}
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		sent += string(body)
+		text += string(body)
 	}))
 	defer collector.Close()
 	f.deploy(settings{more: fmt.Sprintf("output {\n  file = \"log/kamald\"\n  otel = %q\n}", collector.URL)})
@@ -35,8 +40,8 @@ func TestARunIsLoggedWhereTheFileSays(t *testing.T) {
 		}
 	}
 	for _, want := range []string{`"eventName":"kamald.start"`, `"eventName":"kamald.complete"`, `"server.address","value":{"stringValue":"` + f.host(3).Name, `"deployment.id","value":{"stringValue":"1"}`} {
-		if !strings.Contains(sent, want) {
-			t.Errorf("the collector was not sent %s:\n%.2000s", want, sent)
+		if !strings.Contains(sent(), want) {
+			t.Errorf("the collector was not sent %s:\n%.2000s", want, sent())
 		}
 	}
 	f.must(0, "apply", "--version", "v1") // nothing to do: no file
@@ -54,7 +59,7 @@ func TestARunIsLoggedWhereTheFileSays(t *testing.T) {
 	if err != nil || !strings.Contains(string(second), "# FAILED: ") {
 		t.Errorf("%v\n%s", err, second)
 	}
-	f.noCanary("the logs", log+string(second)+sent)
+	f.noCanary("the logs", log+string(second)+sent())
 }
 
 // logFile is the content of the only log file.
