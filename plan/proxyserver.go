@@ -32,7 +32,7 @@ func ProxySpec(desired release.Release, seen state.Host) state.Spec {
 		Image: server.Image, Cmd: cmd, Env: server.Env, Labels: server.Labels, Network: desired.Network, Restart: "unless-stopped",
 		Volumes: []string{
 			server.Name + "-config:/home/kamal-proxy/.config/kamal-proxy",
-			path.Join(runDirectory(seen.Home, desired), "proxy/apps-config") + ":/home/kamal-proxy/.apps-config",
+			path.Join(seen.RunDir, "proxy/apps-config") + ":/home/kamal-proxy/.apps-config",
 		},
 		Options: options,
 	}
@@ -54,14 +54,6 @@ func published(bind []string, host, container int) []string {
 		list = append(list, fmt.Sprintf("%s:%d:%d", address, host, container))
 	}
 	return list
-}
-
-// runDirectory is an absolute path.
-func runDirectory(home string, desired release.Release) string {
-	if path.IsAbs(desired.RunDirectory) {
-		return desired.RunDirectory
-	}
-	return path.Join(home, desired.RunDirectory)
 }
 
 // proxyFields are what the file asks of the proxy and the one that runs was not made with. Without a proxy_server block nothing is
