@@ -54,3 +54,44 @@ func TestSecretsThatDifferAreNamedByWhereAndHow(t *testing.T) {
 		want("one is down", diff("other", nil), "h1 web TOKEN stale", "h3 workers TOKEN stale", "h2 unreachable")
 	})
 }
+
+func TestADiffOfSomeHostsLeavesTheStoredLookWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 833)
+		desired := w.release("v1")
+		w.mustApply(desired)
+		w.using(func(c *reconcile.Controller) {
+			scope, err := plan.FilterOf(desired, []string{"h1"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.EnvDiff(t.Context(), desired, scope); err != nil {
+				t.Fatal(err)
+			}
+		})
+		desired.Roles[0].Cmd = []string{"serve"}
+		if p := w.planWith(desired, reconcile.Options{Stored: true}).Plan; len(p.Problems) > 0 || p.Empty() {
+			t.Errorf("the plan from the stored look: %+v", p.Problems)
+		}
+	})
+}
+
+func TestADiffOfSomeHostsIsSilentOnTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 836)
+		desired := w.release("v1")
+		w.mustApply(desired)
+		w.Cut("h2")
+		w.with("other", func(c *reconcile.Controller) error {
+			scope, err := plan.FilterOf(desired, []string{"h1"}, nil)
+			if err != nil {
+				return err
+			}
+			differences, skipped, err := c.EnvDiff(t.Context(), desired, scope)
+			if len(differences) != 1 || differences[0].Host != "h1" || len(skipped) > 0 {
+				t.Errorf("%+v, skipped %+v", differences, skipped)
+			}
+			return err
+		})
+	})
+}

@@ -41,3 +41,78 @@ func TestContainersGetWhatTheirHostSets(t *testing.T) {
 		}
 	})
 }
+
+// asking is a release of v1 that asks each host for its NODE, which is the host's name.
+func (w *world) asking() release.Release {
+	desired := w.release("v1")
+	for i := range desired.Roles {
+		desired.Roles[i].Env.FromHost = map[string]release.HostText{"NODE": "${NODE}"}
+	}
+	for _, host := range w.Hosts() {
+		w.SetVariable(host, "NODE", host)
+	}
+	return desired
+}
+
+// What is held is measured as it was released, whatever the file asks the hosts for today.
+func TestDriftAsksTheHostsForWhatTheHeldReleaseNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 831)
+		held := w.asking()
+		w.mustApply(held)
+		file := w.release("v1")
+		for i := range file.Roles {
+			file.Roles[i].Env.Secrets = nil
+		}
+		w.using(func(c *reconcile.Controller) {
+			drift, err := c.Drift(t.Context(), file, reconcile.Options{})
+			if err != nil || len(drift.Plan.Problems) > 0 || len(drift.Plan.Items) > 0 {
+				t.Errorf("nothing drifted: %+v %+v %v", drift.Plan.Problems, drift.Plan.Items, err)
+			}
+		})
+	})
+}
+
+func TestARollbackAsksTheHostsForWhatItNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 832)
+		first := w.asking()
+		w.mustApply(first)
+		w.mustApply(w.release("v2"))
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.Rollback(t.Context(), w.release("v2"), reconcile.Back{}, reconcile.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := w.versions(); got != allV1 {
+			t.Errorf("it runs %s", got)
+		}
+	})
+}
+
+func TestASavedPlanNamesTheHostsVariableThatMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 834)
+		desired := w.asking()
+		saved := w.save(desired)
+		w.SetVariable("h2", "NODE", "moved")
+		if _, err := w.applySaved(saved); err == nil || !strings.Contains(err.Error(), "h2: its own variable NODE was h2 and is moved") {
+			t.Errorf("%v", err)
+		}
+		if _, err := w.applySaved(w.save(desired)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAHostThatLeftIsNotAskedForVariables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 835)
+		desired := w.asking()
+		w.mustApply(desired)
+		w.mustApply(without(desired, "h2"))
+		if got := w.versions(); got != "h1/web=v1 h3/workers=v1" {
+			t.Errorf("it runs %s", got)
+		}
+	})
+}
