@@ -65,26 +65,24 @@ func hostText(s string) (HostText, bool) {
 
 // written is the text as an expression of the file.
 func (t HostText) written() string {
-	var parts []string
-	rest := string(t)
+	var pieces []Piece
+	rest, from := string(t), 0
 	literal := func(text string) {
-		if text = strings.ReplaceAll(text, "$$", "$"); text != "" {
-			quoted := Quote(text)
-			parts = append(parts, quoted[1:len(quoted)-1])
+		if text != "" {
+			pieces = append(pieces, Piece{Text: strings.ReplaceAll(text, "$$", "$")})
 		}
 	}
-	from := 0
 	for _, at := range hostVariable.FindAllStringSubmatchIndex(rest, -1) {
 		if at[2] < 0 {
 			continue // $$
 		}
 		literal(rest[from:at[0]])
-		parts = append(parts, "${host_env("+Quote(rest[at[2]:at[3]])+")}")
+		pieces = append(pieces, Piece{"host_env(" + Quote(rest[at[2]:at[3]]) + ")", true})
 		from = at[1]
 	}
 	literal(rest[from:])
-	if len(parts) == 1 {
-		return strings.TrimSuffix(strings.TrimPrefix(parts[0], "${"), "}")
+	if len(pieces) == 1 {
+		return pieces[0].Text
 	}
-	return `"` + strings.Join(parts, "") + `"`
+	return Template(pieces)
 }

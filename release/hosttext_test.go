@@ -92,3 +92,28 @@ func TestTextComesBackWhateverItHolds(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostsTextIsWrittenAsItWouldBeReadAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := HostText("${A}")
+		for range rapid.IntRange(0, 5).Draw(t, "pieces") {
+			piece := strings.ReplaceAll(rapid.StringMatching(`[$%\{\}"\\A\n é]*`).Draw(t, "text"), "$", "$$")
+			if rapid.Bool().Draw(t, "variable") {
+				piece = "${B_1}"
+			}
+			if rapid.Bool().Draw(t, "before") {
+				text = HostText(piece) + text
+			} else {
+				text += HostText(piece)
+			}
+		}
+		opts := memory(map[string]string{"deploy.hcl": least + "env {\n  clear = { A = " + text.written() + " }\n}\n"})
+		r, diags := Load("deploy.hcl", opts)
+		if diags.HasErrors() {
+			t.Fatalf("%q is written as %s: %s", text, text.written(), diags.Error())
+		}
+		if got := r.Roles[0].Env.FromHost["A"]; got != text {
+			t.Fatalf("%q is written as %s and read as %q", text, text.written(), got)
+		}
+	})
+}
