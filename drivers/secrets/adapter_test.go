@@ -3,9 +3,13 @@ package secrets
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kamald/kamald/release"
 )
 
 // v is a value that must not be seen.
@@ -160,6 +164,43 @@ func TestWhatIsMissingInAQueryIsSaidBeforeAnythingIsAsked(t *testing.T) {
 				t.Errorf("said %v, want %q", err, c.says)
 			}
 		})
+	}
+}
+
+func TestTheFileKnowsTheSourcesThatThereAreAndWhichOfThemNeedKeys(t *testing.T) {
+	said := func(source string) string {
+		file := fmt.Sprintf(`
+service = "shop"
+image   = "shop"
+version = "v1"
+secrets {
+  fetch %q {
+    from = "a/b"
+  }
+}
+role "web" { hosts = ["10.0.0.1"] }
+`, source)
+		_, diags := release.Load("deploy.hcl", release.Options{
+			ReadFile: func(name string) ([]byte, error) {
+				if name == "deploy.hcl" {
+					return []byte(file), nil
+				}
+				return nil, fs.ErrNotExist
+			},
+			ReadDir: func(string) ([]string, error) { return nil, nil },
+		})
+		return fmt.Sprint(diags.Err())
+	}
+	var names []string
+	for _, a := range adapters() {
+		names = append(names, a.name)
+		if text := said(a.name); strings.Contains(text, "needs keys") != a.keys {
+			t.Errorf("%s needs keys: %v; of a fetch block without them the file says %s", a.name, a.keys, text)
+		}
+	}
+	all := `fetch is one of "` + strings.Join(names, `", "`) + `", not "nothing".`
+	if text := strings.Join(strings.Fields(said("nothing")), " "); !strings.Contains(text, all) {
+		t.Errorf("the file says %s, want %s", text, all)
 	}
 }
 

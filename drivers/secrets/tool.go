@@ -163,18 +163,19 @@ func (t *tool) lacks(key, where string) error {
 	return fmt.Errorf("%s: there is no %s%s", t.title, key, where)
 }
 
-func (t *tool) needsAccount(q Query, such string) error {
-	if q.Account != "" {
-		return nil
-	}
+func (t *tool) lacksAccount(such string) error {
 	return fmt.Errorf("%s: an account is needed, such as %s: --account, or account in its fetch block", t.title, such)
 }
 
-func (t *tool) needsKeys(q Query) error {
-	if len(q.Keys) > 0 {
-		return nil
+// needs says what a query lacks that every one of this source has.
+func (t *tool) needs(q Query) error {
+	switch {
+	case t.account != "" && q.Account == "":
+		return t.lacksAccount(t.account)
+	case t.keys && len(q.Keys) == 0:
+		return fmt.Errorf("%s: no key is given: name what to fetch", t.title)
 	}
-	return fmt.Errorf("%s: %w", t.title, errNoKeys)
+	return nil
 }
 
 func (t *tool) variable(name string) string {
