@@ -64,11 +64,9 @@ long: ## the tests again with full counts, and without the race detector; writes
 	$(MAKE) fuzz
 
 fuzz: ## every fuzz test for a while, what was found is kept in its testdata: make fuzz FUZZTIME=10m
-	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r package; do \
-		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
-			echo "== $$package $$target, $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
-		done; \
+	@grep -rHo --include='*_test.go' '^func Fuzz\w*' . | while IFS=: read -r file target; do \
+		echo "== $${file%/*} $${target#func }, $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null; \
 	done
 
 soak: export KAMALD_SOAK = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)

@@ -85,10 +85,10 @@ func expose() option {
 		},
 		get: func(l live) ([]string, bool) {
 			var all []string
+			asked := canonicalOr("expose", l.asked["expose"])
 			for port := range l.config.ExposedPorts {
 				_, published := l.host.PortBindings[port]
-				asked := slices.Contains(canonicalOr("expose", l.asked["expose"]), port.String())
-				if asked || !l.ours && !published {
+				if slices.Contains(asked, port.String()) || !l.ours && !published {
 					all = append(all, port.String())
 				}
 			}

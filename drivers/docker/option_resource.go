@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/docker/go-units"
@@ -126,7 +125,7 @@ func ulimits() option {
 			return err
 		},
 		get: func(l live) ([]string, bool) {
-			return texts(slices.Clone(l.host.Ulimits), (*units.Ulimit).String), len(l.host.Ulimits) == 0
+			return texts(l.host.Ulimits, (*units.Ulimit).String), len(l.host.Ulimits) == 0
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package runlog
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,7 +20,6 @@ type File struct {
 	mu     sync.Mutex
 	before []Entry // what came before the file was made
 	file   *os.File
-	text   *bufio.Writer
 	err    error // the first that happened; then nothing more is written
 }
 
@@ -56,7 +54,7 @@ func (f *File) End(end Ending) (name string, err error) {
 	} else {
 		f.line("# Completed in %.1fs: %s%s", took, end.Outcome, numbered(end.Release))
 	}
-	f.err = errors.Join(f.err, f.text.Flush(), f.file.Close())
+	f.err = errors.Join(f.err, f.file.Close())
 	return f.file.Name(), f.err
 }
 
@@ -76,10 +74,8 @@ func (f *File) begin() {
 		return
 	}
 	if f.file, f.err = f.create(); f.err != nil {
-		f.file = nil
 		return
 	}
-	f.text = bufio.NewWriter(f.file)
 	what := strings.TrimSuffix(f.run.Service+"/"+f.run.Destination, "/")
 	f.line("# kamald %s: %s of %s %s by %s, run %s", f.run.Kamald, f.run.Command, what, f.run.Version, f.run.Performer, f.run.ID)
 	for _, e := range f.before {
@@ -119,11 +115,9 @@ func (f *File) entry(e Entry) {
 	f.line("%s %s %s %s", e.At.UTC().Format(time.RFC3339), where, e.Kind, message)
 }
 
-// line writes one, and through to the disk's cache at once: a run may be killed.
+// line writes one, at once and by one call: a run may be killed.
 func (f *File) line(format string, args ...any) {
-	if f.err != nil || f.text == nil {
-		return
+	if f.err == nil {
+		_, f.err = fmt.Fprintf(f.file, format+"\n", args...)
 	}
-	_, err := fmt.Fprintf(f.text, format+"\n", args...)
-	f.err = errors.Join(err, f.text.Flush())
 }

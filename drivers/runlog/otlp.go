@@ -78,7 +78,7 @@ func (r Run) record(e Entry) logRecord {
 	switch e.Kind {
 	case "failed":
 		severity = failure
-	case "warn", "undo", "undone":
+	case "warn", "undone":
 		severity = warning
 	}
 	took := ""

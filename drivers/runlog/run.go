@@ -31,7 +31,7 @@ type Entry struct {
 }
 
 // mild tells whether the entry changes nothing: a run with only such ones had nothing to do.
-func (e Entry) mild() bool { return e.Kind == "observed" || e.Kind == "planned" || e.Kind == "news" }
+func (e Entry) mild() bool { return e.Kind == "planned" || e.Kind == "news" }
 
 // Ending is how a run came out.
 type Ending struct {

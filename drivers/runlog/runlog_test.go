@@ -66,7 +66,7 @@ func TestTwoRunsInOneSecondHaveAFileEach(t *testing.T) {
 func TestARunWithNothingToDoLeavesNoFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
 	f := NewFile(dir, run())
-	f.Write(Entry{Kind: "observed", Message: "3 hosts"})
+	f.Write(Entry{Kind: "news", Message: "web-1 is held"})
 	if name, err := f.End(Ending{At: began, Outcome: "succeeded"}); name != "" || err != nil {
 		t.Errorf("%q, %v", name, err)
 	}

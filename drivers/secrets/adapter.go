@@ -14,6 +14,8 @@ type adapter struct {
 	title   string // as its vendor writes it
 	program string // its vendor's command line; "": none is needed
 	install string // where that is to be had
+	account string // what one looks like, where every query needs one
+	keys    bool   // a query needs them: the source is not asked for all that it has
 	// open: a key may stand for several secrets, or for one of another name; which, its answer alone tells.
 	open  bool
 	fetch func(context.Context, *tool, Query) ([]found, error)
@@ -30,14 +32,14 @@ type found struct {
 func adapters() []adapter {
 	return []adapter{
 		{name: "1password", title: "1Password", program: "op", install: "https://developer.1password.com/docs/cli", fetch: onePassword},
-		{name: "aws-secrets-manager", title: "AWS Secrets Manager", program: "aws", install: "https://aws.amazon.com/cli", open: true, fetch: awsSecretsManager},
-		{name: "bitwarden", title: "Bitwarden", program: "bw", install: "https://bitwarden.com/help/cli", open: true, fetch: bitwarden},
+		{name: "aws-secrets-manager", title: "AWS Secrets Manager", program: "aws", install: "https://aws.amazon.com/cli", keys: true, open: true, fetch: awsSecretsManager},
+		{name: "bitwarden", title: "Bitwarden", program: "bw", install: "https://bitwarden.com/help/cli", account: "you@example.com", keys: true, open: true, fetch: bitwarden},
 		{name: "bitwarden-sm", title: "Bitwarden Secrets Manager", program: "bws", install: "https://bitwarden.com/help/secrets-manager-cli", open: true, fetch: bitwardenSM},
 		{name: "doppler", title: "Doppler", program: "doppler", install: "https://docs.doppler.com/docs/install-cli", fetch: doppler},
-		{name: "enpass", title: "Enpass", program: "enpass-cli", install: "https://github.com/hazcod/enpass-cli", open: true, fetch: enpass},
-		{name: "gcp-secret-manager", title: "Google Secret Manager", program: "gcloud", install: "https://cloud.google.com/sdk/docs/install", fetch: gcpSecretManager},
-		{name: "lastpass", title: "LastPass", program: "lpass", install: "https://github.com/lastpass/lastpass-cli", fetch: lastPass},
-		{name: "passbolt", title: "Passbolt", program: "passbolt", install: "https://github.com/passbolt/go-passbolt-cli", fetch: passbolt},
+		{name: "enpass", title: "Enpass", program: "enpass-cli", install: "https://github.com/hazcod/enpass-cli", keys: true, open: true, fetch: enpass},
+		{name: "gcp-secret-manager", title: "Google Secret Manager", program: "gcloud", install: "https://cloud.google.com/sdk/docs/install", account: "you@example.com, or default", keys: true, fetch: gcpSecretManager},
+		{name: "lastpass", title: "LastPass", program: "lpass", install: "https://github.com/lastpass/lastpass-cli", account: "you@example.com", keys: true, fetch: lastPass},
+		{name: "passbolt", title: "Passbolt", program: "passbolt", install: "https://github.com/passbolt/go-passbolt-cli", keys: true, fetch: passbolt},
 		{name: "age", title: "age", fetch: ageFile},
 	}
 }
@@ -71,4 +73,15 @@ func prefixed(from, key string) string {
 	return from + "/" + key
 }
 
-func lastSegment(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
+// cutLast splits a path before its last segment.
+func cutLast(path string) (place, name string) {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i+1:]
+	}
+	return "", path
+}
+
+func lastSegment(path string) string {
+	_, name := cutLast(path)
+	return name
+}

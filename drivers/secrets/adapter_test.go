@@ -3,9 +3,15 @@ package secrets
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kamald/kamald/release"
 )
 
 // v is a value that must not be seen.
@@ -160,6 +166,79 @@ func TestWhatIsMissingInAQueryIsSaidBeforeAnythingIsAsked(t *testing.T) {
 				t.Errorf("said %v, want %q", err, c.says)
 			}
 		})
+	}
+}
+
+func TestTheFileKnowsTheSourcesThatThereAreAndWhichOfThemNeedKeys(t *testing.T) {
+	said := func(source string) string {
+		file := fmt.Sprintf(`
+service = "shop"
+image   = "shop"
+version = "v1"
+secrets {
+  fetch %q {
+    from = "a/b"
+  }
+}
+role "web" { hosts = ["10.0.0.1"] }
+`, source)
+		_, diags := release.Load("deploy.hcl", release.Options{
+			ReadFile: func(name string) ([]byte, error) {
+				if name == "deploy.hcl" {
+					return []byte(file), nil
+				}
+				return nil, fs.ErrNotExist
+			},
+			ReadDir: func(string) ([]string, error) { return nil, nil },
+		})
+		return fmt.Sprint(diags.Err())
+	}
+	var names []string
+	for _, a := range adapters() {
+		names = append(names, a.name)
+		if text := said(a.name); strings.Contains(text, "needs keys") != a.keys {
+			t.Errorf("%s needs keys: %v; of a fetch block without them the file says %s", a.name, a.keys, text)
+		}
+	}
+	all := `fetch is one of "` + strings.Join(names, `", "`) + `", not "nothing".`
+	if text := strings.Join(strings.Fields(said("nothing")), " "); !strings.Contains(text, all) {
+		t.Errorf("the file says %s, want %s", text, all)
+	}
+}
+
+func TestThePageOfSecretsHasEverySourceAndLinesThatAreUnderstood(t *testing.T) {
+	data, err := os.ReadFile("../../docs/secrets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	d := &dotenv{at: vendors(t)} // no program is installed: a call comes as far as that
+	fetched := map[string]bool{}
+	for _, match := range regexp.MustCompile(`\$\((kamald secrets [^)]*)\)`).FindAllStringSubmatch(page, -1) {
+		words := secretsCall(match[1])
+		if words == nil {
+			t.Errorf("%s is left to sh", match[1])
+			continue
+		}
+		if words[2].Lit() != "fetch" {
+			continue
+		}
+		said := fmt.Sprint(d.substitute(entry{}, match[1]).err)
+		for _, a := range adapters() {
+			if strings.Contains(said, a.title+": its command line, "+a.program) || a.program == "" && strings.HasPrefix(said, a.title+": open the encrypted file") {
+				fetched[a.name] = true
+				said = ""
+			}
+		}
+		if said != "" {
+			t.Errorf("%s: %s", match[1], said)
+		}
+	}
+	for _, a := range adapters() {
+		heading := fmt.Sprintf("### %s (`%s`)", a.title, a.program)
+		if a.program != "" && !strings.Contains(page, heading) || !fetched[a.name] || !strings.Contains(page, fmt.Sprintf("fetch %q {", a.name)) {
+			t.Errorf("the page lacks %s: its heading, a block or a line", a.name)
+		}
 	}
 }
 

@@ -19,9 +19,6 @@ type awsSecret struct {
 }
 
 func awsSecretsManager(ctx context.Context, t *tool, q Query) ([]found, error) {
-	if err := t.needsKeys(q); err != nil {
-		return nil, err
-	}
 	var all []found
 	for keys := range slices.Chunk(q.Keys, awsBatch) {
 		secrets, err := awsGet(ctx, t, q, keys)

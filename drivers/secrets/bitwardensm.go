@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 var uuid = regexp.MustCompile(`\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z`)
@@ -88,12 +87,4 @@ func bwsPick(t *tool, list []bwsSecret, name, asked string) ([]found, error) {
 		all = append(all, found{key: s.Key, value: s.Value})
 	}
 	return all, nil
-}
-
-// cutLast splits a path before its last segment.
-func cutLast(path string) (place, name string) {
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		return path[:i], path[i+1:]
-	}
-	return "", path
 }

@@ -3,10 +3,9 @@ package secrets
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-
-	"maps"
 )
 
 // doppler takes secrets of one config in one call; without keys all.

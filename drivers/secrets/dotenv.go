@@ -1,7 +1,6 @@
 package secrets
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/kamald/kamald/release"
 )
@@ -220,25 +218,20 @@ func (d *dotenv) lookup(name string) value {
 func (d *dotenv) run(script string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.at.timeout)
 	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "sh", "-c", script)
-	cmd.Dir = d.at.dir
-	cmd.Env = os.Environ()
+	var env []string
 	for _, name := range slices.Sorted(maps.Keys(d.values)) {
 		if v := d.values[name]; v.known && !strings.Contains(name, ".") {
-			cmd.Env = append(cmd.Env, name+"="+v.secret)
+			env = append(env, name+"="+v.secret)
 		}
 	}
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = time.Second // what it left behind may hold the pipes open
-	err := cmd.Run()
+	stdout, stderr, err := d.at.run(exec.CommandContext(ctx, "sh", "-c", script), env)
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("its command did not end within %s: %w%s", d.at.timeout, ctx.Err(), complaint(stderr.String()))
-	case errors.Is(err, exec.ErrWaitDelay), err == nil:
-		return chomp(stdout.String()), nil
+		return "", fmt.Errorf("its command did not end within %s: %w%s", d.at.timeout, ctx.Err(), complaint(stderr))
+	case err != nil:
+		return "", fmt.Errorf("its command failed: %w%s", err, complaint(stderr))
 	}
-	return "", fmt.Errorf("its command failed: %w%s", err, complaint(stderr.String()))
+	return chomp(string(stdout)), nil
 }
 
 // chomp takes one line break from the end, as Kamal does, and not all as sh would.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestValuesAreReadAsDotenvHasThem(t *testing.T) {
@@ -119,6 +120,17 @@ func TestCommandsRunOnceAndOnlyWhenASecretIsAskedFor(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(ran); string(data) != "run\n" {
 		t.Fatalf("the command ran like this: %q", data)
+	}
+}
+
+func TestWhatACommandLeavesBehindIsNotWaitedFor(t *testing.T) {
+	d, err := lookup(t, "A=$(sleep 15 & echo a)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.files.at.timeout = 10 * time.Second // waited for, it is an error
+	if secret, ok, err := d.Secret("A"); err != nil || !ok || secret.Reveal() != "a" {
+		t.Errorf("%v, %v", ok, err)
 	}
 }
 

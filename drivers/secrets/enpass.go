@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // enpassEntry is a password as `enpass-cli -json show` has it.
@@ -13,9 +14,6 @@ type enpassEntry struct{ Title, Label, Password string }
 func enpass(ctx context.Context, t *tool, q Query) ([]found, error) {
 	if q.From == "" {
 		return nil, fmt.Errorf("%s: the vault's directory is needed: --from, or from in its fetch block", t.title)
-	}
-	if err := t.needsKeys(q); err != nil {
-		return nil, err
 	}
 	args := []string{"-json", "-vault", q.From, "show"}
 	for _, key := range q.Keys {
@@ -29,7 +27,7 @@ func enpass(ctx context.Context, t *tool, q Query) ([]found, error) {
 	}
 	out, err := t.call(ctx, t.at.timeout, t.at.terminal, args) // it asks for the vault's password unless MASTERPW has it
 	if err != nil {
-		return nil, t.cannot(orAll(q.Keys), err)
+		return nil, t.cannot(strings.Join(q.Keys, ", "), err)
 	}
 	var entries []enpassEntry
 	if err := t.decode(out, &entries); err != nil {

@@ -14,12 +14,6 @@ const gcpDefault = "default"
 // gcpSecretManager takes each secret by a call: [project/]name[/version]. The account is USER, or USER|SERVICE_ACCOUNT to act as
 // a service account.
 func gcpSecretManager(ctx context.Context, t *tool, q Query) ([]found, error) {
-	if err := t.needsAccount(q, "you@example.com, or default"); err != nil {
-		return nil, err
-	}
-	if err := t.needsKeys(q); err != nil {
-		return nil, err
-	}
 	if err := gcpLogIn(ctx, t); err != nil {
 		return nil, err
 	}

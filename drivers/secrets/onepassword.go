@@ -28,10 +28,8 @@ type opAsked struct{ key, label string }
 
 func onePassword(ctx context.Context, t *tool, q Query) ([]found, error) {
 	byToken := t.variable("OP_SERVICE_ACCOUNT_TOKEN") != "" || t.variable("OP_CONNECT_TOKEN") != ""
-	if !byToken {
-		if err := t.needsAccount(q, "acme.1password.com"); err != nil {
-			return nil, err
-		}
+	if !byToken && q.Account == "" {
+		return nil, t.lacksAccount("acme.1password.com")
 	}
 	items, err := opItems(t, q)
 	if err != nil {

@@ -21,9 +21,6 @@ type passboltResource struct {
 
 // passbolt takes passwords of resources, [folder/…]name; one call gives all. Its filters are expressions in CEL.
 func passbolt(ctx context.Context, t *tool, q Query) ([]found, error) {
-	if err := t.needsKeys(q); err != nil {
-		return nil, err
-	}
 	if _, err := t.run(ctx, "verify"); refused(err) {
 		return nil, fmt.Errorf("%s: not logged in: run `passbolt configure` before: %w", t.title, err)
 	} else if err != nil {

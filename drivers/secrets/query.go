@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -45,6 +44,9 @@ func fetch(ctx context.Context, at surroundings, q Query) ([]found, error) {
 		}
 	}
 	t, err := newTool(a, at)
+	if err == nil {
+		err = t.needs(q)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,5 +80,3 @@ func quoteJSON(text string) string {
 	_ = encoder.Encode(text) // a string always encodes
 	return strings.TrimSuffix(b.String(), "\n")
 }
-
-var errNoKeys = errors.New("no key is given: name what to fetch")

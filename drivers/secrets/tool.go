@@ -44,6 +44,26 @@ func here(dir string) surroundings {
 	return at
 }
 
+// run runs a command in the directory, with some NAME=value beside this process's environment. What it complains of goes to its
+// Stderr too, where that is set.
+func (at surroundings) run(cmd *exec.Cmd, env []string) (stdout []byte, stderr string, err error) {
+	var said, complaint bytes.Buffer
+	cmd.Dir = at.dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout = &said
+	if cmd.Stderr == nil {
+		cmd.Stderr = &complaint
+	} else {
+		cmd.Stderr = io.MultiWriter(&complaint, cmd.Stderr)
+	}
+	cmd.WaitDelay = time.Second // what it left behind may hold the pipes open
+	err = cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	return said.Bytes(), complaint.String(), err
+}
+
 // asking keeps two programs from asking on the terminal at once.
 var asking sync.Mutex
 
@@ -93,27 +113,22 @@ func (t *tool) ask(ctx context.Context, refusal error, otherwise string, args ..
 func (t *tool) call(ctx context.Context, timeout time.Duration, input *os.File, args []string) ([]byte, error) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(bounded, t.path, args...)
-	cmd.Dir = t.at.dir
-	cmd.Env = append(os.Environ(), t.session...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if input != nil {
 		asking.Lock()
 		defer asking.Unlock()
-		cmd.Stdin, cmd.Stderr = input, io.MultiWriter(&stderr, t.at.prompts)
+		cmd.Stdin, cmd.Stderr = input, t.at.prompts
 	}
-	cmd.WaitDelay = time.Second // what it left behind may hold the pipes open
-	err := cmd.Run()
+	stdout, stderr, err := t.at.run(cmd, t.session)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case bounded.Err() != nil:
-		return nil, fmt.Errorf("%s did not end within %s%s", t.program, timeout, t.complaint(stderr.String()))
-	case errors.Is(err, exec.ErrWaitDelay), err == nil:
-		return stdout.Bytes(), nil
+		return nil, fmt.Errorf("%s did not end within %s%s", t.program, timeout, t.complaint(stderr))
+	case err != nil:
+		return nil, fmt.Errorf("%s failed: %w%s", t.program, err, t.complaint(stderr))
 	}
-	return nil, fmt.Errorf("%s failed: %w%s", t.program, err, t.complaint(stderr.String()))
+	return stdout, nil
 }
 
 // complaint is what the program said of its failure, without the session's token.
@@ -163,18 +178,19 @@ func (t *tool) lacks(key, where string) error {
 	return fmt.Errorf("%s: there is no %s%s", t.title, key, where)
 }
 
-func (t *tool) needsAccount(q Query, such string) error {
-	if q.Account != "" {
-		return nil
-	}
+func (t *tool) lacksAccount(such string) error {
 	return fmt.Errorf("%s: an account is needed, such as %s: --account, or account in its fetch block", t.title, such)
 }
 
-func (t *tool) needsKeys(q Query) error {
-	if len(q.Keys) > 0 {
-		return nil
+// needs says what a query lacks that every one of this source has.
+func (t *tool) needs(q Query) error {
+	switch {
+	case t.account != "" && q.Account == "":
+		return t.lacksAccount(t.account)
+	case t.keys && len(q.Keys) == 0:
+		return fmt.Errorf("%s: no key is given: name what to fetch", t.title)
 	}
-	return fmt.Errorf("%s: %w", t.title, errNoKeys)
+	return nil
 }
 
 func (t *tool) variable(name string) string {
