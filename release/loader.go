@@ -30,8 +30,6 @@ type loader struct {
 	git    Git
 	hasGit bool
 	gitErr error
-
-	compiled func(*compiler) // is told of every view that was compiled; may be nil
 }
 
 // source is one parsed file, or the part of it that is a destination block.

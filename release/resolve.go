@@ -10,18 +10,15 @@ import (
 // is meaningful only when the diagnostics have no errors.
 func Resolve(path string, opts Options) (Release, []byte, Diagnostics) {
 	l := newLoader(path, opts)
-	var chosen *compiler
-	l.compiled = func(c *compiler) {
-		if c.view.name == opts.Destination {
-			chosen = c
-		}
-	}
-	r := l.load()
+	chosen := l.load()
 	diags := l.result()
-	if chosen == nil || diags.HasErrors() {
-		return r, nil, diags
+	if chosen == nil {
+		return Release{}, nil, diags
 	}
-	return r, writeBlock(chosen.resolved()), diags
+	if diags.HasErrors() {
+		return chosen.rel, nil, diags
+	}
+	return chosen.rel, writeBlock(chosen.resolved()), diags
 }
 
 // resolved is the file as it came to be: what roles get from the root stands in the roles, and no longer at the root.
