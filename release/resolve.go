@@ -1,6 +1,7 @@
 package release
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -91,7 +92,7 @@ func (c *compiler) resolvedEnv(b *block, role Role) *block {
 		}
 	}
 	var secrets []string
-	for _, name := range sortedNames(role.Env.Secrets) {
+	for _, name := range slices.Sorted(maps.Keys(role.Env.Secrets)) {
 		if secret := role.Env.Secrets[name]; secret != name {
 			name += ":" + secret
 		}

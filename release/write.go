@@ -29,7 +29,7 @@ func writeContent(out *strings.Builder, b *block) {
 	for _, as := range b.spec.attrs {
 		v := b.get(as.name)
 		switch {
-		case as.name == removal.name && as.kind == removal.kind:
+		case as.isRemoval():
 		case v.set() && as.kind == kindAny:
 			fmt.Fprintf(out, "# %s: as the file says\n", as.name)
 		case v.set() && v.derived:
@@ -151,5 +151,3 @@ func sizeText(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
-
-func sortedNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
