@@ -29,8 +29,8 @@ func (p *program) config(opts release.Options) error {
 	if p.flags.json {
 		return p.writeJSON(map[string]any{"schema": schema, "release": resolved, "problems": diags})
 	}
-	if diags.Len() > 0 && !p.flags.quiet {
-		_ = diags.Print(p.err, p.err.width(), p.err.color)
+	if !p.flags.quiet {
+		p.print(diags)
 	}
 	p.printf("%s", text)
 	for _, use := range resolved.Unbuilt {

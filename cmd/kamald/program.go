@@ -171,10 +171,15 @@ func (p *program) fail(err error) {
 	case p.flags.json:
 		_ = p.writeJSON(map[string]any{"schema": schema, "error": err.Error()})
 	case isDiags:
-		_ = diags.Print(p.err, p.err.width(), p.err.color)
+		p.print(diags)
 	default:
 		_, _ = fmt.Fprintf(p.err, "%s %v\n", p.err.in(red, "kamald:"), err)
 	}
+}
+
+// print shows problems of the file with their source lines, on standard error.
+func (p *program) print(diags release.Diagnostics) {
+	_ = diags.Print(p.err, p.err.width(), p.err.color)
 }
 
 // writeJSON writes a result, which has the schema in it.
