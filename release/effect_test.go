@@ -108,10 +108,7 @@ func compiledText(t *testing.T, text string) string {
 		t.Errorf("%s\n%s", text, diags.Error())
 	}
 	r.Unbuilt = nil
-	r.SSH.UserDefault, r.SSH.PortDefault = false, false
-	for i := range r.Hosts {
-		r.Hosts[i].SSH.UserDefault, r.Hosts[i].SSH.PortDefault = false, false
-	}
+	forgetWhoSaidIt(&r)
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
