@@ -93,7 +93,7 @@ func (t text) written() string {
 	switch {
 	case t.secret:
 		return fmt.Sprintf("secret(%s)", Quote(t.s))
-	case t.hostEnv:
+	case t.host != "":
 		return t.host.written()
 	}
 	return Quote(t.s)
