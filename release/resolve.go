@@ -3,7 +3,6 @@ package release
 import (
 	"maps"
 	"slices"
-	"time"
 )
 
 // Resolve loads a release as Load does, and gives it as a deploy.hcl besides: one destination, every expression evaluated, each
@@ -151,15 +150,4 @@ func mapOf(entries map[string]string) *value {
 		v.dict[name] = []text{{s: entry}}
 	}
 	return v
-}
-
-// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	for _, end := range []string{"m0s", "h0m"} {
-		if len(text) > len(end) && text[len(text)-len(end):] == end {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -150,4 +151,15 @@ func sizeText(n int64) string {
 		}
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if len(text) > len(end) && text[len(text)-len(end):] == end {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
