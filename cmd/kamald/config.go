@@ -34,7 +34,7 @@ func (p *program) config(opts release.Options) error {
 	}
 	p.printf("%s", text)
 	for _, use := range resolved.Unbuilt {
-		p.note("%s %s: %s is not built yet: refused by `kamald %s`", p.err.in(yellow, "warning:"), use.Where, use.What, use.When)
+		p.warn("%s: %s is not built yet: refused by `kamald %s`", use.Where, use.What, use.When)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 		p.print(diags)
 	}
 	if n == needsRelease && dirty {
-		p.note("%s there are changes here that are not in the commit: the release is of what was committed", p.err.in(yellow, "warning:"))
+		p.warn("there are changes here that are not in the commit: the release is of what was committed")
 	}
 	if n == needsRelease {
 		return desired, refuseUnbuilt(desired)

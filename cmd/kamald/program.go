@@ -200,3 +200,8 @@ func (p *program) note(format string, args ...any) {
 		_, _ = fmt.Fprintf(p.err, format+"\n", args...)
 	}
 }
+
+// warn is a note of what may not be as it was meant.
+func (p *program) warn(format string, args ...any) {
+	p.note("%s "+format, append([]any{p.err.in(yellow, "warning:")}, args...)...)
+}
