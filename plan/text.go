@@ -33,47 +33,10 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 		t.line("%s", printable(o.scope))
 	}
 	t.hosts(o)
-	if len(p.Moved) > 0 {
-		t.line("")
-		t.line("%s", t.in(yellow, "Moved by hand"))
-		for _, m := range p.Moved {
-			t.line("  %s", m)
-		}
-	}
-	if len(o.deferred) > 0 {
-		t.line("")
-		t.line("%s", t.in(bold, "Deferred"))
-		for _, item := range o.deferred {
-			t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, printable(item.what()), printable(item.why()))
-			t.fields(item)
-			if item.Deferred != p.Waits {
-				t.line("      waits: %s", printable(item.Deferred))
-			}
-		}
-	}
-	if len(o.skipped) > 0 {
-		t.line("")
-		t.line("%s", t.in(bold, "Unreachable"))
-		for _, host := range o.skipped {
-			t.line("  %s: %s", host.Host, indent(host.Reason))
-		}
-	}
-	for _, host := range p.Cordoned {
-		t.line("")
-		t.line("Left out: %s: %s", host.Host, indent(host.Reason))
-	}
-	for _, host := range p.Left {
-		t.line("")
-		t.line("Left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`", host.Host, indent(host.Reason), host.Host)
-	}
-	if len(p.Problems) > 0 {
-		t.line("")
-		t.line("%s", t.in(red, "This cannot be carried out"))
-		for _, problem := range p.Problems {
-			t.line("  %s: %s", problem.where(), indent(problem.Summary))
-			t.line("    next: %s", indent(problem.Next))
-		}
-	}
+	t.moved(p.Moved)
+	t.deferred(o.deferred, p.Waits)
+	t.leftOut(p, o.skipped)
+	t.problems(p.Problems)
 	for _, note := range []string{o.rollout, o.unrecorded} {
 		if note != "" {
 			t.line("")
@@ -113,6 +76,64 @@ func (t *texter) hosts(o outline) {
 		for _, item := range host.items {
 			t.item(item)
 		}
+	}
+}
+
+func (t *texter) moved(moves []HandMove) {
+	if len(moves) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s", t.in(yellow, "Moved by hand"))
+	for _, m := range moves {
+		t.line("  %s", m)
+	}
+}
+
+// deferred says of each item what it waits for, where that is not what the whole plan waits for.
+func (t *texter) deferred(items []Item, all string) {
+	if len(items) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s", t.in(bold, "Deferred"))
+	for _, item := range items {
+		t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, printable(item.what()), printable(item.why()))
+		t.fields(item)
+		if item.Deferred != all {
+			t.line("      waits: %s", printable(item.Deferred))
+		}
+	}
+}
+
+// leftOut names the hosts that the plan does not touch: out of reach, cordoned, or no longer in the file.
+func (t *texter) leftOut(p Plan, unreachable []Skipped) {
+	if len(unreachable) > 0 {
+		t.line("")
+		t.line("%s", t.in(bold, "Unreachable"))
+		for _, host := range unreachable {
+			t.line("  %s: %s", host.Host, indent(host.Reason))
+		}
+	}
+	for _, host := range p.Cordoned {
+		t.line("")
+		t.line("Left out: %s: %s", host.Host, indent(host.Reason))
+	}
+	for _, host := range p.Left {
+		t.line("")
+		t.line("Left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`", host.Host, indent(host.Reason), host.Host)
+	}
+}
+
+func (t *texter) problems(problems []Problem) {
+	if len(problems) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s", t.in(red, "This cannot be carried out"))
+	for _, problem := range problems {
+		t.line("  %s: %s", problem.where(), indent(problem.Summary))
+		t.line("    next: %s", indent(problem.Next))
 	}
 }
 

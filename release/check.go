@@ -152,15 +152,7 @@ func (c *compiler) checkRoleHosts(b *block) {
 func (c *compiler) placedElsewhere(b *block) bool {
 	return slices.ContainsFunc(c.all, func(v *view) bool {
 		there := v.root.find(b.spec.name, b.label)
-		if v.over == nil || v == c.view || there == nil || v.emptied(there) {
-			return false
-		}
-		for _, name := range []string{"hosts", "roles", "tags"} {
-			if p := there.get(name); p.set() && (p.unknown || len(p.list) > 0) {
-				return true
-			}
-		}
-		return false
+		return v.over != nil && v != c.view && there != nil && !v.emptied(there) && len(placesGiven(there)) > 0
 	})
 }
 

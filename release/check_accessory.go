@@ -41,12 +41,7 @@ func (c *compiler) checkAccessoryName(v *value) {
 // checkPlace holds an accessory to exactly one of hosts, roles and tags. The base may leave it without any where a destination
 // gives it some, and a destination may empty it.
 func (c *compiler) checkPlace(b *block) {
-	var given []string
-	for _, name := range []string{"hosts", "roles", "tags"} {
-		if v := b.get(name); v.set() && (v.unknown || len(v.list) > 0) {
-			given = append(given, name)
-		}
-	}
+	given := placesGiven(b)
 	switch {
 	case c.view.emptied(b):
 	case len(given) == 0 && c.placedElsewhere(b):
@@ -57,6 +52,17 @@ func (c *compiler) checkPlace(b *block) {
 	case len(given) != 1:
 		c.errorf(b.rng, "One place", "%s takes exactly one of hosts, roles and tags%s.", b.title(), found(given))
 	}
+}
+
+// placesGiven are those of hosts, roles and tags that a role or an accessory has, and not as an empty list.
+func placesGiven(b *block) []string {
+	var given []string
+	for _, name := range []string{"hosts", "roles", "tags"} {
+		if v := b.get(name); v.set() && (v.unknown || len(v.list) > 0) {
+			given = append(given, name)
+		}
+	}
+	return given
 }
 
 // accessoryHosts are the addresses of the hosts that an accessory is on; false when a part is not known.

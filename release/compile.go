@@ -39,7 +39,7 @@ func newCompiler(l *loader, v *view, all []*view) *compiler {
 	return &compiler{loader: l, view: v, all: all, root: v.root}
 }
 
-func (c *compiler) compile() Release {
+func (c *compiler) compile() {
 	c.checkRequired(c.root)
 	c.compileRoot()
 	c.compileRegistry()
@@ -56,7 +56,6 @@ func (c *compiler) compile() Release {
 	c.checkAccessories()
 	c.checkHooks()
 	c.collectUnbuilt()
-	return c.rel
 }
 
 func (c *compiler) compileRoot() {

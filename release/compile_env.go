@@ -19,7 +19,7 @@ func (c *compiler) compileEnv(b *block) Env {
 		if slices.Contains(injectedNames, name) {
 			c.warnf(clear.rangeOf(name), "Set by kamald", "Every container has %s, set by kamald itself: what stands here has no effect.", name)
 		}
-		if entry := clear.dict[name][0]; entry.hostEnv {
+		if entry := clear.dict[name][0]; entry.host != "" {
 			env.FromHost[name] = entry.host
 		} else {
 			env.Clear[name] = entry.s

@@ -66,15 +66,15 @@ func (c *compiler) checkFetch(b *block) {
 		c.conceal(v.rng)
 		c.errorf(v.rng, "Secret written out", "identity is the file with the private key, not the key itself: put the key there, or into the variable AGE_IDENTITY.")
 	}
-	need := func(name string) bool { return !b.get(name).set() }
+	lacks := func(name string) bool { return !b.get(name).set() }
 	switch {
-	case b.label == sourceAge && need("file"):
+	case b.label == sourceAge && lacks("file"):
 		c.errorf(b.rng, "Incomplete fetch", "%s needs file, the encrypted dotenv file.", b.title())
-	case b.label == "enpass" && need("from"):
+	case b.label == "enpass" && lacks("from"):
 		c.errorf(b.rng, "Incomplete fetch", "%s needs from, the vault's directory.", b.title())
-	case slices.Contains(needsKeys, b.label) && need("keys"):
+	case slices.Contains(needsKeys, b.label) && lacks("keys"):
 		c.errorf(b.rng, "Incomplete fetch", "%s needs keys, the secrets to fetch: this source is not asked for all that it has.", b.title())
-	case b.label == "1password" && need("keys") && need("from"):
+	case b.label == "1password" && lacks("keys") && lacks("from"):
 		c.errorf(b.rng, "Incomplete fetch", "%s needs keys, or from = \"Vault/Item\" for every field of an item.", b.title())
 	}
 }

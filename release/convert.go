@@ -287,7 +287,10 @@ func (c *conversion) reference(t text, marks cty.ValueMarks) text {
 	case hostEnv && c.spec.kind != kindEnvMap:
 		c.fail(t.rng, "host_env not allowed here", "host_env(\"NAME\") can stand only in env { clear = { … } }.")
 	case hostEnv:
-		if t.host, t.hostEnv = hostText(t.s); !t.hostEnv {
+		host, whole := hostText(t.s)
+		if whole {
+			t.host = host
+		} else {
 			c.fail(t.rng, "host_env changed", "host_env(\"NAME\") can be joined with other text, and not changed: its value is known on the host only.")
 		}
 	case c.value.unknown:

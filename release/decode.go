@@ -124,11 +124,8 @@ func within(spec *blockSpec) string {
 	if spec.name == "" {
 		return "The file"
 	}
-	article := "A "
-	if strings.ContainsAny(spec.name[:1], "aeio") || spec.name == "ssh" {
-		article = "An "
-	}
-	return article + spec.name + " block"
+	text := withArticle(spec.name) + " block"
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // checkRequired reports attributes that must be there and are not, in a block and all below it.

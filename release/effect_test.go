@@ -19,8 +19,12 @@ var frames = map[string]string{
 	"role":     least + "role \"last\" { hosts = [\"10.0.0.2\"] }\nhost \"10.0.0.3\" { tags = [\"t\"] }\nrole \"jobs\" {\nhosts = [\"10.0.0.4\"]\n%s\n}",
 	"role.env": least + "env { clear = { ROOTS = \"b\" } }\nrole \"jobs\" {\nhosts = [\"10.0.0.1\"]\nenv { %s }\n}", "role.health": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nhealth {\n%s\n}\n}",
 	"role.stop": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nstop { %s }\n}", "role.logging": least + "role \"jobs\" {\nhosts = [\"10.0.0.1\"]\nlogging { %s }\n}",
-	"role.proxy": least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy { %s }\n}",
-	"logging":    least + "logging { %s }", "rollout": least + "rollout { %s }", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
+	"role.proxy":             least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy { %s }\n}",
+	"role.proxy.healthcheck": least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy {\nhealthcheck { %s }\n}\n}",
+	"role.proxy.buffering":   least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy {\nbuffering { %s }\n}\n}",
+	"role.proxy.logging":     least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy {\nlogging { %s }\n}\n}",
+	"registry":               least + "registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}", "secrets.fetch": least + "secrets {\nfetch \"doppler\" { %s }\n}",
+	"logging": least + "logging { %s }", "rollout": least + "rollout { %s }", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
 }
 
 // effects are values for attributes whose example or kind gives none that fits the frame.
@@ -30,7 +34,9 @@ var effects = map[string]string{
 	"role.volumes": `["/a:/b"]`, "role.env.remove": `["ROOTS"]`, "tag.roles": `["jobs"]`, "proxy_server.image": `"kamald/proxy:9"`,
 	"proxy_server.bind": `["127.0.0.1"]`, "proxy_server.options": `{ cpus = 2 }`, "role.proxied": "true", ".retain_containers": "9",
 	"proxy.forward_headers": "false", "role.proxy.forward_headers": "false", "role.proxy.path_prefixes": `["/x"]`, "proxy_server.driver": "none",
-	"proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
+	"registry.username": "", "registry.password": "", // each needs the other: TestARegistrysLoginIsRead has them
+	"secrets.fetch.file": "", "secrets.fetch.identity": "", // age's alone: TestFetchBlocksAreReadAndADestinationAddsItsOwn has them
+	"proxy.healthcheck.path": `"/other"`, "role.proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
 	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
 	".require_destination": "none", ".allow_empty_roles": "none", ".minimum_version": "none", // they permit and refuse, and change nothing
 }
@@ -68,6 +74,19 @@ func TestEveryAttributeMakesAnotherRelease(t *testing.T) {
 	if seen < 100 {
 		t.Errorf("%d attributes were tried, want at least 100", seen)
 	}
+}
+
+// A block without a frame would be left out of what is tried, and nobody would be told.
+func TestEveryBlockThatThisBuildCarriesOutHasAFrame(t *testing.T) {
+	walkSpecs(deploySpec, "", func(path string, b *blockSpec) {
+		outermost, _, _ := strings.Cut(path, ".")
+		if _, not := unbuilt[path]; not || unbuilt[outermost] != "" || outermost == "destination" || path == "locals" {
+			return
+		}
+		if _, there := frames[path]; !there {
+			t.Errorf("%s has no frame", path)
+		}
+	})
 }
 
 // otherThanDefault is a value that the attribute takes and that does not hold without it.
@@ -108,13 +127,30 @@ func compiledText(t *testing.T, text string) string {
 		t.Errorf("%s\n%s", text, diags.Error())
 	}
 	r.Unbuilt = nil
-	r.SSH.UserDefault, r.SSH.PortDefault = false, false
-	for i := range r.Hosts {
-		r.Hosts[i].SSH.UserDefault, r.Hosts[i].SSH.PortDefault = false, false
-	}
+	forgetWhoSaidIt(&r)
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// What could have no effect is refused, and not left out in silence.
+func TestWhatWouldHaveNoEffectIsSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		"proxy_server {\n options = { publish = \"8080:80\" }\n}\n":                                                             "",
+		"proxy_server {\n options = { restart = \"no\" }\n}\n":                                                                  "the proxy always starts again",
+		"ssh {\n jump = \"ops@b\"\n proxy_command = \"ssh -W %h:%p b\"\n}\n":                                                    "jump and proxy_command are two ways",
+		"ssh { jump = \"ops@b\" }\nhost \"10.0.0.1\" { proxy_command = \"nc %h %p\" }\n":                                        "jump and proxy_command are two ways",
+		"ssh { jump = \"ops@b\" }\nhost \"10.0.0.1\" {\n jump = \"\"\n proxy_command = \"nc %h %p\"\n}\n":                       "",
+		"host \"10.0.0.1\" { dial_limit = 2 }\n":                                                                                "dial_limit is about all hosts together",
+		"role \"jobs\" {\n hosts = [\"h\"]\n health {\n tcp = 1\n min_healthy_time = \"30s\"\n }\n}\n":                          "no release could succeed",
+		"deploy_timeout = \"1m\"\nrole \"jobs\" {\n hosts = [\"h\"]\n health {\n tcp = 1\n min_healthy_time = \"30s\"\n }\n}\n": "",
+		"deploy_timeout = \"5s\"\nrole \"jobs\" { hosts = [\"h\"] }\n":                                                          "role \"jobs\" has no health check, so it must run for readiness_delay (7s)",
+		"deploy_timeout = \"5s\"\n": "",
+	} {
+		if got := said(in(least+text, ""), Options{}); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: said %q, want %q", text, got, want)
+		}
+	}
 }

@@ -82,8 +82,8 @@ func (l *loader) functions(dir string) map[string]function.Function {
 	return all
 }
 
-// Functions are what expressions can call and read, for the reference.
-func Functions() []Function {
+// inExpressions is what expressions can call and read, for the reference.
+func inExpressions() []Function {
 	all := []Function{
 		{"local.NAME", "a value of a locals block"},
 		{"git.sha, git.short_sha, git.branch", "the commit of the repository that holds the file, its first seven digits, and the branch"},

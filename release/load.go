@@ -31,7 +31,10 @@ type Git struct{ SHA, ShortSHA, Branch string }
 // is meaningful only when the diagnostics have no errors.
 func Load(path string, opts Options) (Release, Diagnostics) {
 	l := newLoader(path, opts)
-	release := l.load()
+	var release Release
+	if chosen := l.load(); chosen != nil {
+		release = chosen.rel
+	}
 	return release, l.result()
 }
 
@@ -75,10 +78,11 @@ type view struct {
 	own  *block  // the overlay alone
 }
 
-func (l *loader) load() Release {
+// load compiles every view; it gives the chosen destination's, nil when there is none.
+func (l *loader) load() *compiler {
 	base, ok := l.parse(l.path)
 	if !ok {
-		return Release{}
+		return nil
 	}
 	views := append([]*view{{}}, l.destinations(base)...)
 	chosen := slices.IndexFunc(views, func(v *view) bool { return v.name == l.opts.Destination })
@@ -102,7 +106,7 @@ func (l *loader) load() Release {
 			v.root = overlay(v.root, v.own)
 		}
 	}
-	var release Release
+	var compiled *compiler
 	for i, v := range views {
 		required := v.root.get("require_destination")
 		if v.name == "" && required.boolOr(false) {
@@ -116,15 +120,12 @@ func (l *loader) load() Release {
 		}
 		l.look(v)
 		c := newCompiler(l, v, views)
-		compiled := c.compile()
-		if l.compiled != nil {
-			l.compiled(c)
-		}
+		c.compile()
 		if i == chosen {
-			release = compiled
+			compiled = c
 		}
 	}
-	return release
+	return compiled
 }
 
 // look makes a view the one that is being looked at; what is found wrong in the base then names the destination.

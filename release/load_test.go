@@ -218,6 +218,18 @@ func TestKamalsSecretsAreReadWhereThereAreNoOthers(t *testing.T) {
 	}
 }
 
+func TestARegistrysLoginIsRead(t *testing.T) {
+	for username, want := range map[string]Registry{
+		`"deploy"`:       {Server: "ghcr.io", Username: "deploy", PasswordSecret: "P"},
+		`secret("USER")`: {Server: "ghcr.io", UsernameSecret: "USER", PasswordSecret: "P"},
+	} {
+		r := load(t, in(least+"registry {\nserver = \"ghcr.io\"\nusername = "+username+"\npassword = secret(\"P\")\n}\n", ""))
+		if diff := cmp.Diff(&want, r.Registry); diff != "" {
+			t.Errorf("%s:\n%s", username, diff)
+		}
+	}
+}
+
 func TestSSHConfigFilesAreTheUsualOneOthersOrNone(t *testing.T) {
 	for config, want := range map[string]string{"": "~/.ssh/config", "true": "~/.ssh/config", "false": "", `"a"`: "a", `["a", "b"]`: "a b"} {
 		text := least

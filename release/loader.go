@@ -30,8 +30,6 @@ type loader struct {
 	git    Git
 	hasGit bool
 	gitErr error
-
-	compiled func(*compiler) // is told of every view that was compiled; may be nil
 }
 
 // source is one parsed file, or the part of it that is a destination block.
@@ -120,6 +118,24 @@ func (l *loader) askGit(sources []*source) {
 
 func readsGit(expr hcl.Expression) bool {
 	return slices.ContainsFunc(expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "git" })
+}
+
+// gitNames are what git has to be read.
+var gitNames = []string{"sha", "short_sha", "branch"}
+
+// gitHas reports what is read of git and is not there; false when something is.
+func (l *loader) gitHas(expr hcl.Expression) bool {
+	ok := true
+	for _, traversal := range expr.Variables() {
+		if traversal.RootName() != "git" || len(traversal) < 2 {
+			continue
+		}
+		if step, is := traversal[1].(hcl.TraverseAttr); is && !slices.Contains(gitNames, step.Name) {
+			l.errorf(step.SrcRange, "Unknown name", "git has no %q; it has %s.%s", step.Name, quoted(gitNames), didYouMean(step.Name, gitNames))
+			ok = false
+		}
+	}
+	return ok
 }
 
 // report adds diagnostics once each: every view of the file evaluates the same base.

@@ -45,7 +45,7 @@ func (l *loader) checkName(rng hcl.Range, what, name string) {
 }
 
 func withArticle(what string) string {
-	if strings.ContainsRune("aeiou", rune(what[0])) {
+	if strings.ContainsRune("aeiou", rune(what[0])) || what == "ssh" { // which is read letter by letter
 		return "an " + what
 	}
 	return "a " + what

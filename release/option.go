@@ -194,17 +194,7 @@ func (c *compiler) refuseOption(name, title string, rng hcl.Range) {
 
 // allOptions is every long option that docker run has.
 func allOptions() []string {
-	return slices.Sorted(maps.Keys(func() map[string]bool {
-		all := map[string]bool{}
-		for name := range optionForms {
-			all[name] = true
-		}
-		for name := range mergedOptions {
-			all[name] = true
-		}
-		for name := range refusedOptions {
-			all[name] = true
-		}
-		return all
-	}()))
+	all := slices.Concat(OptionNames(), slices.Collect(maps.Keys(mergedOptions)), slices.Collect(maps.Keys(refusedOptions)))
+	slices.Sort(all)
+	return all
 }

@@ -10,11 +10,24 @@ import (
 	"time"
 )
 
-// mergedOptions are the options that mean the same as another setting, and the setting: they are checked and put there, so that
-// a container has each thing once.
-var mergedOptions = map[string]string{
-	"restart": "restart", "label": "labels", "env": "env.clear", "volume": "volumes", "log-driver": "logging.driver",
-	"log-opt": "logging.options", "stop-signal": "stop.signal", "stop-timeout": "stop.grace",
+// mergedOptions are the options that mean the same as another setting, and how they are checked and put there, so that a
+// container has each thing once; false where the block does not take the setting.
+var mergedOptions = map[string]func(merging, optionTarget) bool{
+	"restart":      func(m merging, to optionTarget) bool { return into(to.restart, m.restart) },
+	"label":        func(m merging, to optionTarget) bool { return into(to.labels, m.labels) },
+	"env":          func(m merging, to optionTarget) bool { return into(to.env, m.env) },
+	"volume":       func(m merging, to optionTarget) bool { return into(to.volumes, m.volumes) },
+	"log-driver":   func(m merging, to optionTarget) bool { return into(to.logging, m.logDriver) },
+	"log-opt":      func(m merging, to optionTarget) bool { return into(to.logging, m.logOptions) },
+	"stop-signal":  func(m merging, to optionTarget) bool { return into(to.stop, m.stopSignal) },
+	"stop-timeout": func(m merging, to optionTarget) bool { return into(to.stop, m.stopTimeout) },
+}
+
+func into[T any](target *T, merge func(*T)) bool {
+	if target != nil {
+		merge(target)
+	}
+	return target != nil
 }
 
 var restartPolicy = regexp.MustCompile(`\A(?:no|always|unless-stopped|on-failure(?::[0-9]{1,9})?)\z`)
@@ -36,24 +49,7 @@ type optionTarget struct {
 func (c *compiler) mergeOptions(b *block, options dockerOptions, to optionTarget) {
 	for _, name := range slices.Sorted(maps.Keys(options.merged)) {
 		m := merging{compiler: c, block: b, name: name, values: options.merged[name]}
-		switch {
-		case name == "restart" && to.restart != nil:
-			m.restart(to.restart)
-		case name == "label" && to.labels != nil:
-			m.labels(to.labels)
-		case name == "env" && to.env != nil:
-			m.env(to.env)
-		case name == "volume" && to.volumes != nil:
-			m.volumes(to.volumes)
-		case name == "log-driver" && to.logging != nil:
-			m.logDriver(to.logging)
-		case name == "log-opt" && to.logging != nil:
-			m.logOptions(to.logging)
-		case name == "stop-signal" && to.stop != nil:
-			m.stopSignal(to.stop)
-		case name == "stop-timeout" && to.stop != nil:
-			m.stopTimeout(to.stop)
-		default:
+		if !mergedOptions[name](m, to) {
 			c.errorf(m.values[0].rng, "Option elsewhere", "%s cannot stand in the options of %s: %s.", name, b.title(), to.instead[name])
 		}
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // checkTogether reports options that exclude or need each other, which engines refuse at creation.
@@ -14,7 +15,7 @@ func (c *compiler) checkTogether(v *value, kept map[string][]string) {
 	}
 	if kept["no-healthcheck"] != nil {
 		for _, name := range OptionNames() {
-			if len(name) > len("health-") && name[:len("health-")] == "health-" && kept[name] != nil {
+			if strings.HasPrefix(name, "health-") && kept[name] != nil {
 				c.errorf(v.rangeOf(name), "Options exclude each other", "no-healthcheck takes the check away that %s sets.", name)
 			}
 		}

@@ -55,7 +55,7 @@ func ReferenceOf(bastion bool) Reference {
 	if bastion {
 		file, spec = "kamald.hcl", bastionSpec
 	}
-	r := Reference{File: file, Root: blockDoc(spec, "", bastion), Functions: Functions()}
+	r := Reference{File: file, Root: blockDoc(spec, "", bastion), Functions: inExpressions()}
 	r.Root.alike(firstPlaces(r.Root))
 	if bastion {
 		r.Root.NotBuilt = whenRun

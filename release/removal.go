@@ -9,8 +9,10 @@ func (b *block) removed() bool {
 // hasRemoval tells whether `remove` is what it is in most blocks: an env block's is a list of variables.
 func (b *block) hasRemoval() bool {
 	as, ok := b.spec.attr(removal.name)
-	return ok && as.kind == removal.kind
+	return ok && as.isRemoval()
 }
+
+func (a attrSpec) isRemoval() bool { return a.name == removal.name && a.kind == removal.kind }
 
 // checkNoRemove reports remove where there is nothing to remove from.
 func (l *loader) checkNoRemove(b *block) {

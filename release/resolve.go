@@ -1,8 +1,8 @@
 package release
 
 import (
+	"maps"
 	"slices"
-	"time"
 )
 
 // Resolve loads a release as Load does, and gives it as a deploy.hcl besides: one destination, every expression evaluated, each
@@ -10,18 +10,15 @@ import (
 // is meaningful only when the diagnostics have no errors.
 func Resolve(path string, opts Options) (Release, []byte, Diagnostics) {
 	l := newLoader(path, opts)
-	var chosen *compiler
-	l.compiled = func(c *compiler) {
-		if c.view.name == opts.Destination {
-			chosen = c
-		}
-	}
-	r := l.load()
+	chosen := l.load()
 	diags := l.result()
-	if chosen == nil || diags.HasErrors() {
-		return r, nil, diags
+	if chosen == nil {
+		return Release{}, nil, diags
 	}
-	return r, writeBlock(chosen.resolved()), diags
+	if diags.HasErrors() {
+		return chosen.rel, nil, diags
+	}
+	return chosen.rel, writeBlock(chosen.resolved()), diags
 }
 
 // resolved is the file as it came to be: what roles get from the root stands in the roles, and no longer at the root.
@@ -94,7 +91,7 @@ func (c *compiler) resolvedEnv(b *block, role Role) *block {
 		}
 	}
 	var secrets []string
-	for _, name := range sortedNames(role.Env.Secrets) {
+	for _, name := range slices.Sorted(maps.Keys(role.Env.Secrets)) {
 		if secret := role.Env.Secrets[name]; secret != name {
 			name += ":" + secret
 		}
@@ -153,15 +150,4 @@ func mapOf(entries map[string]string) *value {
 		v.dict[name] = []text{{s: entry}}
 	}
 	return v
-}
-
-// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	for _, end := range []string{"m0s", "h0m"} {
-		if len(text) > len(end) && text[len(text)-len(end):] == end {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
 }

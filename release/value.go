@@ -11,9 +11,8 @@ import (
 // text is one scalar of the file.
 type text struct {
 	s       string
-	secret  bool // s is the name of a secret
-	hostEnv bool // host says it, with variables of the host's own environment
-	host    HostText
+	secret  bool     // s is the name of a secret
+	host    HostText // says it in place of s, with variables of the host's own environment; "": s does
 	unknown bool
 	rng     hcl.Range
 }

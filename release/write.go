@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -29,7 +30,7 @@ func writeContent(out *strings.Builder, b *block) {
 	for _, as := range b.spec.attrs {
 		v := b.get(as.name)
 		switch {
-		case as.name == removal.name && as.kind == removal.kind:
+		case as.isRemoval():
 		case v.set() && as.kind == kindAny:
 			fmt.Fprintf(out, "# %s: as the file says\n", as.name)
 		case v.set() && v.derived:
@@ -93,7 +94,7 @@ func (t text) written() string {
 	switch {
 	case t.secret:
 		return fmt.Sprintf("secret(%s)", Quote(t.s))
-	case t.hostEnv:
+	case t.host != "":
 		return t.host.written()
 	}
 	return Quote(t.s)
@@ -152,4 +153,13 @@ func sizeText(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func sortedNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+// shortDuration leaves the zeros out that time.Duration prints: "1m0s" is "1m".
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if len(text) > len(end) && text[len(text)-len(end):] == end {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}

@@ -29,12 +29,12 @@ func (p *program) config(opts release.Options) error {
 	if p.flags.json {
 		return p.writeJSON(map[string]any{"schema": schema, "release": resolved, "problems": diags})
 	}
-	if diags.Len() > 0 && !p.flags.quiet {
-		_ = diags.Print(p.err, p.err.width(), p.err.color)
+	if !p.flags.quiet {
+		p.print(diags)
 	}
 	p.printf("%s", text)
 	for _, use := range resolved.Unbuilt {
-		p.note("%s %s: %s is not built yet: refused by `kamald %s`", p.err.in(yellow, "warning:"), use.Where, use.What, use.When)
+		p.warn("%s: %s is not built yet: refused by `kamald %s`", use.Where, use.What, use.When)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,18 +103,7 @@ func (p *program) attributes(list []release.AttributeDoc) {
 
 // takes says in a line what an attribute takes and what holds without it.
 func takes(a release.AttributeDoc) string {
-	text := a.Takes
-	switch {
-	case len(a.Values) > 0 && a.Takes == "a string":
-		text = strings.Join(quotedAll(a.Values), ", ")
-	case len(a.Values) > 0:
-		text += " from " + strings.Join(quotedAll(a.Values), ", ")
-	case a.Bounds != "":
-		text += " " + a.Bounds
-	}
-	if a.Example != "" {
-		text += ", such as " + a.Example
-	}
+	text := taken(a, a.Takes, func(words ...string) string { return strings.Join(words, ", ") })
 	if a.Required {
 		text = "required: " + text
 	}
@@ -129,12 +119,25 @@ func takes(a release.AttributeDoc) string {
 	return text
 }
 
-func quotedAll(values []string) []string {
-	var all []string
-	for _, value := range values {
-		all = append(all, fmt.Sprintf("%q", value))
+// taken is the values that an attribute takes, or their type, and an example; set sets words as code.
+func taken(a release.AttributeDoc, kind string, set func(words ...string) string) string {
+	var values []string
+	for _, value := range a.Values {
+		values = append(values, strconv.Quote(value))
 	}
-	return all
+	text := kind
+	switch {
+	case len(values) > 0 && a.Takes == "a string":
+		text = set(values...)
+	case len(values) > 0:
+		text += " from " + set(values...)
+	case a.Bounds != "":
+		text += " " + a.Bounds
+	}
+	if a.Example != "" {
+		text += ", such as " + set(a.Example)
+	}
+	return text
 }
 
 // blocks lists blocks and what is within them by their paths, each with the first sentence of its meaning.

@@ -69,7 +69,7 @@ func pageAttributes(page *strings.Builder, list []release.AttributeDoc) {
 		if isRemoval(a) {
 			continue
 		}
-		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", a.Name, pageMeaning(a), pageTakes(a), pageDefault(a))
+		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", a.Name, pageMeaning(a), taken(a, cell(a.Takes), code), pageDefault(a))
 	}
 }
 
@@ -80,22 +80,6 @@ func pageMeaning(a release.AttributeDoc) string {
 	}
 	if a.NotBuilt != "" {
 		text += fmt.Sprintf("; *not built yet: refused by `kamald %s`*", a.NotBuilt)
-	}
-	return text
-}
-
-func pageTakes(a release.AttributeDoc) string {
-	text := cell(a.Takes)
-	switch {
-	case len(a.Values) > 0 && a.Takes == "a string":
-		text = code(quotedAll(a.Values)...)
-	case len(a.Values) > 0:
-		text += " from " + code(quotedAll(a.Values)...)
-	case a.Bounds != "":
-		text += " " + a.Bounds
-	}
-	if a.Example != "" {
-		text += ", such as " + code(a.Example)
 	}
 	return text
 }

@@ -25,7 +25,7 @@ image = %s # the repository, without the registry's server and without a tag
 		if s.registry == "docker.io" {
 			server = "" // Docker Hub is what holds without it
 		}
-		fmt.Fprintf(&b, "\nregistry {\n%susername = %s\npassword = secret(\"REGISTRY_PASSWORD\") # its value comes from .kamald/secrets\n}\n", server, release.Quote(s.registryUser))
+		fmt.Fprintf(&b, "\nregistry {\n%susername = %s\npassword = secret(%s) # its value comes from .kamald/secrets\n}\n", server, release.Quote(s.registryUser), release.Quote(registryPassword))
 	}
 	if s.user != "" && s.user != "root" {
 		fmt.Fprintf(&b, "\nssh {\nuser = %s # must be allowed to use Docker there\n}\n", release.Quote(s.user))

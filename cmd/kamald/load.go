@@ -31,11 +31,11 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 	if diags.HasErrors() {
 		return desired, diags
 	}
-	if diags.Len() > 0 && !p.flags.json && !p.flags.quiet {
-		_ = diags.Print(p.err, p.err.width(), p.err.color)
+	if !p.flags.json && !p.flags.quiet {
+		p.print(diags)
 	}
 	if n == needsRelease && dirty {
-		p.note("%s there are changes here that are not in the commit: the release is of what was committed", p.err.in(yellow, "warning:"))
+		p.warn("there are changes here that are not in the commit: the release is of what was committed")
 	}
 	if n == needsRelease {
 		return desired, refuseUnbuilt(desired)

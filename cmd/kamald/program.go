@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
@@ -47,6 +48,20 @@ type flags struct {
 	verbose     bool
 	json        bool
 	noColor     bool
+}
+
+// declare lets every command take them.
+func (f *flags) declare(set *pflag.FlagSet) {
+	set.StringVarP(&f.file, "config", "c", "deploy.hcl", "the `file` that says what should run")
+	set.StringVarP(&f.destination, "destination", "d", "", "the destination in it, such as staging")
+	set.StringVar(&f.version, "version", "", "the version of the release (default: the file's, else the commit)")
+	set.StringVar(&f.store, "store", "", "the `file` that keeps what was seen and done")
+	set.StringSliceVar(&f.hosts, "hosts", nil, "only these hosts: names or globs, separated by commas")
+	set.StringSliceVar(&f.roles, "roles", nil, "only these roles: names or globs, separated by commas")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but results and errors")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
+	set.BoolVar(&f.json, "json", false, "write the result as JSON")
+	set.BoolVar(&f.noColor, "no-color", false, "no colour")
 }
 
 func newProgram(out, err io.Writer) *program {
@@ -95,18 +110,14 @@ func (p *program) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
-	f := root.PersistentFlags()
-	f.StringVarP(&p.flags.file, "config", "c", "deploy.hcl", "the `file` that says what should run")
-	f.StringVarP(&p.flags.destination, "destination", "d", "", "the destination in it, such as staging")
-	f.StringVar(&p.flags.version, "version", "", "the version of the release (default: the file's, else the commit)")
-	f.StringVar(&p.flags.store, "store", "", "the `file` that keeps what was seen and done")
-	f.StringSliceVar(&p.flags.hosts, "hosts", nil, "only these hosts: names or globs, separated by commas")
-	f.StringSliceVar(&p.flags.roles, "roles", nil, "only these roles: names or globs, separated by commas")
-	f.BoolVarP(&p.flags.quiet, "quiet", "q", false, "say nothing but results and errors")
-	f.BoolVarP(&p.flags.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
-	f.BoolVar(&p.flags.json, "json", false, "write the result as JSON")
-	f.BoolVar(&p.flags.noColor, "no-color", false, "no colour")
-	root.AddCommand(
+	p.flags.declare(root.PersistentFlags())
+	root.AddCommand(p.commands()...)
+	usage(root)
+	return root
+}
+
+func (p *program) commands() []*cobra.Command {
+	return []*cobra.Command{
 		p.initCommand(),
 		p.validateCommand(),
 		p.fmtCommand(),
@@ -131,9 +142,7 @@ func (p *program) command() *cobra.Command {
 		p.lockCommand(),
 		p.serverCommand(),
 		p.versionCommand(),
-	)
-	usage(root)
-	return root
+	}
 }
 
 // usage lets every command say how it is used when it is given too few or too many arguments.
@@ -162,10 +171,15 @@ func (p *program) fail(err error) {
 	case p.flags.json:
 		_ = p.writeJSON(map[string]any{"schema": schema, "error": err.Error()})
 	case isDiags:
-		_ = diags.Print(p.err, p.err.width(), p.err.color)
+		p.print(diags)
 	default:
 		_, _ = fmt.Fprintf(p.err, "%s %v\n", p.err.in(red, "kamald:"), err)
 	}
+}
+
+// print shows problems of the file with their source lines, on standard error.
+func (p *program) print(diags release.Diagnostics) {
+	_ = diags.Print(p.err, p.err.width(), p.err.color)
 }
 
 // writeJSON writes a result, which has the schema in it.
@@ -185,4 +199,9 @@ func (p *program) note(format string, args ...any) {
 	if !p.flags.quiet {
 		_, _ = fmt.Fprintf(p.err, format+"\n", args...)
 	}
+}
+
+// warn is a note of what may not be as it was meant.
+func (p *program) warn(format string, args ...any) {
+	p.note("%s "+format, append([]any{p.err.in(yellow, "warning:")}, args...)...)
 }

@@ -77,14 +77,14 @@ func (l *runLogs) end(report reconcile.Report, err error) {
 		name, failed := l.file.End(ending)
 		switch {
 		case failed != nil:
-			l.program.note("%s the log file: %v", l.program.err.in(yellow, "warning:"), failed)
+			l.program.warn("the log file: %v", failed)
 		case name != "":
 			l.program.note("The log is in %s.", name)
 		}
 	}
 	if l.collector != nil {
 		if failed := l.collector.End(ending); failed != nil {
-			l.program.note("%s %v", l.program.err.in(yellow, "warning:"), failed)
+			l.program.warn("%v", failed)
 		}
 	}
 }

@@ -46,9 +46,7 @@ func (p *program) validate(file string, bastion bool) error {
 			return err
 		}
 	} else {
-		if diags.Len() > 0 {
-			_ = diags.Print(p.err, p.err.width(), p.err.color)
-		}
+		p.print(diags)
 		if valid && !p.flags.quiet {
 			p.printf("%s is valid.\n", file)
 		}
