@@ -84,7 +84,7 @@ func readGPUs(s string) (string, error) {
 	bad := func(why string) (string, error) {
 		return "", fmt.Errorf("is \"all\", a number, or driver=…, count=…, device=…, capabilities=…, options=… with commas between, not %q: %s", s, why)
 	}
-	fields, err := csvFields(s)
+	fields, err := OptionFields(s)
 	if err != nil {
 		return bad(err.Error())
 	}
@@ -111,7 +111,7 @@ func readGPUs(s string) (string, error) {
 			written = append(written, name+"="+value)
 		}
 	}
-	return csvLine(written), nil
+	return OptionLine(written), nil
 }
 
 var gpuParts = []string{"driver", "count", "device", "capabilities", "options"}
@@ -142,7 +142,7 @@ func completeGPUs(part map[string]string) string {
 	if !ok {
 		return ""
 	}
-	fields, err := csvFields(given)
+	fields, err := OptionFields(given)
 	if err != nil {
 		return err.Error()
 	}
@@ -158,15 +158,16 @@ func completeGPUs(part map[string]string) string {
 	return ""
 }
 
-// csvFields splits a value as the docker client does: by commas, but for those in quotes.
-func csvFields(s string) ([]string, error) {
+// OptionFields splits a value as the docker client does: by commas, but for those in quotes.
+func OptionFields(s string) ([]string, error) {
 	if s == "" || strings.ContainsAny(s, "\r\n") {
 		return nil, errors.New("it is empty, or of several lines")
 	}
 	return csv.NewReader(strings.NewReader(s)).Read()
 }
 
-func csvLine(fields []string) string {
+// OptionLine writes fields with commas between; those that have one stand in quotes.
+func OptionLine(fields []string) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
 	_ = w.Write(fields) // a builder takes everything
@@ -180,5 +181,5 @@ func pairsLine(pairs map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		fields = append(fields, name+"="+pairs[name])
 	}
-	return csvLine(fields)
+	return OptionLine(fields)
 }

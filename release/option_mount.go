@@ -31,7 +31,7 @@ func readMount(s string) (string, error) {
 	bad := func(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("is such as \"type=bind,source=/srv/data,target=/data,readonly\", not %q: %s", s, fmt.Sprintf(format, args...))
 	}
-	fields, err := csvFields(strings.TrimSpace(s))
+	fields, err := OptionFields(strings.TrimSpace(s))
 	if err != nil {
 		return bad("%v", err)
 	}
@@ -51,7 +51,7 @@ func readMount(s string) (string, error) {
 	if problem := checkMount(part); problem != "" {
 		return bad("%s", problem)
 	}
-	return csvLine(mountText(part)), nil
+	return OptionLine(mountText(part)), nil
 }
 
 // mountText writes the parts in their order.
@@ -180,7 +180,7 @@ func pairTwice(part map[string][]string) string {
 
 // mountTarget is where a canonical mount goes.
 func mountTarget(s string) string {
-	fields, _ := csvFields(s)
+	fields, _ := OptionFields(s)
 	for _, field := range fields {
 		if target, ok := strings.CutPrefix(field, "target="); ok {
 			return target

@@ -1,13 +1,13 @@
 package docker
 
 import (
-	"encoding/csv"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/kamald/kamald/release"
 	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 )
@@ -112,7 +112,7 @@ func gpus() option {
 // gpuRequest reads NAME=value with commas between. Docker asks for the capability "gpu" after whatever else is asked for.
 func gpuRequest(value string) (container.DeviceRequest, error) {
 	r := container.DeviceRequest{Options: map[string]string{}, Capabilities: [][]string{{"gpu"}}}
-	fields, err := csv.NewReader(strings.NewReader(value)).Read()
+	fields, err := release.OptionFields(value)
 	for _, field := range fields {
 		switch name, value, _ := strings.Cut(field, "="); {
 		case name == "driver":
@@ -127,7 +127,7 @@ func gpuRequest(value string) (container.DeviceRequest, error) {
 			r.Capabilities = [][]string{append(strings.Split(value, ","), "gpu")}
 		case name == "options":
 			var pairs []string
-			pairs, err = csv.NewReader(strings.NewReader(value)).Read()
+			pairs, err = release.OptionFields(value)
 			for _, pair := range pairs {
 				name, value, _ := strings.Cut(pair, "=")
 				r.Options[name] = value
@@ -169,16 +169,7 @@ func gpuText(r container.DeviceRequest) string {
 		pairs = append(pairs, name+"="+r.Options[name])
 	}
 	if len(pairs) > 0 {
-		add("options", csvLine(pairs))
+		add("options", release.OptionLine(pairs))
 	}
-	return csvLine(fields)
-}
-
-// csvLine writes fields with commas between; those that have one stand in quotes.
-func csvLine(fields []string) string {
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	_ = w.Write(fields) // a builder takes everything
-	w.Flush()
-	return strings.TrimSuffix(b.String(), "\n")
+	return release.OptionLine(fields)
 }

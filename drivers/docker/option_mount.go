@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"encoding/csv"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kamald/kamald/release"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 )
@@ -36,7 +36,7 @@ func mounts() option {
 
 // mountSince is the newest thing that a mount needs of an engine.
 func mountSince(value string) (version, what string) {
-	fields, _ := csv.NewReader(strings.NewReader(value)).Read()
+	fields, _ := release.OptionFields(value)
 	newest := map[string]string{"bind-create-src": "1.42", "bind-recursive=writable": "1.44", "bind-recursive=readonly": "1.44", "volume-subpath": "1.45", "type=image": "1.48"}
 	for _, field := range fields {
 		name, _, _ := strings.Cut(field, "=")
@@ -51,7 +51,7 @@ func mountSince(value string) (version, what string) {
 
 func parseMount(value string) (mount.Mount, error) {
 	var m mount.Mount
-	fields, err := csv.NewReader(strings.NewReader(value)).Read()
+	fields, err := release.OptionFields(value)
 	if err != nil {
 		return m, err
 	}
@@ -187,7 +187,7 @@ func mountText(m mount.Mount) string {
 		flag(fmt.Sprintf("tmpfs-size=%d", o.SizeBytes), o.SizeBytes != 0)
 		flag(fmt.Sprintf("tmpfs-mode=%o", uint32(o.Mode)), o.Mode != 0)
 	}
-	return csvLine(fields)
+	return release.OptionLine(fields)
 }
 
 func named(name string, values map[string]string) []string {
