@@ -26,7 +26,8 @@ func newDestinationSpec() *blockSpec {
 	return &blockSpec{
 		name: "destination", label: "name",
 		meaning: "The same vocabulary, laid over the file with -d NAME; a file deploy.NAME.hcl beside this one does the same. " +
-			"Maps merge, lists and single values replace; blocks merge by their labels, those without one field by field; null goes back to the default.",
+			"Maps merge, lists and single values replace; blocks merge by their labels, those without one field by field; null goes back to the default. " +
+			"Within it, any block but `env` and `locals` takes `remove = true`, which takes the base's block away, and `hosts = []` empties a role.",
 		attrs: slices.Concat(identityAttrs(), lifeAttrs(), placeAttrs()),
 		blocks: []*blockSpec{
 			localsSpec(), registrySpec("The registry that images come from. Without the block there is none, and images travel over SSH."),

@@ -46,9 +46,6 @@ func pageBlock(page *strings.Builder, b release.BlockDoc, depth string) {
 	if len(b.Labels) > 0 {
 		fmt.Fprintf(page, " Its label is one of %s.", code(b.Labels...))
 	}
-	if b.Name == "destination" {
-		page.WriteString(" Within it, any block but `env` and `locals` takes `remove = true`, which takes the base's block away, and `hosts = []` empties a role.")
-	}
 	if b.As != "" {
 		fmt.Fprintf(page, " It takes what [%s](#%s) takes.\n", b.As, strings.ReplaceAll(b.As, ".", ""))
 		return
