@@ -98,7 +98,7 @@ func (p *progress) line(event reconcile.Progress) string {
 		message = p.out.in(red, "failed: ") + message
 	case "warn":
 		message = p.out.in(yellow, "warning: ") + message
-	case "undo", "undone":
+	case "undone":
 		message = p.out.in(yellow, "undone: ") + message
 	case "lock":
 		message = "lock: " + message
