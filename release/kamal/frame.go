@@ -114,7 +114,7 @@ func (t *translation) image(p place) {
 	local := localRegistry(p.at("registry").at("server"))
 	switch {
 	case (!image.there() || image.null()) && local && p.at("service").scalar():
-		t.open(image)
+		t.says(image)
 		x := source(p.at("service"), true)
 		if x.why == "" {
 			t.root.set("image", raw(x.source)).origin = p.at("service").origin()
@@ -160,7 +160,7 @@ func (t *translation) primaryRole(p place) {
 	case len(roles) == 0:
 		return
 	}
-	t.open(given)
+	t.says(given)
 	servers := p.at("servers")
 	for _, name := range roles {
 		if name == "web" {

@@ -72,12 +72,7 @@ func (t *translation) routed(b *block, p place, variable string) {
 
 func (t *translation) prefixes(b *block, p place) {
 	for _, name := range []string{"path_prefix", "path_prefixes"} {
-		given := p.at(name)
-		if given.null() {
-			t.nothing(given)
-			continue
-		}
-		if given.there() {
+		if given := p.at(name); t.says(given) {
 			t.commaList(b, "path_prefixes", given)
 		}
 	}

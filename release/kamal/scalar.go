@@ -12,12 +12,7 @@ import (
 
 // text sets an attribute to a scalar's text. It gives false when nothing was set.
 func (t *translation) text(b *block, name string, p place) bool {
-	v := t.scalar(b, p)
-	if v == nil {
-		return false
-	}
-	t.put(b, name, v, p)
-	return true
+	return t.putSome(b, name, t.scalar(b, p), p)
 }
 
 // given sets an attribute to a scalar's text where Kamal looks only whether something is said: false says nothing then.
@@ -32,10 +27,7 @@ func (t *translation) given(b *block, name string, p place) bool {
 // scalar reads a scalar as HCL text; nil when there is none, which has been reported then.
 func (t *translation) scalar(b *block, p place) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case !p.scalar():
 		t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
@@ -74,9 +66,7 @@ func (t *translation) asRubyReads(p place) {
 // boolean sets an attribute to true or false.
 func (t *translation) boolean(b *block, name string, p place) bool {
 	switch {
-	case !p.there():
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 	case p.open():
 		return t.text(b, name, p)
 	case !p.scalar() || p.text() != "true" && p.text() != "false":
@@ -91,10 +81,7 @@ func (t *translation) boolean(b *block, name string, p place) bool {
 // number sets an attribute to a whole number, written by form: "%s", or "\"%ss\"" for seconds.
 func (t *translation) number(b *block, name, form string, p place) bool {
 	switch {
-	case !p.there():
-		return false
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return false
 	case p.open():
 		x := source(p, true)
@@ -133,10 +120,7 @@ const (
 // listed reads a list of scalars; a single scalar is a list of one. nil when there is none.
 func (t *translation) listed(b *block, p place) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a list here, not a hash")
@@ -172,12 +156,7 @@ func (t *translation) oneListed(b *block, p place) *value {
 
 // list sets an attribute to a list of scalars.
 func (t *translation) list(b *block, name string, p place) bool {
-	v := t.listed(b, p)
-	if v == nil {
-		return false
-	}
-	t.put(b, name, v, p)
-	return true
+	return t.putSome(b, name, t.listed(b, p), p)
 }
 
 // commaList sets an attribute to a text that Kamal splits at commas, or to a list of such texts.

@@ -127,10 +127,7 @@ func (t *translation) secret(b *block, attribute string, p place, name string) b
 
 func (t *translation) secretValue(b *block, p place, name string) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a text here, or a list of one secret's name")
@@ -256,11 +253,9 @@ func (t *translation) secretFiles(p place) {
 		t.translated(p, "secrets.files")
 		return
 	}
-	if p.there() && !p.null() {
+	if t.says(p) {
 		t.todo(t.root, p, "the name of the secrets files is not known here")
-		return
 	}
-	t.open(p)
 }
 
 // nameSecretFiles writes the secrets block, once it is known whether there are own secrets.

@@ -24,8 +24,7 @@ func (t *translation) hosts(p place) map[string]*value {
 	switch {
 	case t.lost(servers):
 		lists["web"] = t.lostHosts(servers, "web")
-	case !servers.there() || servers.null():
-		t.open(servers)
+	case !t.says(servers):
 		return lists
 	case !servers.mapping():
 		lists["web"] = t.hostList(servers, "web", &known)
@@ -72,8 +71,7 @@ func (t *translation) hostList(p place, role string, known *[]*server) *value {
 	switch {
 	case t.lost(p):
 		return t.lostHosts(p, role)
-	case !p.there() || p.null():
-		t.open(p)
+	case !t.says(p):
 		return nil
 	case p.scalar():
 		return t.hostText(p, role, known)

@@ -48,11 +48,9 @@ func (t *translation) sshConfig(b *block, p place) {
 // keyData names secrets; a key that is written out, which Kamal still takes, belongs into the secrets file.
 func (t *translation) keyData(b *block, p place) {
 	if !p.sequence() {
-		if p.there() && !p.null() {
+		if t.says(p) {
 			t.ledger.hide(p.text())
 			t.drop(p, "Kamal takes a list here")
-		} else {
-			t.open(p)
 		}
 		return
 	}

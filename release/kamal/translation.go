@@ -147,13 +147,19 @@ func (t *translation) note(b *block, p place, text string) {
 	b.fields = append(b.fields, &field{origin: p.origin(), comment: t.comment(p), note: []string{text}})
 }
 
+// says tells whether something stands at a place. A key that says nothing has been reported then.
+func (t *translation) says(p place) bool {
+	if p.null() {
+		t.nothing(p)
+		return false
+	}
+	return p.there()
+}
+
 // open begins to look at a mapping's keys; false when there is none. What no one takes of it is reported in the end.
 func (t *translation) open(p place) bool {
 	switch {
-	case !p.there():
-		return false
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return false
 	case !p.mapping():
 		t.drop(p, "Kamal takes a hash here, not "+kindName(p.node))
@@ -213,6 +219,14 @@ func (t *translation) put(b *block, name string, v *value, p place) *field {
 		f.behind = c.behind
 	}
 	return f
+}
+
+// putSome is put of a value that may not be there; false says so.
+func (t *translation) putSome(b *block, name string, v *value, p place) bool {
+	if v != nil {
+		t.put(b, name, v, p)
+	}
+	return v != nil
 }
 
 // leftComments lays comments that nothing took, such as those of keys that were left out, before what came next in the source.

@@ -5,10 +5,7 @@ import "strings"
 // volumes sets a list of volumes.
 func (t *translation) volumes(b *block, p place) {
 	switch {
-	case !p.there():
-		return
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return
 	case p.scalar() && !p.open() && !strings.Contains(p.text(), ":"), p.mapping():
 		t.drop(p, "Kamal takes a list here, not "+kindName(p.node))
