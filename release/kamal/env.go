@@ -67,8 +67,7 @@ func (t *translation) env(parent *block, p place) {
 	if clear := p.at("clear"); t.open(clear) {
 		t.clear(b, clear)
 		if f := b.find("clear", ""); f != nil {
-			c := t.comment(clear)
-			f.head, f.foot = append(c.head, f.head...), append(f.foot, c.foot...)
+			f.with(t.comment(clear))
 		}
 	}
 	t.envSecrets(b, p)
@@ -185,6 +184,7 @@ func (t *translation) envSecrets(b *block, p place) {
 		at := place{node: secret.node, path: secret.path, key: &ruby.Node{File: e.file, Line: e.line}}
 		if own[name] || t.clears[name] {
 			t.changed(at, name+" is clear", "it is given in clear too, and that is what Kamal's containers get: Docker prefers --env to the env file")
+			t.untake(secret, e)
 			continue
 		}
 		i := slices.IndexFunc(kept.list, func(k *field) bool {
@@ -192,6 +192,7 @@ func (t *translation) envSecrets(b *block, p place) {
 		})
 		if i >= 0 {
 			t.changed(at, name+" once", "it stands in the list twice; the last one counts")
+			t.untake(secret, kept.list[i])
 			kept.list[i] = e
 			continue
 		}

@@ -50,8 +50,8 @@ func (t *translation) options(b *block, p place, of string) {
 		return
 	}
 	f := b.set("options", dict)
-	c := t.comment(p)
-	f.origin, f.head, f.foot = p.origin(), c.head, c.foot
+	f.origin = p.origin()
+	f.with(t.comment(p))
 }
 
 // option is one option's value: a switch, a number, a text or a list of texts.

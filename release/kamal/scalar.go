@@ -211,8 +211,7 @@ func (t *translation) texts(b *block, name string, p place, skip ...string) bool
 	}
 	f := b.set(name, merged(b.find(name, ""), dict))
 	f.origin = p.origin()
-	c := t.comment(p)
-	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
+	f.with(t.comment(p))
 	return true
 }
 

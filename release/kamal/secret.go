@@ -116,11 +116,7 @@ func (t *translation) secret(b *block, attribute string, p place, name string) b
 	}
 	f := t.put(b, attribute, v, p)
 	for _, item := range p.items() {
-		c := t.comment(item)
-		f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
-		if f.behind == "" {
-			f.behind = c.behind
-		}
+		f.with(t.comment(item))
 	}
 	return true
 }

@@ -193,13 +193,18 @@ func (t *translation) comment(p place) comment {
 			continue
 		}
 		t.taken[n] = true
-		c.head = append(c.head, n.Comment.Head...)
-		c.foot = append(c.foot, n.Comment.Foot...)
-		if c.behind == "" {
-			c.behind = n.Comment.Line
-		}
+		c.with(comment{n.Comment.Head, n.Comment.Line, n.Comment.Foot})
 	}
 	return c
+}
+
+// untake leaves the comments of a list's element, which is not to stand in the document, to be laid before what comes next.
+func (t *translation) untake(p place, element *field) {
+	for _, item := range p.items() {
+		if item.origin() == element.origin {
+			delete(t.taken, item.node)
+		}
+	}
 }
 
 // comments takes those of a block that a mapping became.
@@ -213,11 +218,7 @@ func (t *translation) put(b *block, name string, v *value, p place) *field {
 	f := b.set(name, v)
 	t.translated(p, f.path)
 	f.origin = p.origin()
-	c := t.comment(p)
-	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
-	if f.behind == "" {
-		f.behind = c.behind
-	}
+	f.with(t.comment(p))
 	return f
 }
 

@@ -60,6 +60,9 @@ func (w *writer) body(b *block) {
 		switch {
 		case f.note != nil:
 			w.comments(f.note)
+			if f.behind != "" {
+				w.comments([]string{f.behind})
+			}
 		case f.block != nil:
 			w.block(f)
 		default:
