@@ -125,10 +125,7 @@ func clearTemplate(parts []ruby.Part) expression {
 	whole := ""
 	for _, part := range parts {
 		if part.Expr != nil {
-			x := expressed(part.Expr, false)
-			if x.why == "" && x.list {
-				x.why = "a list stands where a text belongs"
-			}
+			x := expressed(part.Expr, false).single("a text")
 			if x.why != "" {
 				return x
 			}

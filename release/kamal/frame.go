@@ -90,8 +90,8 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 		}
 		return
 	}
-	x := source(p, true)
-	if x.why != "" || x.list {
+	x := source(p, true).single("a text")
+	if x.why != "" {
 		x = t.placeholder(p, variable, x.why)
 	}
 	t.asRubyReads(p)
@@ -101,9 +101,6 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 
 // placeholder stands for what only a person can tell.
 func (t *translation) placeholder(p place, variable, why string) expression {
-	if why == "" {
-		why = "a list stands where a text belongs"
-	}
 	t.report(p, Todo, "read from the environment as "+variable, why+"; set that variable, or write the value")
 	return expression{source: "env(" + quote(variable) + ")"}
 }

@@ -79,3 +79,10 @@ func TestABlankValueSetsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAListWhereANumberBelongsIsForAPersonAndSaysWhy(t *testing.T) {
+	text, report := imported(t, least+"deploy_timeout: <%= ENV[\"X\"].split(\",\") %>\n")
+	if !strings.Contains(text, "# deploy_timeout: a list stands where a number belongs.") || !report.has("deploy_timeout", Todo, "a list stands where a number belongs") {
+		t.Errorf("it is\n%s\nit says %v", text, report)
+	}
+}

@@ -43,8 +43,7 @@ func (t *translation) login(parent, b *block, p place, name string) {
 // username may be written out; what a command prints is a secret all the same, for nothing else is computed by commands.
 func (t *translation) username(b *block, p place, name string) {
 	if p.scalar() {
-		x := source(p, false)
-		if x.why == "" && !x.list {
+		if source(p, false).single("a text").why == "" {
 			t.text(b, "username", p)
 			return
 		}

@@ -33,10 +33,7 @@ func (t *translation) scalar(b *block, p place) *value {
 		t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
 		return nil
 	}
-	x := source(p, false)
-	if x.list {
-		x = expression{why: "a list stands where a text belongs"}
-	}
+	x := source(p, false).single("a text")
 	if x.why != "" {
 		t.todo(b, p, x.why)
 		return nil
@@ -84,14 +81,14 @@ func (t *translation) number(b *block, name, form string, p place) bool {
 	case !t.says(p):
 		return false
 	case p.open():
-		x := source(p, true)
-		if x.why == "" && !x.list {
-			t.sayDifferent(p, x)
-			t.put(b, name, raw(fmt.Sprintf(form, computed(form, x.source))), p)
-			return true
+		x := source(p, true).single("a number")
+		if x.why != "" {
+			t.todo(b, p, x.why)
+			return false
 		}
-		t.todo(b, p, x.why)
-		return false
+		t.sayDifferent(p, x)
+		t.put(b, name, raw(fmt.Sprintf(form, computed(form, x.source))), p)
+		return true
 	}
 	n, err := strconv.ParseInt(p.text(), 10, 64)
 	if !p.scalar() || err != nil || n < 0 {
