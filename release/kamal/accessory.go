@@ -30,9 +30,9 @@ func (t *translation) accessory(p place) {
 	t.oldLabels(p.at("labels"))
 	t.labels(b, p.at("labels"))
 	if own := p.at("volumes"); own.there() {
-		before := b.find("volumes", "")
+		options := b.find("volumes", "")
 		t.volumes(b, own)
-		if f := b.find("volumes", ""); before != nil && f != nil && before == f {
+		if options != nil {
 			t.changed(own, "volumes", "those among options stand there too")
 		}
 	}

@@ -87,7 +87,7 @@ func (t *translation) clear(b *block, p place) {
 		}
 	}
 	if len(dict.dict) > 0 {
-		b.set("clear", dict).origin = p.origin()
+		b.set("clear", b.overlaid("clear", dict)).origin = p.origin()
 	}
 }
 

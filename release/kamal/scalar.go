@@ -206,10 +206,18 @@ func (t *translation) texts(b *block, name string, p place, skip ...string) bool
 	if len(dict.dict) == 0 && len(p.entries()) > 0 {
 		return false
 	}
-	f := b.set(name, merged(b.find(name, ""), dict))
+	f := b.set(name, b.overlaid(name, dict))
 	f.origin = p.origin()
 	f.with(t.comment(p))
 	return true
+}
+
+// overlaid lays what an option of docker run's has said over a map: docker run takes those last, and the last one counts.
+func (b *block) overlaid(name string, dict *value) *value {
+	if option := b.find(name, ""); option != nil {
+		return merged(&field{value: dict}, option.value)
+	}
+	return dict
 }
 
 // merged lays a map over what stands there already.

@@ -16,6 +16,9 @@ func (t *translation) volumes(b *block, p place) {
 		items = []place{p}
 	}
 	list := &value{kind: listValue}
+	if options := b.find("volumes", ""); options != nil { // docker run takes both
+		list.list = options.value.list
+	}
 	for _, item := range items {
 		if v := t.volume(b, item); v != nil {
 			t.mark(item.node)
