@@ -1,9 +1,6 @@
 package kamal
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 func (t *translation) accessories(p place) {
 	if !t.open(p) {
@@ -41,7 +38,7 @@ func (t *translation) accessory(p place) {
 	t.placed(b, "file", p.at("files"))
 	t.placed(b, "directory", p.at("directories"))
 	if registry := p.at("registry"); registry.there() {
-		t.login(b, b.child("registry", ""), registry, variable(p.name())+"_REGISTRY")
+		t.login(b, registry, variable(p.name())+"_REGISTRY")
 	}
 }
 
@@ -189,5 +186,4 @@ func (t *translation) place(b *block, kind string, p place, local string, fill f
 	made := b.child(kind, local)
 	t.comments(b, made, p)
 	fill(made)
-	made.fields = slices.DeleteFunc(made.fields, func(f *field) bool { return f.block == nil && f.value == nil && f.note == nil })
 }

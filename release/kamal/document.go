@@ -101,6 +101,11 @@ func (b *block) set(name string, v *value) *field {
 	return f
 }
 
+// remove takes a field away.
+func (b *block) remove(f *field) {
+	b.fields = slices.DeleteFunc(b.fields, func(o *field) bool { return o == f })
+}
+
 // name2path lets entries and elements be known by where they stand.
 func name2path(f *field) {
 	for _, e := range slices.Concat(f.value.dict, f.value.list) {

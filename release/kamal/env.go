@@ -106,11 +106,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 	case !p.open() && !hostVariable.MatchString(p.text()), !p.scalar():
 		return t.scalar(b, p)
 	}
-	parts := p.node.Parts
-	if !p.open() {
-		parts = []ruby.Part{{Text: p.text()}}
-	}
-	x := clearTemplate(parts)
+	x := clearTemplate(p.parts())
 	if x.why != "" {
 		t.todo(b, p, x.why)
 		return nil

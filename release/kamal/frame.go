@@ -2,8 +2,6 @@ package kamal
 
 import (
 	"strings"
-
-	"github.com/kamald/kamald/release/kamal/ruby"
 )
 
 // translate makes the document. What became of each key is in lines.
@@ -80,7 +78,7 @@ func (t *translation) frame(p place) {
 // that says so, and is for a person to fill in.
 func (t *translation) needed(b *block, name string, p place, variable string) {
 	if t.lost(p) {
-		x := t.placeholder(p, variable, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		x := t.placeholder(p, variable, onlyRuby)
 		b.set(name, raw(x.source)).origin = p.origin()
 		return
 	}
@@ -200,6 +198,3 @@ func (t *translation) labels(b *block, p place) {
 
 // localRegistry tells whether the server is one on the deploying machine, as Kamal has it.
 func localRegistry(p place) bool { return strings.HasPrefix(p.text(), "localhost:") }
-
-// isKind tells whether a place holds a value of a kind.
-func (p place) isKind(k ruby.Kind) bool { return p.node != nil && p.node.Kind == k }

@@ -100,11 +100,7 @@ func (t *translation) traefik(p place) {
 	if publish := p.at("publish"); publish.text() == "false" {
 		t.boolean(t.oldRun, "publish", publish)
 	}
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.report(e, Dropped, leftOut, why)
-		}
-	}
+	t.dropRest(p, why)
 	t.lines = append(t.lines, Line{File: p.origin().file, Line: p.origin().line, Key: p.path, What: "the proxy", Severity: Todo,
 		Why: "stop Traefik before the first apply: both want ports 80 and 443"})
 }
@@ -201,11 +197,7 @@ func (t *translation) oldPrimaryHealth(b *block, p place) {
 	t.comments(proxy, made, p)
 	t.text(made, "path", p.at("path"))
 	t.interval(made, "interval", p.at("interval"))
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.drop(e, "the primary role is proxied, and the proxy asks it over HTTP; deploy_timeout says how long it may take")
-		}
-	}
+	t.dropRest(p, "the primary role is proxied, and the proxy asks it over HTTP; deploy_timeout says how long it may take")
 }
 
 // oldHealth is a role's own health check in Kamal 1: Docker ran its command in the container.
@@ -226,9 +218,5 @@ func (t *translation) oldHealth(b *block, p place, role string) {
 	if made.find("exec", "") == nil {
 		b.remove(b.find("health", ""))
 	}
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.drop(e, "deploy_timeout and health say how a role is proven")
-		}
-	}
+	t.dropRest(p, "deploy_timeout and health say how a role is proven")
 }

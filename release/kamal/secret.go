@@ -136,7 +136,7 @@ func (t *translation) secretValue(b *block, p place, name string) *value {
 		t.todo(b, p, "Kamal takes a text here, or a list of one secret's name")
 		return nil
 	}
-	return t.kept(b, p, name)
+	return t.kept(p, name)
 }
 
 // named is a reference to a secret of the source's own.
@@ -146,12 +146,9 @@ func (t *translation) named(name string) *value {
 }
 
 // kept moves a value into the secrets file.
-func (t *translation) kept(b *block, p place, name string) *value {
+func (t *translation) kept(p place, name string) *value {
 	t.ledger.hide(p.text())
-	parts := p.node.Parts
-	if !p.open() {
-		parts = []ruby.Part{{Text: p.text()}}
-	}
+	parts := p.parts()
 	content, literal, ok := dotenv(parts)
 	if !ok {
 		name = t.ledger.keep(name, t.destination, asWritten(parts), "")

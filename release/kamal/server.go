@@ -109,7 +109,7 @@ func (t *translation) hostList(p place, role string, known *[]*server) *value {
 
 // lostHosts stands for hosts that only a run of Ruby could list.
 func (t *translation) lostHosts(p place, role string) *value {
-	x := t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", "only a run of Ruby could tell what stands here, and its lines are in this report")
+	x := t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", onlyRuby)
 	return raw(`split(",", ` + x.source + ")")
 }
 
@@ -149,11 +149,7 @@ func (t *translation) tagged(list *value, p place, known *[]*server) {
 	for _, name := range t.hostNames(place{node: p.key, path: p.path, key: p.key}) {
 		s := t.known(known, name, p)
 		t.add(list, s, p)
-		tags := p.items()
-		if p.scalar() {
-			tags = []place{p}
-		}
-		for _, tag := range tags {
+		for _, tag := range p.oneOrMore() {
 			if !tag.scalar() || tag.open() {
 				t.report(tag, Todo, "no tag", "a tag is a name that is known here")
 				continue

@@ -64,11 +64,9 @@ func (t *translation) keyData(b *block, p place) {
 		if !item.open() && secretName.MatchString(item.text()) {
 			v = t.named(item.text())
 		} else {
-			v = t.kept(b, item, "SSH_PRIVATE_KEY")
+			v = t.kept(item, "SSH_PRIVATE_KEY")
 		}
-		if v != nil {
-			list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
-		}
+		list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
 	}
 	if len(list.list) > 0 {
 		t.put(b, "key_data", list, p)

@@ -103,10 +103,13 @@ func (t *translation) lost(p place) bool {
 	})
 }
 
+// onlyRuby says why a key that is lost is for a person.
+const onlyRuby = "only a run of Ruby could tell what stands here, and its lines are in this report"
+
 // nothing reports a key that says nothing. What Ruby alone would put there is not nothing.
 func (t *translation) nothing(p place) {
 	if t.lost(p) {
-		t.report(p, Todo, leftOut, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		t.report(p, Todo, leftOut, onlyRuby)
 		return
 	}
 	t.translated(p, "nothing is said")
@@ -128,6 +131,15 @@ func (t *translation) changed(p place, what, why string) { t.say(p, Changed, wha
 func (t *translation) drop(p place, why string) {
 	if p.there() {
 		t.report(p, Dropped, leftOut, why)
+	}
+}
+
+// dropRest drops those of a mapping's keys that nothing has been said of.
+func (t *translation) dropRest(p place, why string) {
+	for _, e := range p.entries() {
+		if !t.done[e.node] {
+			t.drop(e, why)
+		}
 	}
 }
 

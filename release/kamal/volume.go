@@ -11,10 +11,7 @@ func (t *translation) volumes(b *block, p place) {
 		t.drop(p, "Kamal takes a list here, not "+kindName(p.node))
 		return
 	}
-	items := p.items()
-	if p.scalar() {
-		items = []place{p}
-	}
+	items := p.oneOrMore()
 	list := &value{kind: listValue}
 	if options := b.find("volumes", ""); options != nil { // docker run takes both
 		list.list = options.value.list
