@@ -25,13 +25,11 @@ func (t *translation) hooks(p place) {
 	names := t.opts.executables(directory)
 	if !own && slices.ContainsFunc(names, isHook) {
 		b.set("hooks_path", raw(quote(hooksPath)))
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "hooks_path = " + quote(hooksPath), Severity: Changed,
-			Why: "there are hooks in Kamal's directory; kamald's own is .kamald/hooks"})
+		t.sayOfAll(Changed, "hooks_path = "+quote(hooksPath), "there are hooks in Kamal's directory; kamald's own is .kamald/hooks")
 	}
 	for _, name := range []string{"pre-traefik-reboot", "post-traefik-reboot"} {
 		if slices.Contains(names, name) {
-			t.lines = append(t.lines, Line{File: t.opts.file, What: "the hook " + name, Severity: Todo,
-				Why: "rename it to " + strings.Replace(name, "traefik", "proxy", 1) + "; Kamal 2 asks for it too"})
+			t.sayOfAll(Todo, "the hook "+name, "rename it to "+strings.Replace(name, "traefik", "proxy", 1)+"; Kamal 2 asks for it too")
 		}
 	}
 	t.hooksOutput(b, p.at("hooks_output"))

@@ -38,8 +38,7 @@ func (t *translation) oldRoot(p place) {
 	t.drop(p.at("run_id"), "Kamal 1's; kamald numbers its releases itself")
 	t.drop(p.at("audit_broadcast_cmd"), "Kamal 0.x's; a hook at post-deploy tells others, and `kamald audit` lists what was done")
 	if isOld(p) && hasSecrets(p) {
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "the secrets", Severity: Todo,
-			Why: "Kamal 1 kept their values in .env; put them into .kamald/secrets, which must not be committed"})
+		t.sayOfAll(Todo, "the secrets", "Kamal 1 kept their values in .env; put them into .kamald/secrets, which must not be committed")
 	}
 }
 
@@ -76,8 +75,7 @@ func (t *translation) oldProxy(p place) {
 	asked := p.at("servers").at(t.primary()).at("healthcheck").at("port")
 	if b.find("app_port", "") == nil && !p.at("proxy").there() && !asked.there() {
 		b.set("app_port", raw(oldAppPort))
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "app_port = " + oldAppPort, Severity: Changed,
-			Why: "Kamal 1's default; Kamal 2's and kamald's is 80"})
+		t.sayOfAll(Changed, "app_port = "+oldAppPort, "Kamal 1's default; Kamal 2's and kamald's is 80")
 	}
 }
 

@@ -48,6 +48,11 @@ func (t *translation) say(p place, s Severity, what, why string) {
 	}
 }
 
+// sayOfAll adds a line that is of no one key.
+func (t *translation) sayOfAll(s Severity, what, why string) {
+	t.lines = append(t.lines, Line{File: t.source.node.File, What: what, Why: why, Severity: s})
+}
+
 // elsewhere is the first value below a node that another file says: a destination's, where the key is the base's.
 func elsewhere(n *ruby.Node, file string) *ruby.Node {
 	if n == nil {
