@@ -116,7 +116,7 @@ func (i *importer) run() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{HCL: text, Secrets: i.ledger.lines}, nil
+	return Result{HCL: text, Secrets: i.ledger.secrets()}, nil
 }
 
 // read reads one file as a mapping.

@@ -1,6 +1,7 @@
 package kamal
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,16 @@ accessories:
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in\n%s", want, text)
 		}
+	}
+}
+
+func TestASecretLineDoesNotPrintItsValue(t *testing.T) {
+	result, err := Import("config/deploy.yml", memory(map[string]string{"config/deploy.yml": least + "ssh: {key_data: [\"not a name, a key\"]}\n"}, nil))
+	if err != nil || len(result.Secrets) == 0 {
+		t.Fatal(err, result.Secrets)
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", result, result, result); strings.Contains(printed, "a key") {
+		t.Errorf("it prints as %s", printed)
 	}
 }
 

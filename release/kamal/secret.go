@@ -16,13 +16,18 @@ type SecretLine struct {
 	Name    string
 	Line    release.Secret
 	Missing bool // only Ruby could tell it: a person is to write it
+}
 
-	content string // what tells this secret from another that is to have the same name
+// keptLine is a line and what tells its secret from another that is to have the same name. It stays in the ledger: of a field that
+// is not exported fmt prints the value, whatever its type.
+type keptLine struct {
+	SecretLine
+	content string
 }
 
 // ledger keeps what stood in the source and belongs into the secrets file.
 type ledger struct {
-	lines    []SecretLine
+	lines    []keptLine
 	reserved []string // names of secrets that the source refers to
 	literals []string // texts that no report may show
 }
@@ -31,12 +36,12 @@ type ledger struct {
 // destination's ends in its own.
 func (l *ledger) keep(name, destination, content, line string) string {
 	if destination != "" {
-		if i := slices.IndexFunc(l.lines, func(s SecretLine) bool { return s.Name == name && s.content == content }); i >= 0 {
+		if i := slices.IndexFunc(l.lines, func(s keptLine) bool { return s.Name == name && s.content == content }); i >= 0 {
 			return name
 		}
 	}
 	free := func(name string) bool {
-		return !slices.Contains(l.reserved, name) && !slices.ContainsFunc(l.lines, func(s SecretLine) bool {
+		return !slices.Contains(l.reserved, name) && !slices.ContainsFunc(l.lines, func(s keptLine) bool {
 			return s.Name == name && s.content != content
 		})
 	}
@@ -46,8 +51,8 @@ func (l *ledger) keep(name, destination, content, line string) string {
 	for stem, n := name, 2; !free(name); n++ {
 		name = fmt.Sprintf("%s_%d", stem, n)
 	}
-	if !slices.ContainsFunc(l.lines, func(s SecretLine) bool { return s.Name == name }) {
-		l.lines = append(l.lines, SecretLine{Name: name, Line: release.NewSecret(line), Missing: line == "", content: content})
+	if !slices.ContainsFunc(l.lines, func(s keptLine) bool { return s.Name == name }) {
+		l.lines = append(l.lines, keptLine{SecretLine{Name: name, Line: release.NewSecret(line), Missing: line == ""}, content})
 	}
 	return name
 }
@@ -65,6 +70,15 @@ func (l *ledger) hide(text string) {
 			l.literals = append(l.literals, line)
 		}
 	}
+}
+
+// secrets are the lines for the secrets file.
+func (l *ledger) secrets() []SecretLine {
+	var all []SecretLine
+	for _, line := range l.lines {
+		all = append(all, line.SecretLine)
+	}
+	return all
 }
 
 // own tells whether there is something for kamald's own secrets file.
