@@ -8,6 +8,18 @@ import (
 	"testing"
 )
 
+func TestCommentsOfWhatIsLeftOutKeepTheirOrder(t *testing.T) {
+	text, _ := imported(t, least+"one: 1 # first\ntwo: 2 # second\nretain_containers: 3\nthree: 3 # third\nfour: 4 # fourth\n")
+	at := -1
+	for _, remark := range []string{"# first", "# second", "retain_containers", "# third", "# fourth"} {
+		next := strings.Index(text, remark)
+		if next <= at {
+			t.Fatalf("%s is not behind what stood before it:\n%s", remark, text)
+		}
+		at = next
+	}
+}
+
 var bareLine = regexp.MustCompile(`^ *(?:- )?[a-zA-Z0-9/][A-Za-z0-9_./-]*:?(?: [A-Za-z0-9_./-]+)?$`)
 
 // Whatever becomes of a key, the comment behind it comes along.

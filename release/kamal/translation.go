@@ -249,26 +249,35 @@ func (t *translation) putSome(b *block, name string, v *value, p place) bool {
 
 // leftComments lays comments that nothing took, such as those of keys that were left out, before what came next in the source.
 func (t *translation) leftComments() {
+	var all []note
 	var walk func(n *ruby.Node)
 	walk = func(n *ruby.Node) {
-		if n == nil {
-			return
-		}
 		for _, item := range n.Items {
-			t.left(item)
+			all = append(all, t.left(item))
 			walk(item)
 		}
 		for _, e := range n.Entries {
-			t.left(e.Key, e.Value)
+			all = append(all, t.left(e.Key, e.Value))
 			walk(e.Value)
 		}
 	}
-	t.left(t.source.node)
+	all = append(all, t.left(t.source.node))
 	walk(t.source.node)
+	for _, n := range slices.Backward(all) { // each comes ahead of those that are there
+		if len(n.lines) > 0 {
+			t.attach(n.origin, n.lines)
+		}
+	}
 }
 
-// left lays the comments of one value, or of a key and its value, before what came next.
-func (t *translation) left(nodes ...*ruby.Node) {
+// note is lines of comment and where they stood.
+type note struct {
+	origin
+	lines []string
+}
+
+// left are the comments of one value, or of a key and its value, that nothing took.
+func (t *translation) left(nodes ...*ruby.Node) note {
 	var head, behind, foot []string
 	for _, n := range nodes {
 		if t.taken[n] || n.Merged {
@@ -279,9 +288,7 @@ func (t *translation) left(nodes ...*ruby.Node) {
 			behind = append(behind, n.Comment.Line)
 		}
 	}
-	if lines := slices.Concat(head, behind, foot); len(lines) > 0 {
-		t.attach(origin{nodes[0].File, nodes[0].Line}, lines)
-	}
+	return note{origin{nodes[0].File, nodes[0].Line}, slices.Concat(head, behind, foot)}
 }
 
 func (t *translation) attach(o origin, lines []string) {
