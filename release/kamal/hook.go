@@ -13,14 +13,9 @@ func (t *translation) hooks(p place) {
 	path := p.at("hooks_path")
 	directory := hooksPath
 	own := path.scalar() && !path.isFalse()
-	switch {
-	case own:
-		t.text(b, "hooks_path", path)
+	t.given(b, "hooks_path", path)
+	if own {
 		directory = path.text()
-	case path.isFalse():
-		t.nothing(path)
-	default:
-		t.open(path)
 	}
 	names := t.opts.executables(directory)
 	if !own && slices.ContainsFunc(names, isHook) {

@@ -114,6 +114,12 @@ func TestASecretLineDoesNotPrintItsValue(t *testing.T) {
 	}
 }
 
+func TestAListWhereAPathBelongsIsNotSaidToWantAHash(t *testing.T) {
+	if _, report := imported(t, least+"hooks_path: [a]\n"); !report.has("hooks_path", Dropped, "Kamal takes a text here, not a list") {
+		t.Errorf("it says %v", report)
+	}
+}
+
 func TestAListWhereANumberBelongsIsForAPersonAndSaysWhy(t *testing.T) {
 	text, report := imported(t, least+"deploy_timeout: <%= ENV[\"X\"].split(\",\") %>\n")
 	if !strings.Contains(text, "# deploy_timeout: a list stands where a number belongs.") || !report.has("deploy_timeout", Todo, "a list stands where a number belongs") {
