@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -58,8 +59,8 @@ func (p *program) format(file string, check bool) error {
 }
 
 // replaceFile writes a file in one go, with the mode it had; a link stays a link.
-func replaceFile(path string, data []byte) (err error) {
-	path, err = filepath.EvalSymlinks(path)
+func replaceFile(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
@@ -67,18 +68,26 @@ func replaceFile(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".kamald-*")
+	staged, err := stage(path, data, info.Mode().Perm())
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temporary.Name())
-		}
-	}()
-	_, err = temporary.Write(data)
-	if err = errors.Join(err, temporary.Chmod(info.Mode().Perm()), temporary.Close()); err != nil {
-		return fmt.Errorf("%s cannot be written: %w", path, err)
+	if err := os.Rename(staged, path); err != nil {
+		_ = os.Remove(staged)
+		return err
 	}
-	return os.Rename(temporary.Name(), path)
+	return nil
+}
+
+// stage writes what a file is to hold beside it. The name that it gives is to be renamed to the file's, or removed.
+func stage(path string, data []byte, mode fs.FileMode) (name string, err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".kamald-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Chmod(mode), file.Close()); err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return file.Name(), err
 }

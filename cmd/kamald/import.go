@@ -138,25 +138,21 @@ func writeImported(output string, result kamal.Result) (kept []string, err error
 	if err != nil {
 		return nil, err
 	}
-	staged, err := os.CreateTemp(filepath.Dir(target), ".kamald-*")
+	staged, err := stage(target, result.HCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(staged.Name())
+			_ = os.Remove(staged)
 		}
 	}()
-	_, err = staged.Write(result.HCL)
-	if err = errors.Join(err, staged.Chmod(0o644), staged.Close()); err != nil {
-		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
-	}
 	if len(result.Secrets) > 0 {
 		if kept, err = appendSecrets(secretsBeside(output), result.Secrets); err != nil {
 			return nil, err
 		}
 	}
-	if err = os.Rename(staged.Name(), target); err != nil {
+	if err = os.Rename(staged, target); err != nil {
 		return nil, fmt.Errorf("%s cannot be written: %w", output, err)
 	}
 	return kept, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,15 +29,7 @@ func TestAnImportedPasswordIsReadBackAsItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		source := "service: shop\nimage: acme/shop\nservers: [h]\nregistry: {username: a, password: " + string(quoted) + "}\n"
-		result, err := kamal.Import("deploy.yml", kamal.Options{
-			ReadFile: func(path string) ([]byte, error) {
-				if path != "deploy.yml" {
-					return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-				}
-				return []byte(source), nil
-			},
-			ReadDir: func(string) ([]string, error) { return nil, nil },
-		})
+		result, err := importText(source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,5 +49,32 @@ func TestAnImportedPasswordIsReadBackAsItWas(t *testing.T) {
 			data, _ := os.ReadFile(path)
 			t.Fatalf("%q is %q (%v, %v) by the line\n%s", password, got.Reveal(), ok, err, data)
 		}
+	})
+}
+
+// An alias that has a command's name is for a person to rename: release/kamal lists the names, and the program has them.
+func TestNoImportedAliasTakesTheNameOfACommand(t *testing.T) {
+	for _, command := range newProgram(io.Discard, io.Discard).command().Commands() {
+		source := "service: shop\nimage: acme/shop\nservers: [h]\naliases: {" + command.Name() + ": app details}\n"
+		result, err := importText(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !command.Hidden && result.Report.Count(kamal.Todo) != 1 {
+			t.Errorf("%s: the report says %v", command.Name(), result.Report)
+		}
+	}
+}
+
+// importText imports a configuration that has no file.
+func importText(source string) (kamal.Result, error) {
+	return kamal.Import("deploy.yml", kamal.Options{
+		ReadFile: func(path string) ([]byte, error) {
+			if path != "deploy.yml" {
+				return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+			}
+			return []byte(source), nil
+		},
+		ReadDir: func(string) ([]string, error) { return nil, nil },
 	})
 }

@@ -1,9 +1,6 @@
 package kamal
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 func (t *translation) accessories(p place) {
 	if !t.open(p) {
@@ -30,9 +27,9 @@ func (t *translation) accessory(p place) {
 	t.oldLabels(p.at("labels"))
 	t.labels(b, p.at("labels"))
 	if own := p.at("volumes"); own.there() {
-		before := b.find("volumes", "")
+		options := b.find("volumes", "")
 		t.volumes(b, own)
-		if f := b.find("volumes", ""); before != nil && f != nil && before == f {
+		if options != nil {
 			t.changed(own, "volumes", "those among options stand there too")
 		}
 	}
@@ -41,7 +38,7 @@ func (t *translation) accessory(p place) {
 	t.placed(b, "file", p.at("files"))
 	t.placed(b, "directory", p.at("directories"))
 	if registry := p.at("registry"); registry.there() {
-		t.login(b, b.child("registry", ""), registry, variable(p.name())+"_REGISTRY")
+		t.login(b, registry, variable(p.name())+"_REGISTRY")
 	}
 }
 
@@ -189,5 +186,4 @@ func (t *translation) place(b *block, kind string, p place, local string, fill f
 	made := b.child(kind, local)
 	t.comments(b, made, p)
 	fill(made)
-	made.fields = slices.DeleteFunc(made.fields, func(f *field) bool { return f.block == nil && f.value == nil && f.note == nil })
 }

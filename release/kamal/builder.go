@@ -72,11 +72,10 @@ func (t *translation) arch(b *block, p place) {
 	v := t.listed(b, arch)
 	if v != nil {
 		for _, e := range v.list {
-			for other, name := range architectures {
-				if e.value.source == quote(other) {
-					e.value = raw(quote(name))
-					t.changed(arch, "arch "+quote(name), "Docker's name of "+other)
-				}
+			other := inner(e.value.source)
+			if name, known := architectures[other]; known {
+				e.value = raw(quote(name))
+				t.changed(arch, "arch "+quote(name), "Docker's name of "+other)
 			}
 		}
 		t.put(b, "arch", v, arch)

@@ -15,6 +15,15 @@ type comment struct {
 	foot   []string
 }
 
+// with adds what else people wrote.
+func (c *comment) with(other comment) {
+	c.head, c.foot = append(c.head, other.head...), append(c.foot, other.foot...)
+	if c.behind != "" && other.behind != "" {
+		c.behind += "; "
+	}
+	c.behind += other.behind
+}
+
 func (c comment) empty() bool { return len(c.head) == 0 && c.behind == "" && len(c.foot) == 0 }
 
 // field is one thing in a block, a map or a list: an attribute, a block, an entry, an element, or a note, which is a comment
@@ -92,6 +101,11 @@ func (b *block) set(name string, v *value) *field {
 	return f
 }
 
+// remove takes a field away.
+func (b *block) remove(f *field) {
+	b.fields = slices.DeleteFunc(b.fields, func(o *field) bool { return o == f })
+}
+
 // name2path lets entries and elements be known by where they stand.
 func name2path(f *field) {
 	for _, e := range slices.Concat(f.value.dict, f.value.list) {
@@ -109,11 +123,7 @@ func (b *block) comes(parent *block, o origin, c comment) {
 	if f.origin == (origin{}) {
 		f.origin = o
 	}
-	f.head = append(f.head, c.head...)
-	f.foot = append(f.foot, c.foot...)
-	if f.behind == "" {
-		f.behind = c.behind
-	}
+	f.with(c)
 }
 
 // prune takes away blocks in which nothing is said, but for those whose presence alone says something.

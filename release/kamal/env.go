@@ -67,8 +67,7 @@ func (t *translation) env(parent *block, p place) {
 	if clear := p.at("clear"); t.open(clear) {
 		t.clear(b, clear)
 		if f := b.find("clear", ""); f != nil {
-			c := t.comment(clear)
-			f.head, f.foot = append(c.head, f.head...), append(f.foot, c.foot...)
+			f.with(t.comment(clear))
 		}
 	}
 	t.envSecrets(b, p)
@@ -88,7 +87,7 @@ func (t *translation) clear(b *block, p place) {
 		}
 	}
 	if len(dict.dict) > 0 {
-		b.set("clear", dict).origin = p.origin()
+		b.set("clear", b.overlaid("clear", dict)).origin = p.origin()
 	}
 }
 
@@ -107,11 +106,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 	case !p.open() && !hostVariable.MatchString(p.text()), !p.scalar():
 		return t.scalar(b, p)
 	}
-	parts := p.node.Parts
-	if !p.open() {
-		parts = []ruby.Part{{Text: p.text()}}
-	}
-	x := clearTemplate(parts)
+	x := clearTemplate(p.parts())
 	if x.why != "" {
 		t.todo(b, p, x.why)
 		return nil
@@ -126,10 +121,7 @@ func clearTemplate(parts []ruby.Part) expression {
 	whole := ""
 	for _, part := range parts {
 		if part.Expr != nil {
-			x := expressed(part.Expr, false)
-			if x.why == "" && x.list {
-				x.why = "a list stands where a text belongs"
-			}
+			x := expressed(part.Expr, false).single("a text")
 			if x.why != "" {
 				return x
 			}
@@ -185,6 +177,7 @@ func (t *translation) envSecrets(b *block, p place) {
 		at := place{node: secret.node, path: secret.path, key: &ruby.Node{File: e.file, Line: e.line}}
 		if own[name] || t.clears[name] {
 			t.changed(at, name+" is clear", "it is given in clear too, and that is what Kamal's containers get: Docker prefers --env to the env file")
+			t.untake(secret, e)
 			continue
 		}
 		i := slices.IndexFunc(kept.list, func(k *field) bool {
@@ -192,6 +185,7 @@ func (t *translation) envSecrets(b *block, p place) {
 		})
 		if i >= 0 {
 			t.changed(at, name+" once", "it stands in the list twice; the last one counts")
+			t.untake(secret, kept.list[i])
 			kept.list[i] = e
 			continue
 		}

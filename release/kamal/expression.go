@@ -134,6 +134,14 @@ func (x *expression) call(c ruby.Call) {
 	}
 }
 
+// single has no counterpart where it is a list, and one thing of a kind belongs there.
+func (x expression) single(kind string) expression {
+	if x.why == "" && x.list {
+		return expression{why: "a list stands where " + kind + " belongs"}
+	}
+	return x
+}
+
 // template writes text and expressions as one HCL expression.
 func template(parts []ruby.Part, required bool) expression {
 	if len(parts) == 1 && parts[0].Expr != nil {

@@ -2,8 +2,6 @@ package kamal
 
 import (
 	"strings"
-
-	"github.com/kamald/kamald/release/kamal/ruby"
 )
 
 // translate makes the document. What became of each key is in lines.
@@ -80,7 +78,7 @@ func (t *translation) frame(p place) {
 // that says so, and is for a person to fill in.
 func (t *translation) needed(b *block, name string, p place, variable string) {
 	if t.lost(p) {
-		x := t.placeholder(p, variable, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		x := t.placeholder(p, variable, onlyRuby)
 		b.set(name, raw(x.source)).origin = p.origin()
 		return
 	}
@@ -90,8 +88,8 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 		}
 		return
 	}
-	x := source(p, true)
-	if x.why != "" || x.list {
+	x := source(p, true).single("a text")
+	if x.why != "" {
 		x = t.placeholder(p, variable, x.why)
 	}
 	t.asRubyReads(p)
@@ -101,9 +99,6 @@ func (t *translation) needed(b *block, name string, p place, variable string) {
 
 // placeholder stands for what only a person can tell.
 func (t *translation) placeholder(p place, variable, why string) expression {
-	if why == "" {
-		why = "a list stands where a text belongs"
-	}
 	t.report(p, Todo, "read from the environment as "+variable, why+"; set that variable, or write the value")
 	return expression{source: "env(" + quote(variable) + ")"}
 }
@@ -114,7 +109,7 @@ func (t *translation) image(p place) {
 	local := localRegistry(p.at("registry").at("server"))
 	switch {
 	case (!image.there() || image.null()) && local && p.at("service").scalar():
-		t.open(image)
+		t.says(image)
 		x := source(p.at("service"), true)
 		if x.why == "" {
 			t.root.set("image", raw(x.source)).origin = p.at("service").origin()
@@ -160,7 +155,7 @@ func (t *translation) primaryRole(p place) {
 	case len(roles) == 0:
 		return
 	}
-	t.open(given)
+	t.says(given)
 	servers := p.at("servers")
 	for _, name := range roles {
 		if name == "web" {
@@ -203,6 +198,3 @@ func (t *translation) labels(b *block, p place) {
 
 // localRegistry tells whether the server is one on the deploying machine, as Kamal has it.
 func localRegistry(p place) bool { return strings.HasPrefix(p.text(), "localhost:") }
-
-// isKind tells whether a place holds a value of a kind.
-func (p place) isKind(k ruby.Kind) bool { return p.node != nil && p.node.Kind == k }

@@ -13,25 +13,18 @@ func (t *translation) hooks(p place) {
 	path := p.at("hooks_path")
 	directory := hooksPath
 	own := path.scalar() && !path.isFalse()
-	switch {
-	case own:
-		t.text(b, "hooks_path", path)
+	t.given(b, "hooks_path", path)
+	if own {
 		directory = path.text()
-	case path.isFalse():
-		t.nothing(path)
-	default:
-		t.open(path)
 	}
 	names := t.opts.executables(directory)
 	if !own && slices.ContainsFunc(names, isHook) {
 		b.set("hooks_path", raw(quote(hooksPath)))
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "hooks_path = " + quote(hooksPath), Severity: Changed,
-			Why: "there are hooks in Kamal's directory; kamald's own is .kamald/hooks"})
+		t.sayOfAll(Changed, "hooks_path = "+quote(hooksPath), "there are hooks in Kamal's directory; kamald's own is .kamald/hooks")
 	}
 	for _, name := range []string{"pre-traefik-reboot", "post-traefik-reboot"} {
 		if slices.Contains(names, name) {
-			t.lines = append(t.lines, Line{File: t.opts.file, What: "the hook " + name, Severity: Todo,
-				Why: "rename it to " + strings.Replace(name, "traefik", "proxy", 1) + "; Kamal 2 asks for it too"})
+			t.sayOfAll(Todo, "the hook "+name, "rename it to "+strings.Replace(name, "traefik", "proxy", 1)+"; Kamal 2 asks for it too")
 		}
 	}
 	t.hooksOutput(b, p.at("hooks_output"))

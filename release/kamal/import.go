@@ -22,9 +22,6 @@ type Options struct {
 	// Executables lists the names of executable files in a directory, to find hooks; nil when there is none.
 	Executables   func(dir string) []string
 	KamaldVersion string
-
-	file string
-	left []outsider // files beside it that are left out
 }
 
 // Result is what came of an import.
@@ -52,7 +49,6 @@ func Import(path string, opts Options) (Result, error) {
 }
 
 func newImporter(path string, opts Options) *importer {
-	opts.file = path
 	return &importer{path: path, opts: &opts, ledger: &ledger{}}
 }
 
@@ -75,7 +71,8 @@ type importer struct {
 	opts      *Options
 	ledger    *ledger
 	files     []string
-	names     []string // of the destinations
+	names     []string   // of the destinations
+	left      []outsider // files beside it that are left out
 	documents []*document
 	problems  []ruby.Problem
 	empty     bool // the file itself says nothing
@@ -85,7 +82,6 @@ type importer struct {
 // document is what one tree became.
 type document struct {
 	*translation
-	name string // of the destination
 	file string
 }
 
@@ -120,7 +116,7 @@ func (i *importer) run() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{HCL: text, Secrets: i.ledger.lines}, nil
+	return Result{HCL: text, Secrets: i.ledger.secrets()}, nil
 }
 
 // read reads one file as a mapping.
@@ -180,7 +176,7 @@ func (i *importer) destinations() ([]string, error) {
 		case destinationName.MatchString(name):
 			found = append(found, name)
 		default:
-			i.opts.left = append(i.opts.left, outsider{file: destinationFile(i.path, name),
+			i.left = append(i.left, outsider{file: destinationFile(i.path, name),
 				why: fmt.Sprintf("%q cannot name a destination: letters, digits, - and _", name)})
 		}
 	}
@@ -209,13 +205,13 @@ func (i *importer) translate(name, file string, tree *ruby.Node) {
 	t := newTranslation(i.opts, i.ledger, name, tree)
 	t.problems = i.problems
 	t.translate()
-	i.documents = append(i.documents, &document{t, name, file})
+	i.documents = append(i.documents, &document{t, file})
 }
 
 // gather takes the lines of a document. A destination's are those of its own file, for the rest is the base's.
 func (i *importer) gather(d *document) {
 	for _, line := range d.lines {
-		if d.name != "" && line.File != d.file || slices.Contains(i.report, line) {
+		if d.destination != "" && line.File != d.file || slices.Contains(i.report, line) {
 			continue
 		}
 		i.report = append(i.report, line)
@@ -227,11 +223,11 @@ func (i *importer) whole() *block {
 	base := i.documents[0].root
 	root := &block{fields: slices.Clone(base.fields)}
 	for _, d := range i.documents[1:] {
-		root.fields = append(root.fields, destinationBlock(d.name, base, d.root, d.file))
+		root.fields = append(root.fields, destinationBlock(d.destination, base, d.root, d.file))
 	}
 	header := &field{note: []string{"Made from " + Enumeration(i.files) + " by `kamald import`."}}
 	root.fields = append([]*field{header}, root.fields...)
-	for _, o := range i.opts.left {
+	for _, o := range i.left {
 		root.fields = append(root.fields, &field{note: []string{o.file + " is left out: " + sentence(o.why)}})
 	}
 	return root

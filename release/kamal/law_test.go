@@ -89,7 +89,6 @@ func drawn(t *rapid.T, label string, over bool) string {
 
 func holdsTheLaw(t fataler, opts Options, name string) {
 	t.Helper()
-	opts.file = "config/deploy.yml"
 	both := &importer{path: "config/deploy.yml", opts: &opts, ledger: &ledger{}}
 	opts.Destinations = []string{name}
 	result, refused := both.run()

@@ -38,8 +38,7 @@ func (t *translation) oldRoot(p place) {
 	t.drop(p.at("run_id"), "Kamal 1's; kamald numbers its releases itself")
 	t.drop(p.at("audit_broadcast_cmd"), "Kamal 0.x's; a hook at post-deploy tells others, and `kamald audit` lists what was done")
 	if isOld(p) && hasSecrets(p) {
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "the secrets", Severity: Todo,
-			Why: "Kamal 1 kept their values in .env; put them into .kamald/secrets, which must not be committed"})
+		t.sayOfAll(Todo, "the secrets", "Kamal 1 kept their values in .env; put them into .kamald/secrets, which must not be committed")
 	}
 }
 
@@ -76,8 +75,7 @@ func (t *translation) oldProxy(p place) {
 	asked := p.at("servers").at(t.primary()).at("healthcheck").at("port")
 	if b.find("app_port", "") == nil && !p.at("proxy").there() && !asked.there() {
 		b.set("app_port", raw(oldAppPort))
-		t.lines = append(t.lines, Line{File: t.opts.file, What: "app_port = " + oldAppPort, Severity: Changed,
-			Why: "Kamal 1's default; Kamal 2's and kamald's is 80"})
+		t.sayOfAll(Changed, "app_port = "+oldAppPort, "Kamal 1's default; Kamal 2's and kamald's is 80")
 	}
 }
 
@@ -100,11 +98,7 @@ func (t *translation) traefik(p place) {
 	if publish := p.at("publish"); publish.text() == "false" {
 		t.boolean(t.oldRun, "publish", publish)
 	}
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.report(e, Dropped, leftOut, why)
-		}
-	}
+	t.dropRest(p, why)
 	t.lines = append(t.lines, Line{File: p.origin().file, Line: p.origin().line, Key: p.path, What: "the proxy", Severity: Todo,
 		Why: "stop Traefik before the first apply: both want ports 80 and 443"})
 }
@@ -201,11 +195,7 @@ func (t *translation) oldPrimaryHealth(b *block, p place) {
 	t.comments(proxy, made, p)
 	t.text(made, "path", p.at("path"))
 	t.interval(made, "interval", p.at("interval"))
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.drop(e, "the primary role is proxied, and the proxy asks it over HTTP; deploy_timeout says how long it may take")
-		}
-	}
+	t.dropRest(p, "the primary role is proxied, and the proxy asks it over HTTP; deploy_timeout says how long it may take")
 }
 
 // oldHealth is a role's own health check in Kamal 1: Docker ran its command in the container.
@@ -226,9 +216,5 @@ func (t *translation) oldHealth(b *block, p place, role string) {
 	if made.find("exec", "") == nil {
 		b.remove(b.find("health", ""))
 	}
-	for _, e := range p.entries() {
-		if !t.done[e.node] {
-			t.drop(e, "deploy_timeout and health say how a role is proven")
-		}
-	}
+	t.dropRest(p, "deploy_timeout and health say how a role is proven")
 }

@@ -1,6 +1,7 @@
 package kamal
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,5 +78,51 @@ func TestABlankValueSetsNothing(t *testing.T) {
 		if strings.Contains(text, "EXTRA") || !report.has("builder.args.EXTRA", Dropped, "bare name") {
 			t.Errorf("args: it is\n%s\n%v", text, report)
 		}
+	}
+}
+
+// What stands among the options and in a place of its own is there once; docker run takes the options last, and the last one counts.
+func TestWhatStandsAmongOptionsIsNotLostBesideItsOwnKey(t *testing.T) {
+	text, _ := imported(t, strings.Replace(least, "servers: [10.0.0.1]\n", "", 1)+`servers:
+  web:
+    hosts: [10.0.0.1]
+    options: {env: [A=1, B=1], label: [a=1, b=1], log-driver: local, log-opt: x=1}
+    env: {clear: {B: 2, C: 2}}
+    labels: {b: 2, c: 2}
+    logging: {options: {x: 2, y: 2}}
+accessories:
+  db:
+    image: postgres
+    host: 10.0.0.1
+    options: {volume: "a:/a"}
+    volumes: ["b:/b"]
+`)
+	for _, want := range []string{`{ B = "1", C = "2", A = "1" }`, `{ b = "1", c = "2", a = "1" }`, `{ x = "1", y = "2" }`, `["a:/a", "b:/b"]`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
+}
+
+func TestASecretLineDoesNotPrintItsValue(t *testing.T) {
+	result, err := Import("config/deploy.yml", memory(map[string]string{"config/deploy.yml": least + "ssh: {key_data: [\"not a name, a key\"]}\n"}, nil))
+	if err != nil || len(result.Secrets) == 0 {
+		t.Fatal(err, result.Secrets)
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", result, result, result); strings.Contains(printed, "a key") {
+		t.Errorf("it prints as %s", printed)
+	}
+}
+
+func TestAListWhereAPathBelongsIsNotSaidToWantAHash(t *testing.T) {
+	if _, report := imported(t, least+"hooks_path: [a]\n"); !report.has("hooks_path", Dropped, "Kamal takes a text here, not a list") {
+		t.Errorf("it says %v", report)
+	}
+}
+
+func TestAListWhereANumberBelongsIsForAPersonAndSaysWhy(t *testing.T) {
+	text, report := imported(t, least+"deploy_timeout: <%= ENV[\"X\"].split(\",\") %>\n")
+	if !strings.Contains(text, "# deploy_timeout: a list stands where a number belongs.") || !report.has("deploy_timeout", Todo, "a list stands where a number belongs") {
+		t.Errorf("it is\n%s\nit says %v", text, report)
 	}
 }

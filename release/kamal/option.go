@@ -50,8 +50,8 @@ func (t *translation) options(b *block, p place, of string) {
 		return
 	}
 	f := b.set("options", dict)
-	c := t.comment(p)
-	f.origin, f.head, f.foot = p.origin(), c.head, c.foot
+	f.origin = p.origin()
+	f.with(t.comment(p))
 }
 
 // option is one option's value: a switch, a number, a text or a list of texts.
@@ -121,10 +121,7 @@ func (t *translation) pairs(b *block, p place) {
 	case "label":
 		attribute = "labels"
 	}
-	items := p.items()
-	if p.scalar() {
-		items = []place{p}
-	}
+	items := p.oneOrMore()
 	dict := &value{kind: dictValue}
 	for _, item := range items {
 		name, text, ok := strings.Cut(item.text(), "=")
@@ -146,10 +143,7 @@ func (t *translation) pairs(b *block, p place) {
 
 // optionVolumes adds to volumes. A role's list stands in place of the root's, so the root's are in it.
 func (t *translation) optionVolumes(b *block, p place, of string) {
-	items := p.items()
-	if p.scalar() {
-		items = []place{p}
-	}
+	items := p.oneOrMore()
 	list := &value{kind: listValue}
 	if f := t.root.find("volumes", ""); of == "role" && f != nil && f.value.kind == listValue {
 		list.list = slices.Clone(f.value.list)

@@ -16,18 +16,20 @@ type outsider struct {
 // standing imports again without the destinations that cannot stand: not ready, or configurations of their own. It gives false
 // when it is not they who are in the way.
 func (i *importer) standing() (Result, bool) {
-	opts := *i.opts
+	opts, left := *i.opts, i.left
 	opts.Destinations = []string{}
 	for _, name := range i.names {
 		alone := *i.opts
 		alone.Destinations = []string{name}
 		if _, err := newImporter(i.path, alone).result(); err != nil {
-			opts.left = append(opts.left, newOutsider(destinationFile(i.path, name), name, err))
+			left = append(left, newOutsider(destinationFile(i.path, name), name, err))
 			continue
 		}
 		opts.Destinations = append(opts.Destinations, name)
 	}
-	result, err := newImporter(i.path, opts).result()
+	again := newImporter(i.path, opts)
+	again.left = left
+	result, err := again.result()
 	return result, err == nil
 }
 
@@ -47,7 +49,7 @@ func newOutsider(file, destination string, err error) outsider {
 
 // sayLeft reports what was left out.
 func (i *importer) sayLeft() {
-	for _, o := range i.opts.left {
+	for _, o := range i.left {
 		i.report = append(i.report, Line{File: o.file, Line: o.line, What: "left out as a destination", Severity: Todo, Why: strings.TrimSuffix(o.why, ".") +
 			"; mend that and import again, or, where it is a configuration of its own (kamal -c), import it by itself: kamald import " + o.file + " -o FILE"})
 	}

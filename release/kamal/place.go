@@ -18,7 +18,7 @@ type place struct {
 func (p place) there() bool { return p.node != nil }
 
 // null tells whether the key stands there and says nothing.
-func (p place) null() bool { return p.node != nil && p.node.Kind == ruby.Null && !p.open() }
+func (p place) null() bool { return p.isKind(ruby.Null) && !p.open() }
 
 // open tells whether an expression has a hand in a scalar.
 func (p place) open() bool {
@@ -29,9 +29,12 @@ func (p place) scalar() bool {
 	return p.node != nil && p.node.Kind != ruby.Sequence && p.node.Kind != ruby.Mapping && !p.null()
 }
 
-func (p place) mapping() bool { return p.node != nil && p.node.Kind == ruby.Mapping }
+func (p place) mapping() bool { return p.isKind(ruby.Mapping) }
 
-func (p place) sequence() bool { return p.node != nil && p.node.Kind == ruby.Sequence }
+func (p place) sequence() bool { return p.isKind(ruby.Sequence) }
+
+// isKind tells whether a place holds a value of a kind.
+func (p place) isKind(k ruby.Kind) bool { return p.node != nil && p.node.Kind == k }
 
 // isFalse tells whether the value is false, whatever else may be meant by it.
 func (p place) isFalse() bool { return p.isKind(ruby.Bool) && !p.open() && p.text() == "false" }
@@ -47,6 +50,14 @@ func (p place) text() string {
 		return ""
 	}
 	return p.node.Text
+}
+
+// parts are a scalar's, of which one that no expression has a hand in is the text alone.
+func (p place) parts() []ruby.Part {
+	if p.open() {
+		return p.node.Parts
+	}
+	return []ruby.Part{{Text: p.text()}}
 }
 
 func (p place) origin() origin {
@@ -99,6 +110,14 @@ func (p place) items() []place {
 		}
 	}
 	return all
+}
+
+// oneOrMore are a list's elements, or the one scalar that stands there without a list.
+func (p place) oneOrMore() []place {
+	if p.scalar() {
+		return []place{p}
+	}
+	return p.items()
 }
 
 // kindName says what a node is, for messages.

@@ -60,7 +60,7 @@ func (t *translation) routed(b *block, p place, variable string) {
 	x := source(p, true)
 	lost := t.lost(p)
 	if lost {
-		x.why = "only a run of Ruby could tell what stands here, and its lines are in this report"
+		x.why = onlyRuby
 	}
 	if x.why == "" || !lost && !p.open() {
 		t.commaList(b, "hosts", p)
@@ -72,12 +72,7 @@ func (t *translation) routed(b *block, p place, variable string) {
 
 func (t *translation) prefixes(b *block, p place) {
 	for _, name := range []string{"path_prefix", "path_prefixes"} {
-		given := p.at(name)
-		if given.null() {
-			t.nothing(given)
-			continue
-		}
-		if given.there() {
+		if given := p.at(name); t.says(given) {
 			t.commaList(b, "path_prefixes", given)
 		}
 	}
@@ -107,9 +102,7 @@ func (t *translation) pem(b *block, attribute string, p place, name string) {
 	case !p.open() && secretName.MatchString(p.text()):
 		t.put(b, attribute, t.named(p.text()), p)
 	default:
-		if v := t.kept(b, p, name); v != nil {
-			t.put(b, attribute, v, p)
-		}
+		t.put(b, attribute, t.kept(p, name), p)
 	}
 }
 

@@ -12,14 +12,15 @@ func (t *translation) registry(p place) {
 		t.report(p, Changed, "no registry", "a registry on this machine is how Kamal does without one; kamald carries images over SSH where the file has no registry block")
 		return
 	}
-	t.login(t.root, b, p, "KAMAL_REGISTRY")
+	t.login(t.root, p, "KAMAL_REGISTRY")
 }
 
-// login translates a registry's keys into a block of it.
-func (t *translation) login(parent, b *block, p place, name string) {
+// login translates a registry's keys into a block within parent.
+func (t *translation) login(parent *block, p place, name string) {
 	if !t.open(p) {
 		return
 	}
+	b := parent.child("registry", "")
 	t.comments(parent, b, p)
 	if server := p.at("server"); server.open() {
 		t.needed(b, "server", server, "KAMAL_"+strings.TrimPrefix(name, "KAMAL_")+"_SERVER")
@@ -43,8 +44,7 @@ func (t *translation) login(parent, b *block, p place, name string) {
 // username may be written out; what a command prints is a secret all the same, for nothing else is computed by commands.
 func (t *translation) username(b *block, p place, name string) {
 	if p.scalar() {
-		x := source(p, false)
-		if x.why == "" && !x.list {
+		if source(p, false).single("a text").why == "" {
 			t.text(b, "username", p)
 			return
 		}

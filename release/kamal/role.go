@@ -1,7 +1,5 @@
 package kamal
 
-import "slices"
-
 // roles writes a block for each role, in the file's order.
 func (t *translation) roles(p place, hosts map[string]*value) {
 	servers := p.at("servers")
@@ -65,9 +63,9 @@ func (t *translation) roleProxy(b *block, p place) {
 	switch {
 	case proxy.mapping():
 		t.proxy(b, proxy)
-		if f := b.find("proxy", ""); f == nil || len(f.block.fields) == 0 {
+		if f := b.find("proxy", ""); len(f.block.fields) == 0 {
 			b.set("proxied", raw("true")).origin = proxy.origin()
-			b.fields = slices.DeleteFunc(b.fields, func(f *field) bool { return f.name == "proxy" })
+			b.remove(f)
 		}
 	default:
 		t.boolean(b, "proxied", proxy)
@@ -77,9 +75,4 @@ func (t *translation) roleProxy(b *block, p place) {
 		return
 	}
 	t.drop(old, "proxy says it")
-}
-
-// remove takes a field away.
-func (b *block) remove(f *field) {
-	b.fields = slices.DeleteFunc(b.fields, func(o *field) bool { return o == f })
 }

@@ -12,12 +12,7 @@ import (
 
 // text sets an attribute to a scalar's text. It gives false when nothing was set.
 func (t *translation) text(b *block, name string, p place) bool {
-	v := t.scalar(b, p)
-	if v == nil {
-		return false
-	}
-	t.put(b, name, v, p)
-	return true
+	return t.putSome(b, name, t.scalar(b, p), p)
 }
 
 // given sets an attribute to a scalar's text where Kamal looks only whether something is said: false says nothing then.
@@ -32,19 +27,13 @@ func (t *translation) given(b *block, name string, p place) bool {
 // scalar reads a scalar as HCL text; nil when there is none, which has been reported then.
 func (t *translation) scalar(b *block, p place) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case !p.scalar():
 		t.drop(p, "Kamal takes a text here, not "+kindName(p.node))
 		return nil
 	}
-	x := source(p, false)
-	if x.list {
-		x = expression{why: "a list stands where a text belongs"}
-	}
+	x := source(p, false).single("a text")
 	if x.why != "" {
 		t.todo(b, p, x.why)
 		return nil
@@ -74,9 +63,7 @@ func (t *translation) asRubyReads(p place) {
 // boolean sets an attribute to true or false.
 func (t *translation) boolean(b *block, name string, p place) bool {
 	switch {
-	case !p.there():
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 	case p.open():
 		return t.text(b, name, p)
 	case !p.scalar() || p.text() != "true" && p.text() != "false":
@@ -91,20 +78,17 @@ func (t *translation) boolean(b *block, name string, p place) bool {
 // number sets an attribute to a whole number, written by form: "%s", or "\"%ss\"" for seconds.
 func (t *translation) number(b *block, name, form string, p place) bool {
 	switch {
-	case !p.there():
-		return false
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return false
 	case p.open():
-		x := source(p, true)
-		if x.why == "" && !x.list {
-			t.sayDifferent(p, x)
-			t.put(b, name, raw(fmt.Sprintf(form, computed(form, x.source))), p)
-			return true
+		x := source(p, true).single("a number")
+		if x.why != "" {
+			t.todo(b, p, x.why)
+			return false
 		}
-		t.todo(b, p, x.why)
-		return false
+		t.sayDifferent(p, x)
+		t.put(b, name, raw(fmt.Sprintf(form, computed(form, x.source))), p)
+		return true
 	}
 	n, err := strconv.ParseInt(p.text(), 10, 64)
 	if !p.scalar() || err != nil || n < 0 {
@@ -133,10 +117,7 @@ const (
 // listed reads a list of scalars; a single scalar is a list of one. nil when there is none.
 func (t *translation) listed(b *block, p place) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a list here, not a hash")
@@ -172,12 +153,7 @@ func (t *translation) oneListed(b *block, p place) *value {
 
 // list sets an attribute to a list of scalars.
 func (t *translation) list(b *block, name string, p place) bool {
-	v := t.listed(b, p)
-	if v == nil {
-		return false
-	}
-	t.put(b, name, v, p)
-	return true
+	return t.putSome(b, name, t.listed(b, p), p)
 }
 
 // commaList sets an attribute to a text that Kamal splits at commas, or to a list of such texts.
@@ -230,11 +206,18 @@ func (t *translation) texts(b *block, name string, p place, skip ...string) bool
 	if len(dict.dict) == 0 && len(p.entries()) > 0 {
 		return false
 	}
-	f := b.set(name, merged(b.find(name, ""), dict))
+	f := b.set(name, b.overlaid(name, dict))
 	f.origin = p.origin()
-	c := t.comment(p)
-	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
+	f.with(t.comment(p))
 	return true
+}
+
+// overlaid lays what an option of docker run's has said over a map: docker run takes those last, and the last one counts.
+func (b *block) overlaid(name string, dict *value) *value {
+	if option := b.find(name, ""); option != nil {
+		return merged(&field{value: dict}, option.value)
+	}
+	return dict
 }
 
 // merged lays a map over what stands there already.

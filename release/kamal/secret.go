@@ -16,13 +16,18 @@ type SecretLine struct {
 	Name    string
 	Line    release.Secret
 	Missing bool // only Ruby could tell it: a person is to write it
+}
 
-	content string // what tells this secret from another that is to have the same name
+// keptLine is a line and what tells its secret from another that is to have the same name. It stays in the ledger: of a field that
+// is not exported fmt prints the value, whatever its type.
+type keptLine struct {
+	SecretLine
+	content string
 }
 
 // ledger keeps what stood in the source and belongs into the secrets file.
 type ledger struct {
-	lines    []SecretLine
+	lines    []keptLine
 	reserved []string // names of secrets that the source refers to
 	literals []string // texts that no report may show
 }
@@ -31,12 +36,12 @@ type ledger struct {
 // destination's ends in its own.
 func (l *ledger) keep(name, destination, content, line string) string {
 	if destination != "" {
-		if i := slices.IndexFunc(l.lines, func(s SecretLine) bool { return s.Name == name && s.content == content }); i >= 0 {
+		if i := slices.IndexFunc(l.lines, func(s keptLine) bool { return s.Name == name && s.content == content }); i >= 0 {
 			return name
 		}
 	}
 	free := func(name string) bool {
-		return !slices.Contains(l.reserved, name) && !slices.ContainsFunc(l.lines, func(s SecretLine) bool {
+		return !slices.Contains(l.reserved, name) && !slices.ContainsFunc(l.lines, func(s keptLine) bool {
 			return s.Name == name && s.content != content
 		})
 	}
@@ -46,8 +51,8 @@ func (l *ledger) keep(name, destination, content, line string) string {
 	for stem, n := name, 2; !free(name); n++ {
 		name = fmt.Sprintf("%s_%d", stem, n)
 	}
-	if !slices.ContainsFunc(l.lines, func(s SecretLine) bool { return s.Name == name }) {
-		l.lines = append(l.lines, SecretLine{Name: name, Line: release.NewSecret(line), Missing: line == "", content: content})
+	if !slices.ContainsFunc(l.lines, func(s keptLine) bool { return s.Name == name }) {
+		l.lines = append(l.lines, keptLine{SecretLine{Name: name, Line: release.NewSecret(line), Missing: line == ""}, content})
 	}
 	return name
 }
@@ -65,6 +70,15 @@ func (l *ledger) hide(text string) {
 			l.literals = append(l.literals, line)
 		}
 	}
+}
+
+// secrets are the lines for the secrets file.
+func (l *ledger) secrets() []SecretLine {
+	var all []SecretLine
+	for _, line := range l.lines {
+		all = append(all, line.SecretLine)
+	}
+	return all
 }
 
 // own tells whether there is something for kamald's own secrets file.
@@ -116,21 +130,14 @@ func (t *translation) secret(b *block, attribute string, p place, name string) b
 	}
 	f := t.put(b, attribute, v, p)
 	for _, item := range p.items() {
-		c := t.comment(item)
-		f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
-		if f.behind == "" {
-			f.behind = c.behind
-		}
+		f.with(t.comment(item))
 	}
 	return true
 }
 
 func (t *translation) secretValue(b *block, p place, name string) *value {
 	switch {
-	case !p.there():
-		return nil
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return nil
 	case p.mapping():
 		t.drop(p, "Kamal takes a text here, or a list of one secret's name")
@@ -143,7 +150,7 @@ func (t *translation) secretValue(b *block, p place, name string) *value {
 		t.todo(b, p, "Kamal takes a text here, or a list of one secret's name")
 		return nil
 	}
-	return t.kept(b, p, name)
+	return t.kept(p, name)
 }
 
 // named is a reference to a secret of the source's own.
@@ -153,12 +160,9 @@ func (t *translation) named(name string) *value {
 }
 
 // kept moves a value into the secrets file.
-func (t *translation) kept(b *block, p place, name string) *value {
+func (t *translation) kept(p place, name string) *value {
 	t.ledger.hide(p.text())
-	parts := p.node.Parts
-	if !p.open() {
-		parts = []ruby.Part{{Text: p.text()}}
-	}
+	parts := p.parts()
 	content, literal, ok := dotenv(parts)
 	if !ok {
 		name = t.ledger.keep(name, t.destination, asWritten(parts), "")
@@ -256,11 +260,9 @@ func (t *translation) secretFiles(p place) {
 		t.translated(p, "secrets.files")
 		return
 	}
-	if p.there() && !p.null() {
+	if t.says(p) {
 		t.todo(t.root, p, "the name of the secrets files is not known here")
-		return
 	}
-	t.open(p)
 }
 
 // nameSecretFiles writes the secrets block, once it is known whether there are own secrets.

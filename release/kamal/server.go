@@ -24,8 +24,7 @@ func (t *translation) hosts(p place) map[string]*value {
 	switch {
 	case t.lost(servers):
 		lists["web"] = t.lostHosts(servers, "web")
-	case !servers.there() || servers.null():
-		t.open(servers)
+	case !t.says(servers):
 		return lists
 	case !servers.mapping():
 		lists["web"] = t.hostList(servers, "web", &known)
@@ -72,8 +71,7 @@ func (t *translation) hostList(p place, role string, known *[]*server) *value {
 	switch {
 	case t.lost(p):
 		return t.lostHosts(p, role)
-	case !p.there() || p.null():
-		t.open(p)
+	case !t.says(p):
 		return nil
 	case p.scalar():
 		return t.hostText(p, role, known)
@@ -111,7 +109,7 @@ func (t *translation) hostList(p place, role string, known *[]*server) *value {
 
 // lostHosts stands for hosts that only a run of Ruby could list.
 func (t *translation) lostHosts(p place, role string) *value {
-	x := t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", "only a run of Ruby could tell what stands here, and its lines are in this report")
+	x := t.placeholder(p, "KAMAL_"+variable(role)+"_HOSTS", onlyRuby)
 	return raw(`split(",", ` + x.source + ")")
 }
 
@@ -151,11 +149,7 @@ func (t *translation) tagged(list *value, p place, known *[]*server) {
 	for _, name := range t.hostNames(place{node: p.key, path: p.path, key: p.key}) {
 		s := t.known(known, name, p)
 		t.add(list, s, p)
-		tags := p.items()
-		if p.scalar() {
-			tags = []place{p}
-		}
-		for _, tag := range tags {
+		for _, tag := range p.oneOrMore() {
 			if !tag.scalar() || tag.open() {
 				t.report(tag, Todo, "no tag", "a tag is a name that is known here")
 				continue

@@ -48,11 +48,9 @@ func (t *translation) sshConfig(b *block, p place) {
 // keyData names secrets; a key that is written out, which Kamal still takes, belongs into the secrets file.
 func (t *translation) keyData(b *block, p place) {
 	if !p.sequence() {
-		if p.there() && !p.null() {
+		if t.says(p) {
 			t.ledger.hide(p.text())
 			t.drop(p, "Kamal takes a list here")
-		} else {
-			t.open(p)
 		}
 		return
 	}
@@ -66,11 +64,9 @@ func (t *translation) keyData(b *block, p place) {
 		if !item.open() && secretName.MatchString(item.text()) {
 			v = t.named(item.text())
 		} else {
-			v = t.kept(b, item, "SSH_PRIVATE_KEY")
+			v = t.kept(item, "SSH_PRIVATE_KEY")
 		}
-		if v != nil {
-			list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
-		}
+		list.list = append(list.list, &field{origin: item.origin(), comment: t.comment(item), value: v})
 	}
 	if len(list.list) > 0 {
 		t.put(b, "key_data", list, p)

@@ -48,6 +48,11 @@ func (t *translation) say(p place, s Severity, what, why string) {
 	}
 }
 
+// sayOfAll adds a line that is of no one key.
+func (t *translation) sayOfAll(s Severity, what, why string) {
+	t.lines = append(t.lines, Line{File: t.source.node.File, What: what, Why: why, Severity: s})
+}
+
 // elsewhere is the first value below a node that another file says: a destination's, where the key is the base's.
 func elsewhere(n *ruby.Node, file string) *ruby.Node {
 	if n == nil {
@@ -103,10 +108,13 @@ func (t *translation) lost(p place) bool {
 	})
 }
 
+// onlyRuby says why a key that is lost is for a person.
+const onlyRuby = "only a run of Ruby could tell what stands here, and its lines are in this report"
+
 // nothing reports a key that says nothing. What Ruby alone would put there is not nothing.
 func (t *translation) nothing(p place) {
 	if t.lost(p) {
-		t.report(p, Todo, leftOut, "only a run of Ruby could tell what stands here, and its lines are in this report")
+		t.report(p, Todo, leftOut, onlyRuby)
 		return
 	}
 	t.translated(p, "nothing is said")
@@ -131,6 +139,15 @@ func (t *translation) drop(p place, why string) {
 	}
 }
 
+// dropRest drops those of a mapping's keys that nothing has been said of.
+func (t *translation) dropRest(p place, why string) {
+	for _, e := range p.entries() {
+		if !t.done[e.node] {
+			t.drop(e, why)
+		}
+	}
+}
+
 // todo leaves a note in the document at the place where the key's attribute would stand.
 func (t *translation) todo(b *block, p place, why string) {
 	if !p.there() {
@@ -147,13 +164,19 @@ func (t *translation) note(b *block, p place, text string) {
 	b.fields = append(b.fields, &field{origin: p.origin(), comment: t.comment(p), note: []string{text}})
 }
 
+// says tells whether something stands at a place. A key that says nothing has been reported then.
+func (t *translation) says(p place) bool {
+	if p.null() {
+		t.nothing(p)
+		return false
+	}
+	return p.there()
+}
+
 // open begins to look at a mapping's keys; false when there is none. What no one takes of it is reported in the end.
 func (t *translation) open(p place) bool {
 	switch {
-	case !p.there():
-		return false
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return false
 	case !p.mapping():
 		t.drop(p, "Kamal takes a hash here, not "+kindName(p.node))
@@ -187,13 +210,18 @@ func (t *translation) comment(p place) comment {
 			continue
 		}
 		t.taken[n] = true
-		c.head = append(c.head, n.Comment.Head...)
-		c.foot = append(c.foot, n.Comment.Foot...)
-		if c.behind == "" {
-			c.behind = n.Comment.Line
-		}
+		c.with(comment{n.Comment.Head, n.Comment.Line, n.Comment.Foot})
 	}
 	return c
+}
+
+// untake leaves the comments of a list's element, which is not to stand in the document, to be laid before what comes next.
+func (t *translation) untake(p place, element *field) {
+	for _, item := range p.items() {
+		if item.origin() == element.origin {
+			delete(t.taken, item.node)
+		}
+	}
 }
 
 // comments takes those of a block that a mapping became.
@@ -207,36 +235,49 @@ func (t *translation) put(b *block, name string, v *value, p place) *field {
 	f := b.set(name, v)
 	t.translated(p, f.path)
 	f.origin = p.origin()
-	c := t.comment(p)
-	f.head, f.foot = append(f.head, c.head...), append(f.foot, c.foot...)
-	if f.behind == "" {
-		f.behind = c.behind
-	}
+	f.with(t.comment(p))
 	return f
+}
+
+// putSome is put of a value that may not be there; false says so.
+func (t *translation) putSome(b *block, name string, v *value, p place) bool {
+	if v != nil {
+		t.put(b, name, v, p)
+	}
+	return v != nil
 }
 
 // leftComments lays comments that nothing took, such as those of keys that were left out, before what came next in the source.
 func (t *translation) leftComments() {
+	var all []note
 	var walk func(n *ruby.Node)
 	walk = func(n *ruby.Node) {
-		if n == nil {
-			return
-		}
 		for _, item := range n.Items {
-			t.left(item)
+			all = append(all, t.left(item))
 			walk(item)
 		}
 		for _, e := range n.Entries {
-			t.left(e.Key, e.Value)
+			all = append(all, t.left(e.Key, e.Value))
 			walk(e.Value)
 		}
 	}
-	t.left(t.source.node)
+	all = append(all, t.left(t.source.node))
 	walk(t.source.node)
+	for _, n := range slices.Backward(all) { // each comes ahead of those that are there
+		if len(n.lines) > 0 {
+			t.attach(n.origin, n.lines)
+		}
+	}
 }
 
-// left lays the comments of one value, or of a key and its value, before what came next.
-func (t *translation) left(nodes ...*ruby.Node) {
+// note is lines of comment and where they stood.
+type note struct {
+	origin
+	lines []string
+}
+
+// left are the comments of one value, or of a key and its value, that nothing took.
+func (t *translation) left(nodes ...*ruby.Node) note {
 	var head, behind, foot []string
 	for _, n := range nodes {
 		if t.taken[n] || n.Merged {
@@ -247,9 +288,7 @@ func (t *translation) left(nodes ...*ruby.Node) {
 			behind = append(behind, n.Comment.Line)
 		}
 	}
-	if lines := slices.Concat(head, behind, foot); len(lines) > 0 {
-		t.attach(origin{nodes[0].File, nodes[0].Line}, lines)
-	}
+	return note{origin{nodes[0].File, nodes[0].Line}, slices.Concat(head, behind, foot)}
 }
 
 func (t *translation) attach(o origin, lines []string) {

@@ -5,20 +5,17 @@ import "strings"
 // volumes sets a list of volumes.
 func (t *translation) volumes(b *block, p place) {
 	switch {
-	case !p.there():
-		return
-	case p.null():
-		t.nothing(p)
+	case !t.says(p):
 		return
 	case p.scalar() && !p.open() && !strings.Contains(p.text(), ":"), p.mapping():
 		t.drop(p, "Kamal takes a list here, not "+kindName(p.node))
 		return
 	}
-	items := p.items()
-	if p.scalar() {
-		items = []place{p}
-	}
+	items := p.oneOrMore()
 	list := &value{kind: listValue}
+	if options := b.find("volumes", ""); options != nil { // docker run takes both
+		list.list = options.value.list
+	}
 	for _, item := range items {
 		if v := t.volume(b, item); v != nil {
 			t.mark(item.node)

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/kamald/kamald/release"
 )
@@ -60,6 +58,9 @@ func (w *writer) body(b *block) {
 		switch {
 		case f.note != nil:
 			w.comments(f.note)
+			if f.behind != "" {
+				w.comments([]string{f.behind})
+			}
 		case f.block != nil:
 			w.block(f)
 		default:
@@ -200,7 +201,4 @@ func keyText(key string) string {
 	return quote(key)
 }
 
-// quote writes a text as HCL does, with what it would read as an expression escaped.
-func quote(s string) string {
-	return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes())
-}
+func quote(s string) string { return release.Quote(s) }

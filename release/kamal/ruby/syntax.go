@@ -33,7 +33,6 @@ const (
 	rangeSyntax    // text is .. or ...; args are its ends, nil for open
 	modifierSyntax // args[0] if on; text is if or unless
 	passSyntax     // &:name
-	splatSyntax
 )
 
 // lambda is a block of Ruby.
@@ -64,6 +63,6 @@ const (
 var keywords = map[string]bool{"if": true, "unless": true, "else": true, "elsif": true, "end": true, "do": true, "then": true, "while": true,
 	"until": true, "for": true, "in": true, "case": true, "when": true, "begin": true, "rescue": true, "ensure": true, "def": true,
 	"class": true, "module": true, "and": true, "or": true, "not": true, "return": true, "next": true, "break": true, "redo": true,
-	"yield": true, "nil": true, "true": true, "false": true, "self": true, "__dir__": false}
+	"yield": true, "nil": true, "true": true, "false": true, "self": true}
 
 var valueKeywords = map[string]bool{"nil": true, "true": true, "false": true, "self": true, "end": true}

@@ -11,7 +11,6 @@ type token struct {
 	kind   tokenKind
 	text   string // what is printed, or Ruby
 	at, to int    // offsets in the file, of a tag those of the whole
-	code   int    // of a tag: where its Ruby begins
 }
 
 type tokenKind int
@@ -47,7 +46,7 @@ func tokenize(source string) ([]token, error) {
 			at = to
 			continue
 		}
-		t := token{at: from + strings.Index(tag, "<%"), code: to, kind: codeToken}
+		t := token{at: from + strings.Index(tag, "<%"), kind: codeToken}
 		switch tag[len(tag)-1] {
 		case '=':
 			t.kind = outputToken

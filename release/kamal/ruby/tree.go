@@ -18,7 +18,6 @@ type element struct {
 // branch is what a head decides on.
 type branch struct {
 	head statement
-	at   int // where its tag begins
 	body []element
 }
 
@@ -47,10 +46,10 @@ func structure(tokens []token) ([]element, error) {
 			case s.kind == openStatement && len(stack) > maxNesting:
 				return nil, fmt.Errorf("more than %d blocks of Ruby in one another", maxNesting)
 			case s.kind == openStatement:
-				stack = append(stack, &element{token: t, branches: []branch{{head: s, at: t.at}}})
+				stack = append(stack, &element{token: t, branches: []branch{{head: s}}})
 			case s.kind == middleStatement && len(stack) > 1:
 				top := stack[len(stack)-1]
-				top.branches = append(top.branches, branch{head: s, at: t.at})
+				top.branches = append(top.branches, branch{head: s})
 			case s.kind == closeStatement && len(stack) > 1:
 				stack[len(stack)-1].closed = true
 				pop(t.to)
