@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/release/kamal/ruby"
 )
 
@@ -116,7 +117,7 @@ func (t *translation) clearValue(b *block, p place) *value {
 }
 
 func clearTemplate(parts []ruby.Part) expression {
-	var pieces []piece
+	var pieces []release.Piece
 	var said []string
 	whole := ""
 	for _, part := range parts {
@@ -126,14 +127,14 @@ func clearTemplate(parts []ruby.Part) expression {
 				return x
 			}
 			whole, said = x.source, append(said, x.said...)
-			pieces = append(pieces, piece{x.source, true})
+			pieces = append(pieces, release.Piece{Text: x.source, Expression: true})
 			continue
 		}
 		text := part.Text
 		for text != "" {
 			at := hostVariable.FindStringSubmatchIndex(text)
 			if at == nil {
-				pieces = append(pieces, piece{text: text})
+				pieces = append(pieces, release.Piece{Text: text})
 				break
 			}
 			name := text[at[2]:at[3]]
@@ -141,17 +142,17 @@ func clearTemplate(parts []ruby.Part) expression {
 				return expression{why: "the host's shell expands ${" + name + "} here, and kamald uses none; host_env(\"NAME\") reads one of its variables"}
 			}
 			if at[0] > 0 {
-				pieces = append(pieces, piece{text: text[:at[0]]})
+				pieces = append(pieces, release.Piece{Text: text[:at[0]]})
 			}
 			whole = "host_env(" + quote(name) + ")"
-			pieces = append(pieces, piece{whole, true})
+			pieces = append(pieces, release.Piece{Text: whole, Expression: true})
 			text = text[at[1]:]
 		}
 	}
 	if len(pieces) == 1 && whole != "" {
 		return expression{source: whole, said: said}
 	}
-	return expression{source: joined(pieces), said: said}
+	return expression{source: release.Template(pieces), said: said}
 }
 
 // envSecrets translates the names of secrets. One that stands in clear too is clear, for Docker prefers what is on its command

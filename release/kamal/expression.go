@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/release/kamal/ruby"
 )
 
@@ -148,10 +149,10 @@ func template(parts []ruby.Part, required bool) expression {
 		return expressed(parts[0].Expr, required)
 	}
 	var all expression
-	var pieces []piece
+	var pieces []release.Piece
 	for _, part := range parts {
 		if part.Expr == nil {
-			pieces = append(pieces, piece{text: part.Text})
+			pieces = append(pieces, release.Piece{Text: part.Text})
 			continue
 		}
 		x := expressed(part.Expr, required)
@@ -161,39 +162,11 @@ func template(parts []ruby.Part, required bool) expression {
 		if x.why != "" {
 			return x
 		}
-		pieces = append(pieces, piece{x.source, true})
+		pieces = append(pieces, release.Piece{Text: x.source, Expression: true})
 		all.said = append(all.said, x.said...)
 	}
-	all.source = joined(pieces)
+	all.source = release.Template(pieces)
 	return all
-}
-
-// piece is a part of a text: text itself, or the source of an expression.
-type piece struct {
-	text       string
-	expression bool
-}
-
-// joined writes pieces as one text in quotes. "$${" would be read as an escape, so dollar signs before an expression are written as
-// expressions, too.
-func joined(pieces []piece) string {
-	var b strings.Builder
-	text := ""
-	for _, p := range pieces {
-		if !p.expression {
-			text += p.text
-			continue
-		}
-		plain := strings.TrimRight(text, "$")
-		b.WriteString(unquoted(plain) + strings.Repeat(`${"$"}`, len(text)-len(plain)) + "${" + p.text + "}")
-		text = ""
-	}
-	return `"` + b.String() + unquoted(text) + `"`
-}
-
-// unquoted is a text escaped for a place within quotes.
-func unquoted(s string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(quote(s), `"`), `"`)
 }
 
 // source writes a scalar as HCL.

@@ -274,7 +274,7 @@ func (t *translation) nameSecretFiles(own bool) {
 	if path == "" {
 		path = ".kamal/secrets"
 	}
-	q := unquoted(path)
+	q := release.Unquoted(path)
 	files := []string{`"` + q + `-common"`, `destination == "" ? "` + q + `" : "` + q + `.${destination}"`}
 	if own || t.opts.exists(".kamald/secrets") {
 		files = append(files, `".kamald/secrets"`)

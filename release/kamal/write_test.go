@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/kamald/kamald/release"
 	"github.com/zclconf/go-cty/cty"
 	"pgregory.net/rapid"
 )
@@ -22,18 +23,18 @@ func TestATextIsReadBackAsItWas(t *testing.T) {
 
 func TestATextWithExpressionsIsReadBackAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var pieces []piece
+		var pieces []release.Piece
 		want := ""
 		for range rapid.IntRange(1, 5).Draw(t, "pieces") {
 			if rapid.Bool().Draw(t, "expression") {
-				pieces, want = append(pieces, piece{"x", true}), want+"<x>"
+				pieces, want = append(pieces, release.Piece{Text: "x", Expression: true}), want+"<x>"
 				continue
 			}
 			text := awkward.Draw(t, "text")
-			pieces, want = append(pieces, piece{text: text}), want+text
+			pieces, want = append(pieces, release.Piece{Text: text}), want+text
 		}
-		if got := evaluated(t, joined(pieces)); got != want {
-			t.Fatalf("%q is written %s and read as %q", want, joined(pieces), got)
+		if got := evaluated(t, release.Template(pieces)); got != want {
+			t.Fatalf("%q is written %s and read as %q", want, release.Template(pieces), got)
 		}
 	})
 }
