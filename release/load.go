@@ -56,12 +56,13 @@ func (o Options) withDefaults() Options {
 		o.ReadFile = os.ReadFile
 	}
 	if o.ReadDir == nil {
-		o.ReadDir = readDir
+		o.ReadDir = ReadDir
 	}
 	return o
 }
 
-func readDir(dir string) ([]string, error) {
+// ReadDir gives the names in a directory of this machine.
+func ReadDir(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	var names []string
 	for _, entry := range entries {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/release/kamal"
 )
 
@@ -56,7 +57,7 @@ func (p *program) importFile(asked importing) error {
 	if _, err := os.Lstat(asked.output); err == nil && asked.output != "-" && !asked.force {
 		return fmt.Errorf("%s is there already, and %s was not imported: --force writes over it, -o names another file", asked.output, asked.source)
 	}
-	result, err := kamal.Import(asked.source, kamal.Options{Destinations: asked.destinations, ReadFile: os.ReadFile, ReadDir: fileNames,
+	result, err := kamal.Import(asked.source, kamal.Options{Destinations: asked.destinations, ReadFile: os.ReadFile, ReadDir: release.ReadDir,
 		Executables: executables, KamaldVersion: version})
 	if err != nil && p.flags.json {
 		all := importedJSON(asked, result, nil)
@@ -227,15 +228,6 @@ func hasSecret(file []byte, name string) bool {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "export ")
 		return strings.HasPrefix(strings.TrimSpace(line), name+"=")
 	})
-}
-
-func fileNames(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names, err
 }
 
 // executables are the files of a directory that can be run; none where there is no such directory.
