@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -8,70 +9,76 @@ import (
 	"time"
 )
 
-// recorder remembers what was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
+// loggedBytes bounds each text of a client in the log.
+const loggedBytes = 2048
 
-func (w *recorder) WriteHeader(status int) {
-	if status >= 200 && w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController flush and hijack.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// logRequest writes the access log's line, with kamal-proxy's field names.
-func (h *handler) logRequest(w *recorder, r *http.Request, x *exchange, path string) {
-	status := w.status
+// logStatus is the status that log and metrics have of the exchange.
+func (w *recorder) logStatus(x *exchange) int {
 	switch {
 	case x.upgraded:
-		status = http.StatusSwitchingProtocols
+		return http.StatusSwitchingProtocols
 	case x.status != 0:
-		status = x.status
+		return x.status
+	}
+	return w.status
+}
+
+// logRequest writes the access log's line, with kamal-proxy's field names; side and outcome are ours.
+func (h *handler) logRequest(w *recorder, r *http.Request, x *exchange, path string) {
+	if !h.log.Enabled(r.Context(), slog.LevelInfo) {
+		return
 	}
 	scheme, port := "http", 0
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+	switch local := r.Context().Value(http.LocalAddrContextKey).(type) {
+	case *net.TCPAddr:
+		port = local.Port
+	case *net.UDPAddr: // HTTP/3
 		port = local.Port
 	}
 	clientAddr, clientPort, _ := net.SplitHostPort(r.RemoteAddr)
 	remote := clientAddr
-	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); first != "" {
-		remote = strings.TrimSpace(first)
+	if x.remote != "" {
+		remote = x.remote
 	}
-	fields := []any{
-		"host", r.Host, "port", port, "path", path, "request_id", r.Header.Get("X-Request-Id"), "status", status,
-		"service", x.service, "target", x.target, "duration", time.Since(x.started).Nanoseconds(), "method", r.Method,
-		"req_content_length", r.ContentLength, "req_content_type", r.Header.Get("Content-Type"),
-		"resp_content_length", w.bytes, "resp_content_type", w.Header().Get("Content-Type"),
-		"client_addr", clientAddr, "client_port", clientPort, "remote_addr", remote,
-		"user_agent", r.UserAgent(), "proto", r.Proto, "scheme", scheme, "query", r.URL.RawQuery,
+	now := time.Now()
+	// A record made by hand has no caller to be found, and its fields need no boxes.
+	line := slog.NewRecord(now, slog.LevelInfo, "Request", 0)
+	line.AddAttrs(
+		slog.String("host", shorten(r.Host)), slog.Int("port", port), slog.String("path", shorten(path)),
+		slog.String("request_id", x.requestID), slog.Int("status", w.logStatus(x)), slog.String("service", x.service),
+		slog.String("target", x.target), slog.Int64("duration", now.Sub(x.started).Nanoseconds()), slog.String("method", shorten(r.Method)),
+		slog.Int64("req_content_length", r.ContentLength), slog.String("req_content_type", shorten(r.Header.Get("Content-Type"))),
+		slog.Int64("resp_content_length", w.bytes), slog.String("resp_content_type", shorten(w.Header().Get("Content-Type"))),
+		slog.String("client_addr", clientAddr), slog.String("client_port", clientPort), slog.String("remote_addr", shorten(remote)),
+		slog.String("user_agent", shorten(r.UserAgent())), slog.String("proto", r.Proto), slog.String("scheme", scheme),
+		slog.String("query", shorten(r.URL.RawQuery)),
+	)
+	if x.side != "" {
+		line.AddAttrs(slog.String("side", x.side))
+	}
+	if x.outcome != "" {
+		line.AddAttrs(slog.String("outcome", x.outcome))
 	}
 	if x.dep != nil {
 		for _, name := range x.dep.targetOptions.LogRequestHeaders {
-			fields = append(fields, logName("req_", name), r.Header.Get(name))
+			line.AddAttrs(slog.String(logName("req_", name), shorten(r.Header.Get(name))))
 		}
 		for _, name := range x.dep.targetOptions.LogResponseHeaders {
-			fields = append(fields, logName("resp_", name), x.respHead.Get(name))
+			line.AddAttrs(slog.String(logName("resp_", name), shorten(x.respHead.Get(name))))
 		}
 	}
-	h.log.Info("Request", fields...)
+	_ = h.log.Handler().Handle(r.Context(), line) // the writer of lines never fails
+}
+
+// shorten keeps a client from filling the log's disk by one request.
+func shorten(text string) string {
+	if len(text) <= loggedBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:loggedBytes], "") + "…"
 }
 
 func logName(side, header string) string {

@@ -15,6 +15,7 @@ import (
 // gateRequest is the body of pause, stop, resume and remove.
 type gateRequest struct {
 	Service      string        `json:"service"`
+	Fence        uint64        `json:"fence,omitempty"` // 0 is no check
 	DrainTimeout time.Duration `json:"drain_timeout,omitempty"`
 	MaxPause     time.Duration `json:"max_pause,omitempty"`
 	Message      string        `json:"message,omitempty"`
@@ -28,17 +29,32 @@ type controlError struct {
 // errStopping is why a deploy that waits fails when the proxy is stopped.
 var errStopping = errors.New("the proxy is stopping; the old targets serve again when it is back")
 
+// errAnotherProxy is why a proxy does not start.
+var errAnotherProxy = errors.New("another proxy answers")
+
 // controlServer takes commands over a unix socket that only its owner can open.
 type controlServer struct {
-	server *Server
-	router *Router
-	http   *http.Server
-	path   string
-	cancel context.CancelCauseFunc
+	server  *Server
+	router  *Router
+	http    *http.Server
+	path    string
+	cancel  context.CancelCauseFunc
+	changes *changes
+
+	// Of a worker whose supervisor holds the socket; nil else.
+	upgrade  func(ctx context.Context, req upgradeRequest) (upgradeResult, error)
+	followed func(ctx context.Context, drain time.Duration) (wait func()) // older workers do what the state says now
 }
 
+// maxCommand is the most bytes that a command may have.
+const maxCommand = 1 << 20
+
 func (c *controlServer) start(path string, failed chan<- error) error {
-	ln, err := listenPrivately(path)
+	listen := listenPrivately
+	if c.server.config.Inherited {
+		listen = func(path string) (net.Listener, error) { return c.server.config.Listen("unix", path) }
+	}
+	ln, err := listen(path)
 	if err != nil {
 		return fmt.Errorf("opening the control socket: %w", err)
 	}
@@ -57,53 +73,48 @@ func (c *controlServer) start(path string, failed chan<- error) error {
 	return nil
 }
 
-// stop gives up the commands that wait and removes the socket.
+// giveUp ends the commands that wait.
+func (c *controlServer) giveUp() {
+	if c.cancel != nil {
+		c.cancel(errStopping)
+	}
+}
+
+// stop takes no more commands and lets those that run end until ctx does. It removes the socket, unless somebody else
+// holds it.
 func (c *controlServer) stop(ctx context.Context) error {
 	if c.http == nil {
 		return nil
 	}
-	c.cancel(errStopping)
-	err := os.Remove(c.path)
+	var err error
+	if !c.server.config.Inherited {
+		err = os.Remove(c.path)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	_ = c.http.Shutdown(ctx) // a drain that outlasts ctx is cut with everything else
+	_ = c.http.Shutdown(ctx)
+	c.giveUp() // a drain that outlasts ctx is cut with everything else
 	return err
 }
 
 func (c *controlServer) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/deploy", command(c.deploy))
-	mux.HandleFunc("POST /v1/remove", command(func(_ context.Context, q gateRequest) error { return c.router.Remove(q.Service) }))
-	mux.HandleFunc("POST /v1/pause", command(func(_ context.Context, q gateRequest) error {
-		return c.router.Pause(q.Service, q.DrainTimeout, q.MaxPause)
-	}))
-	mux.HandleFunc("POST /v1/stop", command(func(_ context.Context, q gateRequest) error {
-		return c.router.Stop(q.Service, q.DrainTimeout, q.Message)
-	}))
-	mux.HandleFunc("POST /v1/resume", command(func(_ context.Context, q gateRequest) error { return c.router.Resume(q.Service) }))
-	mux.HandleFunc("GET /v1/services", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, c.router.List())
+	mux.HandleFunc("POST /v1/deploy", command(c.router.Deploy))
+	c.serviceRoutes(mux)
+	all := http.NewServeMux()
+	all.Handle("/", c.guard(mux))
+	all.HandleFunc("POST /v1/upgrade", c.serveUpgrade)
+	all.HandleFunc("GET /v1/health", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, c.server.Health())
 	})
-	return mux
-}
-
-// deploy opens the HTTPS listener before anything else: a port that is taken must not be found out after the switch.
-func (c *controlServer) deploy(ctx context.Context, req DeployRequest) error {
-	if req.Options.TLSEnabled && req.Options.TLSCertificatePath != "" {
-		if err := c.server.listenTLS(); err != nil {
-			return err
-		}
-	}
-	return c.router.Deploy(ctx, req)
+	return all
 }
 
 func command[T any](run func(context.Context, T) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req T
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&req); err != nil {
+		if err := decodeCommand(w, r, &req); err != nil {
 			reply(w, http.StatusBadRequest, controlError{"reading the command: " + err.Error()})
 			return
 		}
@@ -117,6 +128,13 @@ func command[T any](run func(context.Context, T) error) http.HandlerFunc {
 			reply(w, http.StatusOK, struct{}{})
 		}
 	}
+}
+
+// decodeCommand reads the body of a command. A field that nobody here knows is an error.
+func decodeCommand(w http.ResponseWriter, r *http.Request, into any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommand))
+	dec.DisallowUnknownFields()
+	return dec.Decode(into)
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
@@ -133,7 +151,7 @@ func listenPrivately(path string) (net.Listener, error) {
 	}
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("another proxy answers at %s; stop it first, or give this one another --socket", path)
+		return nil, fmt.Errorf("%w at %s; stop it first, or give this one another --socket", errAnotherProxy, path)
 	}
 	tmp := path + ".new"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {

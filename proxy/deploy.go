@@ -10,10 +10,12 @@ type deployFlags struct {
 	*flagSet
 	request         *DeployRequest
 	targets         *listFlag
+	readers         *listFlag
 	hosts, prefixes *listFlag
 	logReq, logResp *listFlag
-	notBuiltLists   map[string]*listFlag
+	unmetered       *listFlag
 	tlsStaging      bool
+	acmeDirectory   string
 	forwardHeaders  bool
 }
 
@@ -33,8 +35,11 @@ func (in invocation) deploy(args []string) error {
 func (in invocation) newDeployFlags() *deployFlags {
 	f := in.newFlagSet("deploy", "SERVICE ")
 	req := &DeployRequest{}
-	d := &deployFlags{flagSet: f, request: req, notBuiltLists: map[string]*listFlag{}}
+	d := &deployFlags{flagSet: f, request: req}
 	d.targets = f.list("target", "Target HOST:PORT to deploy (required; list)")
+	d.readers = f.list("read-target", "Target HOST:PORT for GET and HEAD of clients that have not just written (list)")
+	f.StringVar(&req.Balance, "balance", BalanceRoundRobin, "How to choose among targets: "+BalanceRoundRobin+" or "+BalanceLeastConnections)
+	f.fence(&req.Fence)
 	d.routingFlags(&req.Options)
 	d.tlsFlags(&req.Options, filepath.Join(in.env.configDir(), "certs"))
 	d.healthFlags(&req.TargetOptions.HealthCheckConfig)
@@ -47,13 +52,11 @@ func (in invocation) newDeployFlags() *deployFlags {
 	d.logReq = f.list("log-request-header", "Request header to log as well (list)")
 	d.logResp = f.list("log-response-header", "Response header to log as well (list)")
 	f.StringVar(&req.Options.ClientIPHeader, "client-ip-header", "", "Request header with the original client's IP, used for X-Forwarded-For when present")
-	f.BoolVar(&req.TargetOptions.ScopeCookiePaths, "scope-cookie-paths", false, "Not built yet: refused")
-	f.StringVar(&req.Options.ErrorPagePath, "error-pages", "", "Not built yet: refused")
-	f.BoolVar(&req.Options.ReadTargetsAcceptWebsockets, "read-target-websockets", false, "Not built yet: refused")
-	f.DurationVar(&req.Options.WriterAffinityTimeout, "writer-affinity-timeout", DefaultWriterAffinityTimeout, "Kept in the state; without read targets it has no effect")
-	for _, name := range []string{"read-target", "exclude-metrics-path"} {
-		d.notBuiltLists[name] = f.list(name, "Not built yet: refused")
-	}
+	f.BoolVar(&req.TargetOptions.ScopeCookiePaths, "scope-cookie-paths", false, "With a stripped path prefix, put it before the Path of the app's cookies")
+	f.StringVar(&req.Options.ErrorPagePath, "error-pages", "", "Directory, where the proxy runs, of pages such as 503.html for errors that the proxy itself answers")
+	d.unmetered = f.list("exclude-metrics-path", "Path that is not counted in the metrics, exactly (list)")
+	f.BoolVar(&req.Options.ReadTargetsAcceptWebsockets, "read-target-websockets", false, "Give websockets to read targets too")
+	f.DurationVar(&req.Options.WriterAffinityTimeout, "writer-affinity-timeout", DefaultWriterAffinityTimeout, "How long a client that wrote reads from the writers; 0 is not at all")
 	return d
 }
 
@@ -61,17 +64,19 @@ func (d *deployFlags) routingFlags(o *ServiceOptions) {
 	d.hosts = d.list("host", "Host to serve, also *.example.com; empty is any (list)")
 	d.prefixes = d.list("path-prefix", "Serve the requests below this path (list)")
 	d.BoolVar(&o.StripPrefix, "strip-path-prefix", true, "With --path-prefix, strip the prefix before forwarding")
-	d.StringVar(&o.CanonicalHost, "canonical-host", "", "Not built yet: refused")
+	d.StringVar(&o.CanonicalHost, "canonical-host", "", "Redirect requests for the service's other hosts to this one")
 }
 
 func (d *deployFlags) tlsFlags(o *ServiceOptions, cache string) {
-	d.BoolVar(&o.TLSEnabled, "tls", false, "Serve HTTPS; needs a host and the two certificate paths")
+	d.BoolVar(&o.TLSEnabled, "tls", false, "Serve HTTPS, with a certificate from the two paths or else an automatic one (ACME); needs a host")
 	d.StringVar(&o.TLSCertificatePath, "tls-certificate-path", "", "Certificate chain (PEM), a path where the proxy runs")
 	d.StringVar(&o.TLSPrivateKeyPath, "tls-private-key-path", "", "Private key (PEM), a path where the proxy runs")
 	d.BoolVar(&o.TLSRedirect, "tls-redirect", true, "Redirect HTTP to HTTPS")
-	d.BoolVar(&d.tlsStaging, "tls-staging", false, "Not built yet: refused")
-	d.StringVar(&o.ACMECachePath, "tls-acme-cache-path", cache, "Kept in the state; automatic certificates are not built yet")
-	d.StringVar(&o.TLSOnDemandURL, "tls-on-demand-url", "", "Not built yet: refused")
+	d.BoolVar(&d.tlsStaging, "tls-staging", false, "Obtain certificates from Let's Encrypt's staging environment, for tests: no browser trusts them")
+	d.StringVar(&o.ACMECachePath, "tls-acme-cache-path", cache, "Directory of automatic certificates, a path where the proxy runs")
+	d.StringVar(&d.acmeDirectory, "acme-directory", "", "ACME directory to obtain certificates from (default what run was given, else Let's Encrypt)")
+	d.StringVar(&o.TLSOnDemandURL, "tls-on-demand-url", "",
+		"Obtain a certificate for any name that this URL, asked with ?host=NAME, answers 200 for; a path is asked of the service itself")
 }
 
 func (d *deployFlags) healthFlags(h *HealthCheckConfig) {
@@ -96,20 +101,21 @@ func (d *deployFlags) finish(service string) (DeployRequest, error) {
 	if len(*d.targets) == 0 && !d.isSet("target") {
 		return req, errors.New(`required flag(s) "target" not set`)
 	}
-	for _, name := range []string{"exclude-metrics-path", "read-target"} {
-		if len(*d.notBuiltLists[name]) > 0 {
-			return req, notBuilt("--" + name)
-		}
-	}
-	if d.tlsStaging {
-		return req, notBuilt("--tls-staging")
+	var err error
+	if req.Options.ACMEDirectory, err = acmeDirectory(d.tlsStaging, d.acmeDirectory); err != nil {
+		return req, err
 	}
 	req.Service = service
-	req.Targets, req.Options.Hosts, req.Options.PathPrefixes = *d.targets, *d.hosts, *d.prefixes
+	req.Targets, req.Readers = *d.targets, *d.readers
+	req.Options.Hosts, req.Options.PathPrefixes = *d.hosts, *d.prefixes
 	req.TargetOptions.LogRequestHeaders, req.TargetOptions.LogResponseHeaders = *d.logReq, *d.logResp
+	req.Options.ExcludeMetricsPaths = *d.unmetered
 	req.TargetOptions.ForwardHeaders = d.forwardHeaders
 	if !d.isSet("forward-headers") {
 		req.TargetOptions.ForwardHeaders = !req.Options.TLSEnabled
+	}
+	if req.Balance == BalanceRoundRobin {
+		req.Balance = ""
 	}
 	req.Options.Normalize()
 	return req, req.Validate()

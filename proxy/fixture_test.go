@@ -12,12 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // patience bounds a test that would hang; no test waits for it when it passes.
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 // fixture is a running proxy on loopback with its own state file and socket.
 type fixture struct {
@@ -29,18 +30,24 @@ type fixture struct {
 
 func startProxy(t *testing.T) *fixture {
 	t.Helper()
+	return startProxyWith(t, proxyConfig(t))
+}
+
+// proxyConfig is that of a proxy on loopback with a state and a socket of its own.
+func proxyConfig(t *testing.T) Config {
+	t.Helper()
 	// Not t.TempDir: a socket's path may be 107 bytes long and no more.
 	dir, err := os.MkdirTemp("", "kp")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return startProxyWith(t, Config{
+	return Config{
 		Bind:       "127.0.0.1",
 		StatePath:  filepath.Join(dir, "config", "kamal-proxy.state"),
 		SocketPath: filepath.Join(dir, "run", "kp.sock"),
 		Log:        slog.New(slog.DiscardHandler),
-	})
+	}
 }
 
 func startProxyWith(t *testing.T, c Config) *fixture {
@@ -117,6 +124,27 @@ func (f *fixture) deploy(req DeployRequest) {
 	}
 }
 
+// remove, and those that follow, are the commands as the control socket gives them.
+func (f *fixture) remove(service string) error {
+	return f.router.remove(context.Background(), gateRequest{Service: service})
+}
+
+func (f *fixture) pause(service string, drain, maxPause time.Duration) error {
+	return f.router.pause(context.Background(), gateRequest{Service: service, DrainTimeout: drain, MaxPause: maxPause})
+}
+
+func (f *fixture) stop(service string, drain time.Duration, message string) error {
+	return f.router.stop(context.Background(), gateRequest{Service: service, DrainTimeout: drain, Message: message})
+}
+
+func (f *fixture) resume(service string) error {
+	return f.router.resume(context.Background(), gateRequest{Service: service})
+}
+
+func (f *fixture) stopRollout(service string, fence uint64) error {
+	return f.router.stopRollout(context.Background(), gateRequest{Service: service, Fence: fence})
+}
+
 // routes returns the first target that a service has now.
 func (f *fixture) routes(service string) string {
 	for _, i := range f.router.List() {
@@ -179,8 +207,31 @@ func sick(t *testing.T, status int, body string) (address string, probes *atomic
 	return s.Listener.Addr().String(), probes
 }
 
-// nobody returns a loopback address that nobody listens at.
+// nobody returns a loopback address that nobody listens at, and that no other process gets while the test runs.
 func nobody(t *testing.T) string {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
+}
+
+// soonFree returns a loopback address to listen at.
+func soonFree(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -222,4 +273,15 @@ func backendWithHealth(t *testing.T, handle http.HandlerFunc) string {
 	s := httptest.NewServer(handle)
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
+}
+
+// shortDir is a directory for a socket, whose path may be 107 bytes long and no more.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,40 +47,59 @@ func (e environment) state() string {
 	return filepath.Join(e.configDir(), "kamal-proxy.state")
 }
 
-// number returns the variable, which may have the prefix KAMAL_PROXY_.
 func (e environment) number(name string, otherwise int) (int, error) {
-	for _, n := range []string{"KAMAL_PROXY_" + name, name} {
-		if text := e[n]; text != "" {
-			value, err := strconv.Atoi(text)
-			if err != nil {
-				return 0, fmt.Errorf("environment variable %s: %q is no number", n, text)
-			}
-			return value, nil
-		}
+	variable, text := e.lookup(name)
+	if text == "" {
+		return otherwise, nil
 	}
-	return otherwise, nil
+	value, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("environment variable %s: %q is no number", variable, text)
+	}
+	return value, nil
+}
+
+func (e environment) text(name string) string {
+	_, text := e.lookup(name)
+	return text
 }
 
 func (e environment) truth(name string) (bool, error) {
-	for _, n := range []string{"KAMAL_PROXY_" + name, name} {
-		if text := e[n]; text != "" {
-			value, err := strconv.ParseBool(text)
-			if err != nil {
-				return false, fmt.Errorf("environment variable %s: %q is neither true nor false", n, text)
-			}
-			return value, nil
-		}
+	variable, text := e.lookup(name)
+	if text == "" {
+		return false, nil
 	}
-	return false, nil
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fmt.Errorf("environment variable %s: %q is neither true nor false", variable, text)
+	}
+	return value, nil
 }
 
-// listFlag may be repeated, and holds several values with commas.
+// lookup returns the variable and its full name, which may have the prefix KAMAL_PROXY_. An empty one is not set.
+func (e environment) lookup(name string) (variable, text string) {
+	if prefixed := "KAMAL_PROXY_" + name; e[prefixed] != "" {
+		return prefixed, e[prefixed]
+	}
+	return name, e[name]
+}
+
+// listFlag may be repeated, and holds several values as a line of CSV, as kamal-proxy reads it: a value with a comma is quoted.
 type listFlag []string
 
 func (l *listFlag) String() string { return strings.Join(*l, ",") }
 
 func (l *listFlag) Set(text string) error {
-	for part := range strings.SplitSeq(text, ",") {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	in := csv.NewReader(strings.NewReader(text))
+	in.TrimLeadingSpace = true
+	parts, err := in.Read()
+	if err != nil {
+		return fmt.Errorf("%q is no list of values with commas between them; a value with a comma or a quote in it is quoted, as in CSV: %w", text, err)
+	}
+	for _, part := range parts {
 		if part = strings.TrimSpace(part); part != "" {
 			*l = append(*l, part)
 		}
@@ -107,6 +127,11 @@ func (f *flagSet) list(name, help string) *listFlag {
 	l := new(listFlag)
 	f.Var(l, name, help)
 	return l
+}
+
+// fence adds the flag by which a writer says how new it is.
+func (f *flagSet) fence(into *uint64) {
+	f.Uint64Var(into, "fence", 0, "Number of the writer: refused when a higher one has changed the service; 0 is no check")
 }
 
 // parse returns the arguments, which must be as many as wanted.

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -9,7 +11,7 @@ import (
 func TestAStoppedServiceAnswers503WithItsMessageUntilResumedThroughDeploysAndRestarts(t *testing.T) {
 	f := startProxy(t)
 	f.deploy(deployRequest("app", backend(t, says("v1")), "app.test"))
-	if err := f.router.Stop("app", patience, "back <soon>"); err != nil {
+	if err := f.stop("app", patience, "back <soon>"); err != nil {
 		t.Fatal(err)
 	}
 	f.expect("app.test", "/", http.StatusServiceUnavailable, "back &lt;soon&gt;")
@@ -21,7 +23,7 @@ func TestAStoppedServiceAnswers503WithItsMessageUntilResumedThroughDeploysAndRes
 	if state := f.router.List()[0].State; state != "stopped" {
 		t.Errorf("list says %s", state)
 	}
-	if err := f.router.Resume("app"); err != nil {
+	if err := f.resume("app"); err != nil {
 		t.Fatal(err)
 	}
 	f.expect("app.test", "/", 200, "v2")
@@ -30,7 +32,7 @@ func TestAStoppedServiceAnswers503WithItsMessageUntilResumedThroughDeploysAndRes
 func TestAPausedServiceHoldsRequestsAndLetsThemGoOnResume(t *testing.T) {
 	f := startProxy(t)
 	f.deploy(deployRequest("app", backend(t, says("v1")), "app.test"))
-	if err := f.router.Pause("app", patience, patience); err != nil {
+	if err := f.pause("app", patience, patience); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan string, 1)
@@ -45,7 +47,7 @@ func TestAPausedServiceHoldsRequestsAndLetsThemGoOnResume(t *testing.T) {
 		t.Fatalf("a paused service answered %q", body)
 	default:
 	}
-	if err := f.router.Resume("app"); err != nil {
+	if err := f.resume("app"); err != nil {
 		t.Fatal(err)
 	}
 	if body := receive(t, "the held request", answered); body != "v2" {
@@ -56,7 +58,7 @@ func TestAPausedServiceHoldsRequestsAndLetsThemGoOnResume(t *testing.T) {
 func TestARequestHeldLongerThanThePauseAllowsGets504(t *testing.T) {
 	f := startProxy(t)
 	f.deploy(deployRequest("app", backend(t, says("v1")), "app.test"))
-	if err := f.router.Pause("app", patience, 20*time.Millisecond); err != nil {
+	if err := f.pause("app", patience, 20*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	f.expect("app.test", "/", http.StatusGatewayTimeout, "in time")
@@ -65,7 +67,7 @@ func TestARequestHeldLongerThanThePauseAllowsGets504(t *testing.T) {
 func TestRemovingAPausedServiceAnswersTheHeldRequests(t *testing.T) {
 	f := startProxy(t)
 	f.deploy(deployRequest("app", backend(t, says("v1")), "app.test"))
-	if err := f.router.Pause("app", patience, patience); err != nil {
+	if err := f.pause("app", patience, patience); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan int, 1)
@@ -73,7 +75,11 @@ func TestRemovingAPausedServiceAnswersTheHeldRequests(t *testing.T) {
 		status, _ := f.get("app.test", "/")
 		answered <- status
 	}()
-	if err := f.router.Remove("app"); err != nil {
+	eventually(t, "the request is held", func() bool {
+		stacks := make([]byte, 1<<20)
+		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "proxy.hold(")
+	})
+	if err := f.remove("app"); err != nil {
 		t.Fatal(err)
 	}
 	if status := receive(t, "the held request", answered); status != http.StatusNotFound {
@@ -82,12 +88,24 @@ func TestRemovingAPausedServiceAnswersTheHeldRequests(t *testing.T) {
 }
 
 func TestCommandsOnAnUnknownServiceSayNotFound(t *testing.T) {
-	r := startProxy(t).router
+	f := startProxy(t)
 	for name, err := range map[string]error{
-		"remove": r.Remove("x"), "pause": r.Pause("x", 0, time.Second), "stop": r.Stop("x", 0, ""), "resume": r.Resume("x"),
+		"remove": f.remove("x"), "pause": f.pause("x", 0, time.Second), "stop": f.stop("x", 0, ""), "resume": f.resume("x"),
 	} {
 		if err != ErrServiceNotFound {
 			t.Errorf("%s said %v", name, err)
 		}
 	}
+}
+
+func TestTheHealthPathOfAStoppedServiceMayHaveAQuery(t *testing.T) {
+	f := startProxy(t)
+	req := deployRequest("app", backend(t, says("v1")), "app.test")
+	req.TargetOptions.HealthCheckConfig.Path = "/up?full=1"
+	f.deploy(req)
+	if err := f.stop("app", patience, ""); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("app.test", "/up?full=1", http.StatusOK, "")
+	f.expect("app.test", "/other", http.StatusServiceUnavailable, "")
 }

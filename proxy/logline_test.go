@@ -50,3 +50,53 @@ func TestALogThatNobodyReadsHoldsNothingUp(t *testing.T) {
 		}
 	})
 }
+
+// pieces keeps each write.
+type pieces struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.got = append(p.got, string(b))
+	return len(b), nil
+}
+
+func TestLinesThatComeTogetherAreWrittenTogetherAndWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &pieces{}
+		w := newLineWriter(to)
+		_, _ = fmt.Fprintln(w, "alone")
+		synctest.Wait()
+		if len(to.got) != 1 {
+			t.Fatalf("a line after a silence waits: %q", to.got)
+		}
+		want := "alone\n"
+		for n := range 100 {
+			line := fmt.Sprintf("%d %s\n", n, strings.Repeat("x", 400))
+			if n == 50 {
+				line = strings.Repeat("y", 2*atomicWrite) + "\n"
+			}
+			want += line
+			_, _ = w.Write([]byte(line))
+		}
+		synctest.Wait()
+		if len(to.got) != 1 {
+			t.Errorf("lines did not wait for each other: %d writes", len(to.got))
+		}
+		w.Close(time.Second)
+		if got := strings.Join(to.got, ""); got != want {
+			t.Errorf("%d bytes were written of %d", len(got), len(want))
+		}
+		if len(to.got) > 15 {
+			t.Errorf("%d writes for 100 lines", len(to.got))
+		}
+		for _, piece := range to.got {
+			if !strings.HasSuffix(piece, "\n") || len(piece) > atomicWrite && strings.Count(piece, "\n") > 1 {
+				t.Errorf("a write of %d bytes tears lines", len(piece))
+			}
+		}
+	})
+}

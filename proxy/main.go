@@ -27,6 +27,10 @@ Commands:
   pause SERVICE       Hold a service's requests
   stop SERVICE        Answer a service's requests with 503
   resume SERVICE      End a pause or stop
+  upgrade             Put a new program in the place of this one, without losing a request
+  rollout COMMAND     Give a share of a service's requests to other targets: deploy, set, stop
+  inspect SERVICE     Print all that is known of a service, as JSON
+  health              Exit 0 if the running proxy serves: a container's health check
   version             Print the version
 
 Each command has --help. Every command has --socket PATH (env KAMAL_PROXY_SOCKET).
@@ -38,23 +42,28 @@ type invocation struct {
 	stdout io.Writer
 	stderr io.Writer
 	env    environment
+	alone  bool // this process is all there is: run it as a supervisor with a worker
 }
 
 // Main runs one command and returns the exit code: 0, or 1 for every error, which is told on stderr. SIGTERM and
 // SIGINT end a running server in good order, and withdraw a command that waits. env has the form of os.Environ.
-func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
+func Main(args []string, _ io.Reader, stdout, stderr io.Writer, env []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return mainContext(ctx, args, stdin, stdout, stderr, env)
+	return invocation{ctx, stdout, stderr, newEnvironment(env), true}.main(args)
 }
 
+// mainContext runs a command in this process alone: a server without a supervisor.
 func mainContext(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer, env []string) int {
-	in := invocation{ctx, stdout, stderr, newEnvironment(env)}
+	return invocation{ctx, stdout, stderr, newEnvironment(env), false}.main(args)
+}
+
+func (in invocation) main(args []string) int {
 	err := in.dispatch(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
-	fmt.Fprintln(stderr, "Error: "+err.Error())
+	fmt.Fprintln(in.stderr, "Error: "+err.Error())
 	return 1
 }
 
@@ -78,11 +87,16 @@ func (in invocation) dispatch(args []string) error {
 		return in.stop(rest)
 	case "resume":
 		return in.resume(rest)
+	case "health":
+		return in.health(rest)
 	case "version", "--version":
-		fmt.Fprintln(in.stdout, buildVersion())
-		return nil
+		return in.version(rest)
+	case "upgrade":
+		return in.upgrade(rest)
 	case "rollout":
-		return notBuilt("rollout")
+		return in.rollout(rest)
+	case "inspect":
+		return in.inspect(rest)
 	case "help", "--help", "-h":
 		fmt.Fprint(in.stdout, usage)
 		return nil

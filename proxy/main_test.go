@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +30,7 @@ func newProgram(t *testing.T) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &program{t, []string{"HOME=" + dir, "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "KAMAL_PROXY_BIND=127.0.0.1", "HTTP_PORT=0"}}
+	return &program{t, []string{"HOME=" + dir, "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "KAMAL_PROXY_BIND=127.0.0.1", "HTTP_PORT=0", "HTTPS_PORT=0"}}
 }
 
 func (p *program) run(args ...string) (code int, stdout, stderr string) {
@@ -79,23 +82,44 @@ type logLines struct {
 }
 
 func (l *logLines) Write(p []byte) (int, error) {
-	var line map[string]any
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	l.mu.Lock()
-	l.lines = append(l.lines, line)
-	l.mu.Unlock()
-	if line["msg"] == "Server started" {
-		l.started <- int(line["http"].(float64))
+	for text := range bytes.Lines(p) {
+		var line map[string]any
+		if err := json.Unmarshal(text, &line); err != nil {
+			return 0, err
+		}
+		l.mu.Lock()
+		l.lines = append(l.lines, line)
+		l.mu.Unlock()
+		if line["msg"] == "Server started" {
+			l.started <- int(line["http"].(float64))
+		}
 	}
 	return len(p), nil
 }
 
+// request returns a field of the last line of the access log, nil when there is none.
+func (l *logLines) request(field string) any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range slices.Backward(l.lines) {
+		if line["msg"] == "Request" {
+			return line[field]
+		}
+	}
+	return nil
+}
+
+func (l *logLines) has(message string) bool {
+	return slices.ContainsFunc(l.all(), func(line map[string]any) bool { return line["msg"] == message })
+}
+
+// newJSONLog logs as run does.
+func newJSONLog(to io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(to, nil)) }
+
 func (l *logLines) all() []map[string]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lines
+	return slices.Clone(l.lines)
 }
 
 func TestTheCommandsDeployListStopResumeAndRemove(t *testing.T) {
@@ -205,7 +229,10 @@ func TestATerminatedServerFinishesTheRequestsInFlight(t *testing.T) {
 		ended <- code
 	}()
 	eventually(t, "no new connection is taken", func() bool {
-		_, err := http.Get("http://" + address)
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
 		return err != nil
 	})
 	close(finish)
@@ -228,7 +255,18 @@ func TestWrongCommandLinesAreRefusedByName(t *testing.T) {
 		args []string
 	}{
 		{`unknown command "frobnicate"`, []string{"frobnicate"}},
-		{"rollout is not built", []string{"rollout", "deploy", "app"}},
+		{`required flag(s) "target" not set`, []string{"rollout", "deploy", "app"}},
+		{`unknown command "frobnicate" for kamal-proxy rollout`, []string{"rollout", "frobnicate"}},
+		{"at least one of the flags in the group [percent list header] is required", []string{"rollout", "set", "app"}},
+		{"percent must be between 0 and 100, not 300", []string{"rollout", "set", "app", "--percent=300"}},
+		{"percent must be between 0 and 100, not -1", []string{"rollout", "set", "app", "--percent=-1"}},
+		{"by must be cookie or address", []string{"rollout", "set", "app", "--percent=3", "--by=luck"}},
+		{`header "X-Beta" is invalid: give NAME=VALUE`, []string{"rollout", "set", "app", "--header=X-Beta"}},
+		{"cookie-max-age must be 0", []string{"rollout", "set", "app", "--percent=3", "--cookie-max-age=5ms"}},
+		{"balance must be round-robin or least-connections", deploy("--balance=luck")},
+		{"target web:81 is given twice", deploy("--read-target=web:81,web:81")},
+		{"writer-affinity-timeout must not be negative", deploy("--writer-affinity-timeout=-1s")},
+		{"invalid value", deploy("--fence=-1")},
 		{`required flag(s) "target" not set`, []string{"deploy", "app"}},
 		{"accepts 1 arg(s), received 0", []string{"deploy", "--target=web:80"}},
 		{"accepts 1 arg(s), received 2", deploy("more")},
@@ -242,13 +280,13 @@ func TestWrongCommandLinesAreRefusedByName(t *testing.T) {
 		{"between 1 and 65535", []string{"deploy", "app", "--target=web:99999"}},
 		{"host \"a.test:80\" is invalid", deploy("--host=a.test:80")},
 		{"host must be set when using TLS", deploy("--tls")},
-		{"ACME) are not built", deploy("--tls", "--host=a.test")},
+		{"DNS-01", deploy("--tls", "--host=*.a.test")},
 		{"must be set together", deploy("--tls-certificate-path=/x")},
-		{"--read-target is not built", deploy("--read-target=web:81")},
-		{"--canonical-host is not built", deploy("--canonical-host=a.test")},
-		{"--error-pages is not built", deploy("--error-pages=/x")},
-		{"--tls-staging is not built", deploy("--tls-staging")},
-		{"--scope-cookie-paths is not built", deploy("--scope-cookie-paths")},
+		{"canonical-host b.test is none of the service's hosts (a.test)", deploy("--host=a.test", "--canonical-host=b.test")},
+		{"canonical-host \"*.test\" is invalid", deploy("--canonical-host=*.test")},
+		{"client-ip-header \"X Real\" is no header's name", deploy("--client-ip-header=X Real")},
+		{"--tls-staging and --acme-directory", deploy("--tls-staging", "--acme-directory=https://ca.test/dir")},
+		{"must be more than 0", []string{"run", "--max-connections=0"}},
 	} {
 		p.fails(c.want, c.args...)
 	}

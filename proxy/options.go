@@ -72,11 +72,14 @@ type TargetOptions struct {
 type DeployRequest struct {
 	Service       string         `json:"service"`
 	Targets       []string       `json:"targets"`
+	Readers       []string       `json:"readers,omitempty"` // get GET and HEAD only
+	Balance       string         `json:"balance,omitempty"` // BalanceRoundRobin when empty
 	Options       ServiceOptions `json:"options"`
 	TargetOptions TargetOptions  `json:"target_options"`
 	DeployTimeout time.Duration  `json:"deploy_timeout"`
 	DrainTimeout  time.Duration  `json:"drain_timeout"`
 	Force         bool           `json:"force"`
+	Fence         uint64         `json:"fence,omitempty"` // 0 is no check
 }
 
 // Normalize brings hosts and prefixes to their one written form: lower-case hosts ("" is any), prefixes with a
@@ -101,36 +104,17 @@ func (o *ServiceOptions) Normalize() {
 		prefixes = []string{"/"}
 	}
 	o.Hosts, o.PathPrefixes = hosts, prefixes
+	o.CanonicalHost = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(o.CanonicalHost)), ".")
 }
 
-// Validate returns every reason why the options cannot be served, the ones not built among them.
+// Validate returns every reason why the options cannot be served.
 func (o ServiceOptions) Validate() error {
 	var errs []error
 	for _, h := range o.Hosts {
 		errs = append(errs, validateHost(h))
 	}
-	if o.TLSEnabled {
-		if len(o.Hosts) == 0 || o.Hosts[0] == "" {
-			errs = append(errs, errors.New("host must be set when using TLS"))
-		}
-		if o.TLSCertificatePath == "" {
-			errs = append(errs, errors.New("--tls needs --tls-certificate-path and --tls-private-key-path: automatic certificates (ACME) are not built yet"))
-		}
-	}
-	if (o.TLSCertificatePath == "") != (o.TLSPrivateKeyPath == "") {
-		errs = append(errs, errors.New("--tls-certificate-path and --tls-private-key-path must be set together"))
-	}
-	for flag, set := range map[string]bool{
-		"--tls-on-demand-url":      o.TLSOnDemandURL != "",
-		"--canonical-host":         o.CanonicalHost != "",
-		"--error-pages":            o.ErrorPagePath != "",
-		"--read-target-websockets": o.ReadTargetsAcceptWebsockets,
-		"--exclude-metrics-path":   len(o.ExcludeMetricsPaths) > 0,
-	} {
-		if set {
-			errs = append(errs, notBuilt(flag))
-		}
-	}
+	errs = append(errs, o.validateTLS())
+	errs = append(errs, validateCanonicalHost(o.CanonicalHost, o.Hosts), validateClientIPHeader(o.ClientIPHeader))
 	return errors.Join(errs...)
 }
 
@@ -162,9 +146,6 @@ func (o TargetOptions) Validate() error {
 	if o.MaxResponseBodySize > 0 && !o.BufferResponses {
 		errs = append(errs, errors.New("max-response-body can only be set when response buffering is enabled"))
 	}
-	if o.ScopeCookiePaths {
-		errs = append(errs, notBuilt("--scope-cookie-paths"))
-	}
 	return errors.Join(errs...)
 }
 
@@ -177,14 +158,12 @@ func (r DeployRequest) Validate() error {
 	if len(r.Targets) == 0 {
 		errs = append(errs, errors.New("at least one target is needed"))
 	}
-	seen := map[string]bool{}
-	for _, t := range r.Targets {
-		_, err := targetAddress(t)
-		errs = append(errs, err)
-		if seen[t] {
-			errs = append(errs, fmt.Errorf("target %s is given twice", t))
-		}
-		seen[t] = true
+	errs = append(errs, validateTargets(r.Targets), validateTargets(r.Readers))
+	if r.Balance != "" && r.Balance != BalanceRoundRobin && r.Balance != BalanceLeastConnections {
+		errs = append(errs, fmt.Errorf("balance must be %s or %s, not %q", BalanceRoundRobin, BalanceLeastConnections, r.Balance))
+	}
+	if r.Options.WriterAffinityTimeout < 0 {
+		errs = append(errs, fmt.Errorf("writer-affinity-timeout must not be negative, not %s", r.Options.WriterAffinityTimeout))
 	}
 	if r.DeployTimeout <= 0 && !r.Force {
 		errs = append(errs, fmt.Errorf("deploy-timeout must be more than 0, not %s", r.DeployTimeout))
@@ -195,6 +174,20 @@ func (r DeployRequest) Validate() error {
 	return errors.Join(append(errs, r.Options.Validate(), r.TargetOptions.Validate())...)
 }
 
+func validateTargets(names []string) error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, name := range names {
+		_, err := targetAddress(name)
+		errs = append(errs, err)
+		if seen[name] {
+			errs = append(errs, fmt.Errorf("target %s is given twice", name))
+		}
+		seen[name] = true
+	}
+	return errors.Join(errs...)
+}
+
 func appendNew(list []string, s string) []string {
 	for _, have := range list {
 		if have == s {
@@ -202,10 +195,6 @@ func appendNew(list []string, s string) []string {
 		}
 	}
 	return append(list, s)
-}
-
-func notBuilt(flag string) error {
-	return fmt.Errorf("%s is not built in kamald-proxy yet", flag)
 }
 
 // validateHost refuses what could never equal a request's host, so that a typing error is told and not just never routed.

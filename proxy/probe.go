@@ -51,13 +51,15 @@ func newProber(t *target) *prober {
 func (p *prober) until(ctx context.Context) error {
 	var last error
 	for n := 1; ; n++ {
+		at := time.Now()
 		err := p.probe(ctx)
-		if err == nil {
-			return nil
-		}
 		// A probe that was interrupted by the end of the wait says less than the one before it.
 		if last == nil || ctx.Err() == nil {
+			p.target.probed(at, err)
 			last = err
+		}
+		if err == nil {
+			return nil
 		}
 		wait := p.config.Interval
 		if isDialError(err) {
@@ -71,8 +73,8 @@ func (p *prober) until(ctx context.Context) error {
 	}
 }
 
-// watch probes every interval until ctx ends and calls changed when the target's health changes.
-func (p *prober) watch(ctx context.Context, changed func(t *target, err error)) {
+// watch probes every interval until ctx ends. One answer decides: the next one may say otherwise.
+func (p *prober) watch(ctx context.Context) {
 	ticker := time.NewTicker(p.config.Interval)
 	defer ticker.Stop()
 	for {
@@ -81,13 +83,13 @@ func (p *prober) watch(ctx context.Context, changed func(t *target, err error)) 
 			return
 		case <-ticker.C:
 		}
+		at := time.Now()
 		err := p.probe(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if p.target.healthy.Swap(err == nil) != (err == nil) {
-			changed(p.target, err)
-		}
+		p.target.probed(at, err)
+		p.target.found(err)
 	}
 }
 
@@ -131,6 +133,12 @@ func (p *prober) url() (string, error) {
 		return "", fmt.Errorf("health-check-path %q: %w", p.config.Path, err)
 	}
 	return u.String(), nil
+}
+
+// asksHealth tells a request that asks what a health check would.
+func asksHealth(r *http.Request, c HealthCheckConfig) bool {
+	path, _, _ := strings.Cut(c.Path, "?")
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path == path
 }
 
 func (p *prober) via() string {
@@ -178,4 +186,9 @@ func isDialError(err error) bool {
 	}
 	var dns *net.DNSError
 	return errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// isReset tells a connection that the target ended before any answer.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 }

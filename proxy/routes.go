@@ -86,8 +86,10 @@ func (t routeTable) conflict(name string, o ServiceOptions) (owner, host, prefix
 // requestHost returns the name in a Host header: without port, in lower case, without the root's dot.
 func requestHost(hostport string) string {
 	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
+	if strings.IndexByte(hostport, ':') >= 0 { // else the error of splitting would cost more than the rest
+		if h, _, err := net.SplitHostPort(hostport); err == nil {
+			host = h
+		}
 	}
 	return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
 }
@@ -95,11 +97,10 @@ func requestHost(hostport string) string {
 // cutPrefix returns the decoded and the escaped path below prefix. It works on the escaped form, so that an escaped
 // slash is never taken for a separator and every escape below the prefix stays as the client wrote it.
 func cutPrefix(u *url.URL, prefix string) (path, rawPath string, ok bool) {
-	raw := u.EscapedPath()
 	if prefix == "/" {
 		return u.Path, u.RawPath, true
 	}
-	rest, ok := cutDecoded(raw, prefix)
+	rest, ok := cutDecoded(u.EscapedPath(), prefix)
 	if !ok || (rest != "" && rest[0] != '/') {
 		return "", "", false
 	}

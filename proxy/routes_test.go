@@ -54,7 +54,7 @@ func TestAHostAndPrefixOfAnotherServiceIsRefusedWithItsName(t *testing.T) {
 	f.expect("b.test", "/", 200, "owner")
 	f.expect("c.test", "/", 404, "")
 
-	if err := f.router.Remove("owner"); err != nil {
+	if err := f.remove("owner"); err != nil {
 		t.Fatal(err)
 	}
 	f.deploy(deployRequest("thief", backend(t, says("thief")), "b.test"))

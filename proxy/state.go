@@ -10,79 +10,8 @@ import (
 	"time"
 )
 
-// serviceRecord is a service in the state file, with kamal-proxy's field names, so that one reader serves both.
-// What kamal-proxy does not know is under kamald.
-type serviceRecord struct {
-	Name              string         `json:"name"`
-	Options           ServiceOptions `json:"options"`
-	TargetOptions     TargetOptions  `json:"target_options"`
-	ActiveTargets     []string       `json:"active_targets"`
-	ActiveReaders     []string       `json:"active_readers"`
-	RolloutTargets    []string       `json:"rollout_targets"`
-	RolloutReaders    []string       `json:"rollout_readers"`
-	PauseController   gate           `json:"pause_controller"`
-	RolloutController any            `json:"rollout_controller"`
-	Kamald            *deployRecord  `json:"kamald,omitempty"`
-}
-
-type deployRecord struct {
-	DeployTimeout time.Duration `json:"deploy_timeout"`
-	DrainTimeout  time.Duration `json:"drain_timeout"`
-}
-
 // stateFile is replaced as a whole: a reader sees the old one or the new one, also after a crash.
 type stateFile struct{ path string }
-
-func recordOf(name string, d *deployment, g gate) serviceRecord {
-	if d.kept != nil {
-		rec := *d.kept
-		rec.PauseController = g
-		return rec
-	}
-	return serviceRecord{
-		Name:            name,
-		Options:         d.options,
-		TargetOptions:   d.targetOptions,
-		ActiveTargets:   d.targetNames,
-		ActiveReaders:   []string{},
-		PauseController: g,
-		Kamald:          &deployRecord{d.deployTimeout, d.drainTimeout},
-	}
-}
-
-// restoreService makes a service that serves at once. With an error the service is there too, with its routes and
-// record, but broken.
-func restoreService(rec serviceRecord) (*service, error) {
-	req := DeployRequest{
-		Service:       rec.Name,
-		Targets:       rec.ActiveTargets,
-		Options:       rec.Options,
-		TargetOptions: rec.TargetOptions,
-		DeployTimeout: DefaultDeployTimeout,
-		DrainTimeout:  DefaultDrainTimeout,
-	}
-	if rec.Kamald != nil {
-		req.DeployTimeout, req.DrainTimeout = rec.Kamald.DeployTimeout, rec.Kamald.DrainTimeout
-	}
-	req.Force = true
-	req.Options.Normalize()
-	s := &service{name: rec.Name, gate: newGate()}
-	s.gate.State, s.gate.StopMessage, s.gate.FailAfter = rec.PauseController.State, rec.PauseController.StopMessage, rec.PauseController.FailAfter
-	err := req.Validate()
-	if len(rec.ActiveReaders)+len(rec.RolloutTargets)+len(rec.RolloutReaders) > 0 {
-		err = errors.Join(err, notBuilt("serving read or rollout targets"))
-	}
-	if err == nil {
-		s.dep, err = newDeployment(req)
-	}
-	if err != nil {
-		s.broken = err
-		s.dep = &deployment{options: req.Options, targetOptions: req.TargetOptions, targetNames: req.Targets, kept: &rec}
-		return s, err
-	}
-	s.dep.pool.markHealthy()
-	return s, nil
-}
 
 // read returns the records that can be read. A missing file is no records. When a part cannot be read, the file is
 // kept aside as .corrupt, the readable records are returned, and the error says so.
@@ -118,6 +47,17 @@ func (f stateFile) write(records []serviceRecord) error {
 	return nil
 }
 
+// sweep removes what killed proxies left of their writing. A young file may be that of a proxy which still runs beside
+// this one.
+func (f stateFile) sweep() {
+	left, _ := filepath.Glob(f.path + "*.new-*")
+	for _, path := range left {
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(path) // the next start tries again
+		}
+	}
+}
+
 // decodeRecords reads service by service, so that the records before the damage, and those beside a record of a wrong
 // shape, are not lost with it.
 func decodeRecords(r io.Reader) ([]serviceRecord, error) {
@@ -135,7 +75,10 @@ func decodeRecords(r io.Reader) ([]serviceRecord, error) {
 		var rec serviceRecord
 		if err := json.Unmarshal(raw, &rec); err != nil {
 			errs = append(errs, fmt.Errorf("service %q: %w", rec.Name, err))
-			continue
+			if rec.Name == "" {
+				continue
+			}
+			rec.damage, rec.raw = err, raw
 		}
 		records = append(records, rec)
 	}

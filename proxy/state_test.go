@@ -15,7 +15,7 @@ func TestTheStateFileHasKamalProxysFieldNames(t *testing.T) {
 	f := startProxy(t)
 	target := backend(t, says("v1"))
 	f.deploy(deployRequest("app", target, "app.test"))
-	if err := f.router.Pause("app", 0, 7*time.Second); err != nil {
+	if err := f.pause("app", 0, 7*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	var services []map[string]any
@@ -93,7 +93,7 @@ func TestARestartServesTheSameAtOnceWithTheSameState(t *testing.T) {
 	f.expect("app.test", "/", 200, "app")
 	f.expect("x.app.test", "/", 200, "app")
 	f.expect("down.test", "/", http.StatusBadGateway, "")
-	if err := f.router.Resume("app"); err != nil {
+	if err := f.resume("app"); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.ReadFile(f.config.StatePath)
@@ -119,24 +119,6 @@ func TestAServiceThatCannotBeRestoredAnswers502AndTheOthersServe(t *testing.T) {
 	f.expect("bad.test", "/", http.StatusBadGateway, "could not be restored")
 	f.deploy(deployRequest("bad", backend(t, says("mended")), "bad.test"))
 	f.expect("bad.test", "/", 200, "mended")
-}
-
-func TestWhatAnUnbuiltServiceNeedsIsKeptInTheStateUntilItIsDeployedAgain(t *testing.T) {
-	f := startProxy(t)
-	f.deploy(deployRequest("app", backend(t, says("app")), "app.test"))
-	f.deploy(deployRequest("other", backend(t, says("other")), "other.test"))
-	rewrite(t, f.config.StatePath, `"active_readers":[]`, `"active_readers":["reader:80"]`, 1)
-	for range 2 {
-		f = f.restart()
-		f.expect("app.test", "/", http.StatusBadGateway, "could not be restored")
-		if err := f.router.Resume("other"); err != nil { // saves
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(f.config.StatePath)
-	if err != nil || !strings.Contains(string(data), `"active_readers":["reader:80"]`) {
-		t.Errorf("the readers are lost: %s, %v", data, err)
-	}
 }
 
 func rewrite(t *testing.T, path, old, new string, times int) {
@@ -188,7 +170,7 @@ func TestWhenTheStateCannotBeSavedNothingChangesAndTheCallerIsTold(t *testing.T)
 		t.Errorf("the deploy said %v", err)
 	}
 	f.expect("app.test", "/", 200, "old")
-	if err := f.router.Stop("app", 0, ""); err == nil {
+	if err := f.stop("app", 0, ""); err == nil {
 		t.Error("stop succeeded")
 	}
 	f.expect("app.test", "/", 200, "old")
@@ -224,7 +206,7 @@ func TestAReaderNeverSeesAPartOfTheStateWhileItChanges(t *testing.T) {
 		}
 	}()
 	for i := range 50 {
-		if err := f.router.Stop("app", 0, strings.Repeat("m", i*100)); err != nil {
+		if err := f.stop("app", 0, strings.Repeat("m", i*100)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -232,4 +214,17 @@ func TestAReaderNeverSeesAPartOfTheStateWhileItChanges(t *testing.T) {
 	if reads := receive(t, "the reader", done); reads == 0 {
 		t.Error("nothing was read")
 	}
+}
+
+func TestAGateThatThisVersionDoesNotKnowIsNoEmptyAnswer(t *testing.T) {
+	f := startProxy(t)
+	f.deploy(deployRequest("app", backend(t, says("v1")), "app.test"))
+	rewrite(t, f.config.StatePath, `"pause_controller":{"state":0`, `"pause_controller":{"state":7`, 1)
+	f = f.restart()
+	f.expect("app.test", "/", http.StatusBadGateway, "could not be restored")
+	if i := f.router.List()[0]; i.State != "broken" || !strings.Contains(i.Error, "pause_controller") {
+		t.Errorf("list says %+v", i)
+	}
+	f.deploy(deployRequest("app", backend(t, says("v2")), "app.test"))
+	f.expect("app.test", "/", 200, "v2")
 }

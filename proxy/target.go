@@ -29,10 +29,13 @@ type target struct {
 	options   TargetOptions
 	transport *http.Transport
 	proxy     *httputil.ReverseProxy
-	healthy   atomic.Bool
+	pool      *pool
+	reader    bool // gets only requests that read
+	health
 
-	mu       sync.Mutex
+	leased   sync.Mutex
 	inflight map[*lease]struct{}
+	count    atomic.Int64 // of inflight, to be read without the lock
 }
 
 // lease is one request in flight on a target. It must be released.
@@ -51,12 +54,12 @@ func newTarget(name string, options TargetOptions) (*target, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	t := &target{name: name, address: address, options: options, inflight: map[*lease]struct{}{}}
 	t.transport = &http.Transport{
-		DialContext:           dialer.DialContext,
+		DialContext:           dialTarget(dialer),
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   idlePerTarget,
 		IdleConnTimeout:       idleTimeout,
 		ResponseHeaderTimeout: options.ResponseTimeout,
-		ExpectContinueTimeout: time.Second,
+		ExpectContinueTimeout: expectContinueTimeout,
 	}
 	t.proxy = newReverseProxy(t)
 	return t, nil
@@ -67,19 +70,49 @@ func newTarget(name string, options TargetOptions) (*target, error) {
 func (t *target) begin(ctx context.Context) (context.Context, *lease) {
 	ctx, cut := context.WithCancelCause(ctx)
 	l := &lease{target: t, cut: cut, done: make(chan struct{})}
-	t.mu.Lock()
+	t.leased.Lock()
 	t.inflight[l] = struct{}{}
-	t.mu.Unlock()
+	t.leased.Unlock()
+	t.count.Add(1)
 	return ctx, l
 }
 
 // release ends the count of a request. It may be called once.
 func (l *lease) release() {
-	l.target.mu.Lock()
+	l.target.leased.Lock()
 	delete(l.target.inflight, l)
-	l.target.mu.Unlock()
+	l.target.leased.Unlock()
+	l.target.count.Add(-1)
 	l.cut(nil)
 	close(l.done)
+}
+
+// load is the number of requests in flight.
+func (t *target) load() int64 { return t.count.Load() }
+
+// found sets the health and reports a change of it. With no change it may still report one that had no line yet.
+func (t *target) found(err error) {
+	changed := t.become(err)
+	if unlogged, ok := t.mayLog(time.Now(), changed); ok {
+		t.pool.changed(healthReport{target: t, err: err, unlogged: unlogged})
+	}
+}
+
+// observe learns from how a request went: connections that fail several times in a row take the target out of its
+// pool at once, without waiting for the next check. A request with a body says nothing when it breaks off, for the
+// client may have broken it.
+func (t *target) observe(r *http.Request, failure error) {
+	switch {
+	case failure == nil:
+		if t.failures.Load() != 0 {
+			t.failures.Store(0)
+		}
+	case r.Context().Err() != nil:
+	case isDialError(failure), r.ContentLength == 0 && isReset(failure):
+		if t.failures.Add(1) >= ejectAfter {
+			t.pool.eject(t, failure)
+		}
+	}
 }
 
 // drain waits for the requests that are in flight now, for at most timeout, and then cuts those that are left.
@@ -104,8 +137,8 @@ func (t *target) drain(timeout time.Duration) (cut int) {
 }
 
 func (t *target) leases() []*lease {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.leased.Lock()
+	defer t.leased.Unlock()
 	leases := make([]*lease, 0, len(t.inflight))
 	for l := range t.inflight {
 		leases = append(leases, l)
