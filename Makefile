@@ -13,21 +13,29 @@ ARCHES      := amd64 arm64
 
 # Packages whose tests use the lab share its hosts, so they come last and one at a time.
 LAB_TESTS    = $(shell $(GO) list -f '{{$$lab := eq .ImportPath "$(MODULE)/lab"}}{{range .TestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{if $$lab}}{{.ImportPath}}{{end}}' ./...)
-OTHER_TESTS  = $(filter-out $(LAB_TESTS),$(shell $(GO) list ./...))
+OTHER_TESTS  = $(filter-out $(LAB_TESTS) $(PLAIN_TESTS),$(shell $(GO) list ./...))
+# Packages that start no goroutine, which a test holds them to: the race detector has nothing to find there.
+PLAIN_TESTS  = $(addprefix $(MODULE)/,release release/kamal release/kamal/ruby state)
 
 # A result of before is no answer where a pipeline asks, nor where servers stand behind the test.
-TESTFLAGS   ?= -race $(if $(CI),-count=1)
+TESTFLAGS   ?= $(if $(CI),-count=1)
+RACE        ?= -race
+# All that is compiled here has the same flags, so that it is compiled once: programs without C, tests with the race detector.
+TOOL         = CGO_ENABLED=0 $(GO)
+export GOFLAGS += -trimpath
+# A program with the race detector waits for a second when it ends, and tests start many.
+export GORACE = atexit_sleep_ms=0
 TIMEOUT     ?= 40m
-LAB_TIMEOUT ?= 30m
+LAB_TIMEOUT ?= 60m
 FUZZTIME    ?= 2m
 
-.PHONY: help build proxies demo test long fuzz soak lint fmt lab-up lab-down bench clean
+.PHONY: help build proxies demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 build: proxies ## bin/kamald, with the proxy for linux amd64 and arm64 inside
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kamald ./cmd/kamald
+	$(TOOL) build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kamald ./cmd/kamald
 
 # No commit is stamped into the proxies: the same source gives the same image. A file that did not change is left alone,
 # so that nothing that embeds it is built again.
@@ -35,32 +43,29 @@ proxies:
 	@for arch in $(ARCHES); do \
 		file=$(PROXIES)$$arch; \
 		echo "CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build ./cmd/kamald-proxy > $$file.gz"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o "$$file.new" ./cmd/kamald-proxy; \
+		GOOS=linux GOARCH=$$arch $(TOOL) build -buildvcs=false -ldflags '-s -w' -o "$$file.new" ./cmd/kamald-proxy; \
 		gzip -9nf "$$file.new"; \
 		if cmp -s "$$file.new.gz" "$$file.gz"; then rm "$$file.new.gz"; else mv "$$file.new.gz" "$$file.gz"; fi; \
 	done
 
 demo: build ## the whole loop on this machine's Docker engine, in about a minute; cleans up after itself
-	@$(GO) run ./lab/demo
+	@$(TOOL) run ./lab/demo
 
-# Tests with servers mostly wait for them. Those without get what processor time is left, and their answers come at the end;
-# where figures are wanted, they come first and alone.
+# One after another: tests beside each other would wait for a processor, and time is short for what times out. What tests with
+# servers run is another program, made without the race detector.
 test: build ## every test, with the race detector; lists at the end what was not run
-	@others=$$(mktemp); trap 'rm -f "$$others"' EXIT; ( \
+	@( \
 		status=0; \
-		nice -n 10 $(GO) test $(TESTFLAGS) -timeout $(TIMEOUT) -json $(OTHER_TESTS) >"$$others" & beside=$$!; \
-		trap 'kill $$beside 2>/dev/null || true' EXIT; \
-		if [ -n "$${KAMALD_FIGURES:-}" ]; then wait $$beside || status=$$?; fi; \
-		$(GO) test $(TESTFLAGS) -timeout $(LAB_TIMEOUT) -count=1 -p 1 -json $(LAB_TESTS) || status=$$?; \
-		wait $$beside || status=$$?; \
-		cat "$$others"; \
+		$(GO) test $(RACE) $(TESTFLAGS) -timeout $(TIMEOUT) -json $(OTHER_TESTS) || status=$$?; \
+		$(TOOL) test $(TESTFLAGS) -timeout $(TIMEOUT) -json $(PLAIN_TESTS) || status=$$?; \
+		$(TOOL) test $(TESTFLAGS) -timeout $(LAB_TIMEOUT) -count=1 -p 1 -json $(LAB_TESTS) || status=$$?; \
 		exit $$status \
-	) | $(GO) run ./lab/cmd/testreport
+	) | $(TOOL) run ./lab/cmd/testreport
 
 long: export KAMALD_LONG = 1
 long: export KAMALD_FIGURES = 1
 long: ## the tests again with full counts, and without the race detector; writes the figures into docs
-	$(MAKE) test TESTFLAGS=-count=1 TIMEOUT=120m LAB_TIMEOUT=120m
+	$(MAKE) test RACE= TESTFLAGS=-count=1 TIMEOUT=120m LAB_TIMEOUT=120m
 	$(MAKE) fuzz
 
 fuzz: ## every fuzz test for a while, what was found is kept in its testdata: make fuzz FUZZTIME=10m
@@ -77,20 +82,24 @@ soak: ## random fleets and faults with new seeds: make soak SECONDS=3600
 lint: ## gofmt, go vet, staticcheck
 	@echo gofmt -l .
 	@wrong=$$(gofmt -l .); if [ -n "$$wrong" ]; then printf 'not formatted, run `make fmt`:\n%s\n' "$$wrong" >&2; exit 1; fi
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(TOOL) vet ./...
+	$(TOOL) run $(STATICCHECK) ./...
 
 fmt: ## format every Go file
 	gofmt -w .
 
 lab-up: ## three test hosts and a registry on this machine
-	@$(GO) run ./lab/cmd/labctl up
+	@$(TOOL) run ./lab/cmd/labctl up
 
 lab-down: ## remove them
-	@$(GO) run ./lab/cmd/labctl down
+	@$(TOOL) run ./lab/cmd/labctl down
 
 bench: build ## a release by kamald beside the bare engine calls for it, on the lab
-	@$(GO) run ./bench
+	@$(TOOL) run ./bench
+
+bench-proxy: ## kamald-proxy beside nginx and caddy (apt-get install nginx caddy) and the bare application
+	@$(TOOL) build -o bin/proxyload ./bench/proxyload
+	@bin/proxyload $(PROXYLOAD)
 
 clean: ## what the build has made
 	rm -rf bin $(PROXIES)*

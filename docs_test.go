@@ -156,7 +156,9 @@ type program struct {
 func buildProgram(t *testing.T) *program {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kamald")
-	if output, err := exec.Command("go", "build", "-o", path, "./cmd/kamald").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/kamald") // with the flags of make build: it is compiled already
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build ./cmd/kamald: %v\n%s", err, output)
 	}
 	return &program{path: path, help: map[string]string{}}

@@ -53,9 +53,11 @@ var rooms = []room{
 	{packages: "state", never: impure},
 	{packages: "release/...", ours: []string{"state", "release/..."}, never: append(slices.Clone(network), "os/exec"),
 		foreign: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/zclconf/go-cty-yaml",
-			"github.com/agext/levenshtein", "github.com/docker/go-units", "golang.org/x/mod/semver", "mvdan.cc/sh/v3", "go.yaml.in/yaml/v4"}},
+			"github.com/agext/levenshtein", "github.com/docker/go-units", "github.com/hashicorp/go-version", "golang.org/x/mod/semver", "mvdan.cc/sh/v3", "go.yaml.in/yaml/v4"}},
 	{packages: "drivers/...", ours: []string{"state", "release"}, foreign: []string{"*"}, tests: []string{"lab", "drivers/...", "reconcile", "proxy"}},
-	{packages: "proxy/...", ours: []string{"proxy/..."}, users: []string{"cmd/kamald-proxy", "proxy/..."}},
+	{packages: "proxy/...", ours: []string{"proxy/..."}, users: []string{"cmd/kamald-proxy", "proxy/..."},
+		foreign: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap", "github.com/quic-go/quic-go",
+			"github.com/prometheus/client_golang", "golang.org/x/net", "golang.org/x/time", "golang.org/x/sys"}},
 	{packages: "lab/demo/...", ours: []string{"lab", "drivers/sim", "reconcile", "plan", "state/...", "release"}},
 	{packages: "lab/...", ours: []string{"lab/..."}, foreign: []string{"golang.org/x/crypto"}, users: []string{"lab/...", "bench/...", "e2e/..."}},
 	// These hold no code that ships: figures, and tests of the whole.

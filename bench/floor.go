@@ -137,7 +137,7 @@ func (f *floor) host(ctx context.Context, host release.Host) error {
 // boot gets the image, makes the container, starts it when its turn has come, and waits until it is healthy.
 func (f *floor) boot(ctx context.Context, conn *reconcile.Connection, host release.Host, role release.Role) (string, error) {
 	pinned := f.desired.ImageName() + "@" + f.digest
-	if err := conn.Engine.Pull(ctx, pinned, f.site.auth()); err != nil {
+	if err := conn.Engine.Pull(ctx, pinned, "", f.site.auth()); err != nil {
 		return "", err
 	}
 	if err := conn.Engine.Tag(ctx, pinned, f.desired.Image()); err != nil {

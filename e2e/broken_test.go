@@ -51,17 +51,18 @@ func TestBrokenReleases(t *testing.T) {
 	}
 	f.must(0, "apply", "--version", "v1")
 	for _, c := range []struct {
-		version string
-		says    []string
+		version, timeout string
+		says             []string
 	}{
 		// It is given up because it ended, and not because time did: waiting would say "not within".
-		{"exits", []string{"it ended", "exit code 7", "crashing at boot"}},
-		{"sick", []string{"not within", "503"}},
-		{"redirects", []string{"redirects to https"}},
-		{"elsewhere", []string{"port 8080 listens"}},
-		{"nowhere", []string{"acme/shop:nowhere"}},
+		{"exits", "60s", []string{"it ended", "exit code 7", "crashing at boot"}},
+		{"sick", "5s", []string{"not within", "503"}},
+		{"redirects", "5s", []string{"redirects to https"}},
+		{"elsewhere", "5s", []string{"port 8080 listens"}},
+		{"nowhere", "5s", []string{"acme/shop:nowhere"}},
 	} {
 		t.Run(c.version, func(t *testing.T) {
+			f.deploy(settings{timeout: c.timeout})
 			load := startLoad(t, 50, time.Minute, f.host(1), f.host(2))
 			r := f.run("apply", "--version", c.version)
 			load.end(t)
@@ -81,6 +82,7 @@ func TestBrokenReleases(t *testing.T) {
 
 // A worker that is broken takes the whole release back, also where the web role was healthy.
 func TestBrokenWorker(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{})
 	f.image("v1", nil)
@@ -126,6 +128,7 @@ func TestHostDownBeforeTheStart(t *testing.T) {
 
 // kill -9 in the middle: one consistent version serves, and the next apply converges.
 func TestKilledInTheMiddle(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{timeout: "20s"})
 	f.image("v1", nil)

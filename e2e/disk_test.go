@@ -66,6 +66,8 @@ func TestFullDisks(t *testing.T) {
 
 	f.fill(h, "/var/lib/docker")
 	r := f.must(1, "apply", "--version", "v2")
+	f.says(r, h.Name+": the image", "has no room", "nothing was changed")
+	r = f.must(1, "apply", "--version", "v2", "--ignore", "disk")
 	f.says(r, h.Name+": get image", "no space left on device", "every role runs what it ran before")
 	f.empty(h, "/var/lib/docker")
 	f.stillV1()

@@ -129,6 +129,7 @@ func (f *fixture) noCanaryOnHosts() {
 
 // Two destinations of one service on one host have their own tags, containers and retention.
 func TestTwoDestinationsOnOneHost(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	staging := "destination \"staging\" {\n  retain_containers = 1\n  proxy { hosts = [\"staging.example.com\"] }\n}\ndestination \"beta\" {\n  proxy { hosts = [\"beta.example.com\"] }\n}"
 	f.deploy(settings{more: staging})

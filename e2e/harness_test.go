@@ -85,6 +85,16 @@ func (f *fixture) write(name, content string, mode os.FileMode) {
 	}
 }
 
+// rewrite changes a file of the folder.
+func (f *fixture) rewrite(name string, change *strings.Replacer) {
+	f.t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.dir, name))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(name, change.Replace(string(text)), 0o600)
+}
+
 // settings change the deploy.hcl that a test writes.
 type settings struct {
 	user    string // of ssh; default root

@@ -10,6 +10,7 @@ import (
 
 // Ctrl-C in the middle of a boot takes back what was begun, releases the lock, and says so by its exit code.
 func TestInterrupted(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{timeout: "20s"})
 	f.image("v1", nil)

@@ -53,12 +53,15 @@ func newKamal(f *fixture) *kamal {
 		}
 		f.t.Cleanup(func() { client.Close() })
 		k.clients[h.Name] = client
+	}
+	k.everywhere(1, 2, 3)(func(h *lab.Host) {
 		archive, err := proxy.Archive(kamalProxy, "amd64", binary)
 		if err != nil {
-			f.t.Fatal(err)
+			f.t.Error(err)
+			return
 		}
 		k.pipe(h, archive, "docker load --quiet")
-	}
+	})
 	return k
 }
 
@@ -66,7 +69,7 @@ func newKamal(f *fixture) *kamal {
 func (k *kamal) deploy(version string) {
 	k.t.Helper()
 	image := k.lab.Registry.Server + "/acme/shop:" + version
-	k.everywhere(func(h *lab.Host) {
+	k.everywhere(1, 2, 3)(func(h *lab.Host) {
 		k.shell(h, "docker login %s -u %s -p %s", k.lab.Registry.Server, k.lab.Registry.Username, k.lab.Registry.Password.Reveal())
 		k.shell(h, "docker image rm --force %s || true", image)
 		k.shell(h, "docker pull --quiet %s", image)
@@ -74,10 +77,8 @@ func (k *kamal) deploy(version string) {
 		k.shell(h, "mkdir -p .kamal")
 	})
 	k.locked(func() {
-		k.everywhere(func(h *lab.Host) { k.shell(h, "docker network create kamal || true") })
-		for n := 1; n <= 2; n++ {
-			k.bootProxy(k.host(n))
-		}
+		k.everywhere(1, 2, 3)(func(h *lab.Host) { k.shell(h, "docker network create kamal || true") })
+		k.everywhere(1, 2)(k.bootProxy)
 		k.boot(version)
 	})
 }
@@ -92,11 +93,11 @@ func (k *kamal) rollback(version string) {
 func (k *kamal) rebootProxy() {
 	k.t.Helper()
 	k.locked(func() {
-		for n := 1; n <= 2; n++ {
-			k.shell(k.host(n), "docker container stop kamal-proxy")
-			k.shell(k.host(n), "docker container prune --force --filter label=org.opencontainers.image.title=kamal-proxy")
-			k.bootProxy(k.host(n))
-		}
+		k.everywhere(1, 2)(func(h *lab.Host) {
+			k.shell(h, "docker container stop kamal-proxy")
+			k.shell(h, "docker container prune --force --filter label=org.opencontainers.image.title=kamal-proxy")
+			k.bootProxy(h)
+		})
 	})
 }
 
@@ -113,12 +114,10 @@ func (k *kamal) bootProxy(h *lab.Host) {
 
 // boot boots the web role on its hosts, then the workers, and moves latest.
 func (k *kamal) boot(version string) {
-	for n := 1; n <= 2; n++ {
-		k.role(k.host(n), "web", version, k.options, "")
-	}
+	k.everywhere(1, 2)(func(h *lab.Host) { k.role(h, "web", version, k.options, "") })
 	k.role(k.host(3), "workers", version, "", "app worker")
 	image := k.lab.Registry.Server + "/acme/shop:"
-	k.everywhere(func(h *lab.Host) { k.shell(h, "docker tag %s%s %slatest", image, version, image) })
+	k.everywhere(1, 2, 3)(func(h *lab.Host) { k.shell(h, "docker tag %s%s %slatest", image, version, image) })
 }
 
 func (k *kamal) role(h *lab.Host, role, version, options, cmd string) {
@@ -160,14 +159,17 @@ func (k *kamal) locked(do func()) {
 	k.shell(primary, "rm .kamal/lock-shop/details && rm -r .kamal/lock-shop")
 }
 
-func (k *kamal) everywhere(do func(*lab.Host)) {
-	var all sync.WaitGroup
-	for i := range k.lab.Hosts {
-		all.Go(func() { do(&k.lab.Hosts[i]) })
-	}
-	all.Wait()
-	if k.t.Failed() {
-		k.t.FailNow()
+// everywhere does something on hosts at once, as Kamal does, and ends the test when it fails on one.
+func (k *kamal) everywhere(hosts ...int) func(do func(*lab.Host)) {
+	return func(do func(*lab.Host)) {
+		var all sync.WaitGroup
+		for _, n := range hosts {
+			all.Go(func() { do(k.host(n)) })
+		}
+		all.Wait()
+		if k.t.Failed() {
+			k.t.FailNow()
+		}
 	}
 }
 

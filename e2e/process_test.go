@@ -22,20 +22,24 @@ type process struct {
 	stderr bytes.Buffer
 	more   chan struct{} // closed and made anew whenever it has said more
 	began  time.Time
-	end    sync.Once
-	result result
+	ended  chan struct{}
+	told   sync.Once
 }
 
 // begin starts kamald. It is ended with the test, whatever becomes of it.
 func (f *fixture) begin(args ...string) *process {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the test's own ends before its clean-up
-	p := &process{t: f.t, name: strings.Join(args, " "), cmd: f.command(ctx, args...), more: make(chan struct{}), began: time.Now()}
+	p := &process{t: f.t, name: strings.Join(args, " "), cmd: f.command(ctx, args...), more: make(chan struct{}), ended: make(chan struct{}), began: time.Now()}
 	p.cmd.Stdout, p.cmd.Stderr = &spoken{p, &p.stdout}, &spoken{p, &p.stderr}
 	if err := p.cmd.Start(); err != nil {
 		cancel()
 		f.t.Fatal(err)
 	}
+	go func() {
+		_ = p.cmd.Wait() // its exit code is what counts
+		close(p.ended)
+	}()
 	f.t.Cleanup(func() { cancel(); p.wait() })
 	return p
 }
@@ -55,20 +59,26 @@ func (s *spoken) Write(data []byte) (int, error) {
 	return s.to.Write(data)
 }
 
-// hears returns when the text has been said so many times; it fails the test when that does not come.
+// hears returns when the text has been said so many times; it fails the test when that does not come, or
+// cannot come any more.
 func (p *process) hears(text string, times int) {
 	p.t.Helper()
 	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
-	for {
+	for last := false; ; {
 		p.mu.Lock()
 		said, more := p.stderr.String(), p.more
 		p.mu.Unlock()
 		if strings.Count(said, text) >= times {
 			return
 		}
+		if last {
+			p.t.Fatalf("kamald %s has ended and never said %q", p.name, text)
+		}
 		select {
 		case <-more:
+		case <-p.ended:
+			last = true
 		case <-limit.C:
 			p.t.Fatalf("kamald %s never said %q:\n%s", p.name, text, said)
 		}
@@ -82,10 +92,10 @@ func (p *process) signal(s os.Signal) {
 
 // wait gives how it ended.
 func (p *process) wait() result {
-	p.end.Do(func() {
-		_ = p.cmd.Wait() // its exit code is what counts
-		p.result = result{code: p.cmd.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String(), took: time.Since(p.began)}
-		p.t.Logf("kamald %s: exit %d in %s\n%s%s", p.name, p.result.code, p.result.took.Round(time.Millisecond), p.result.stdout, p.result.stderr)
+	<-p.ended
+	r := result{code: p.cmd.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String(), took: time.Since(p.began)}
+	p.told.Do(func() {
+		p.t.Logf("kamald %s: exit %d in %s\n%s%s", p.name, r.code, r.took.Round(time.Millisecond), r.stdout, r.stderr)
 	})
-	return p.result
+	return r
 }

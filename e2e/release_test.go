@@ -110,6 +110,7 @@ func TestReleaseAsUserWhoIsNotRoot(t *testing.T) {
 
 // Groups of hosts go one after the other.
 func TestRolloutInGroups(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{more: "rollout {\n  limit = 1\n  wait = \"100ms\"\n}"})
 	f.image("v1", nil)

@@ -38,8 +38,8 @@ func daemons() []disaster {
 		{"sshd restarted", true, []int{1, 2}, func(f *fixture, version string) {
 			p := f.begin("apply", "--version", version)
 			p.hears("create shop-web-", 1)
-			// All of it, as where its service is stopped with all its processes and started again.
-			f.exec(f.host(2), "sh", "-c", "pkill -9 -x sshd; exec /usr/sbin/sshd -E /var/log/lab-sshd.log")
+			// All of it, as where its service is stopped with all its processes and started again, which takes the port once it is free.
+			f.exec(f.host(2), "sh", "-c", "pkill -9 -x sshd; for n in $(seq 100); do /usr/sbin/sshd -E /var/log/lab-sshd.log && exit; sleep 0.05; done; exit 1")
 			f.endedWell(p.wait(), f.host(2))
 		}},
 		{"frozen connection", true, []int{1, 2}, func(f *fixture, version string) {

@@ -61,6 +61,14 @@ func seeded(t *testing.T) uint64 {
 // long tells whether the full counts are asked for.
 func long() bool { return os.Getenv("KAMALD_LONG") != "" }
 
+// onlyLong leaves a test to `make long`, which the report of the tests says.
+func onlyLong(t *testing.T) {
+	t.Helper()
+	if !long() {
+		t.Skip("ONLY LONG: make long runs it")
+	}
+}
+
 // sample is all of them with KAMALD_LONG; else three of the brief ones, by the seed.
 func (w *worst) sample(all []disaster) []disaster {
 	if long() {

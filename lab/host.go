@@ -186,6 +186,16 @@ func (h *Host) files(l *Lab) ([]byte, error) {
 		// sshd reads it as the user who logs in.
 		{path: "/etc/ssh/lab/authorized_keys", mode: 0o644, content: client},
 	}
+	settings, err := settingsFiles()
+	if err != nil {
+		return nil, err
+	}
+	return archive(append(files, settings...))
+}
+
+// settingsFiles are the settings and programs that every host has.
+func settingsFiles() ([]file, error) {
+	var files []file
 	for _, f := range hostFiles {
 		content, err := recipe.ReadFile("recipe/host/" + f.name)
 		if err != nil {
@@ -193,7 +203,7 @@ func (h *Host) files(l *Lab) ([]byte, error) {
 		}
 		files = append(files, file{path: f.path, mode: f.mode, content: content})
 	}
-	return archive(files)
+	return files, nil
 }
 
 // hostFiles says where the files of recipe/host go.

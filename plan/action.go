@@ -45,6 +45,9 @@ const (
 	ResourceRoute     Resource = "route"
 	ResourceTag       Resource = "tag"
 	ResourceEnvFile   Resource = "env file"
-	ResourceRecord    Resource = "record"
-	ResourceFile      Resource = "file"
+	// ResourceCertificate is a role's certificate with its key.
+	ResourceCertificate Resource = "certificate"
+
+	ResourceRecord Resource = "record"
+	ResourceFile   Resource = "file"
 )

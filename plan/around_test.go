@@ -49,6 +49,9 @@ func (w *world) around(t *rapid.T, all *world, specs map[string]map[string]state
 		of := w.hosts[rapid.IntRange(0, len(w.hosts)-1).Draw(t, "cordoned host")]
 		on.Intents = append(on.Intents, state.Intent{Kind: state.IntentCordon, Host: of.Name, Serial: 1, Who: "ann", Since: epoch, Until: pick(t, "until", time.Time{}, epoch.Add(time.Hour), epoch.Add(-time.Hour))})
 	}
+	if rarely(t, "maintenance") {
+		w.maintained(t)
+	}
 	switch rapid.IntRange(0, 7).Draw(t, "ask") {
 	case 6:
 		w.options.Prune = true

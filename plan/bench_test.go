@@ -102,7 +102,7 @@ func TestAPlanAllocatesAsMuchAsTheFleetIsLargeAndNoMore(t *testing.T) {
 			in := w.input()
 			return testing.AllocsPerRun(1, func() { plan.New(in) })
 		}
-		if small, large := allocations(100), allocations(1000); large > 11*small {
+		if small, large := allocations(20), allocations(200); large > 11*small {
 			t.Errorf("%s: 10 times the hosts need %.0f instead of %.0f allocations", name, large, small)
 		}
 	}

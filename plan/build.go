@@ -19,12 +19,16 @@ func New(in Input) Plan {
 	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}, early: map[string]bool{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
-		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter,
+		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter, VersionPolicy: in.Choice,
 		Desired: digest, Observed: map[string]string{},
 	}
 	b.known = lookupOf(in)
 	b.look()
+	if in.Choice != nil && in.Desired.Version == "" {
+		return b.awaitTag()
+	}
 	b.decide()
+	b.plan.Gates = b.gates()
 	b.kind = b.plan.kindOf(in, b.slots)
 	b.plan.Unrecorded = b.notRecorded()
 	if in.Options.Prune {
@@ -34,6 +38,9 @@ func New(in Input) Plan {
 		b.assemble()
 	}
 	b.finish()
+	if b.plan.Awaited != "" {
+		return b.plan.Wait(b.awaiting())
+	}
 	return b.plan
 }
 
@@ -57,8 +64,11 @@ type builder struct {
 	imaged map[string]bool   // hosts that have an image step
 	prune  []Step            // what goes when the release is recorded
 	pruned map[string][]Step // those of a host
-	early  map[string]bool   // IDs of those that go before the image comes, to make room for it
-	ended  map[string]bool   // routes, by routeKey, and singletons' stops elsewhere, by ID, that are planned
+	// upgraded is the last step that upgrades a proxy: hosts are upgraded one after the other.
+	upgraded string
+
+	early map[string]bool // IDs of those that go before the image comes, to make room for it
+	ended map[string]bool // routes, by routeKey, and singletons' stops elsewhere, by ID, that are planned
 }
 
 // look takes the observed hosts, and notes the others.
@@ -144,6 +154,9 @@ func each(n int, do func(i int)) {
 	all.Wait()
 }
 
+// object notes a problem that may be ignored.
+func (b *builder) object(problem Problem) { b.plan.object(b.in.Options.Ignore, problem) }
+
 // problem notes why the plan cannot be carried out.
 func (b *builder) problem(host, role, summary, next string) {
 	b.plan.Problems = append(b.plan.Problems, Problem{Host: host, Role: role, Summary: summary, Next: next})
@@ -158,29 +171,45 @@ func (b *builder) check() {
 	for _, host := range b.plan.Unreachable {
 		switch {
 		case !skip:
-			b.problem(host.Host, "", "it cannot be observed: "+host.Reason,
-				"mend that, or go on without the host with --skip-unreachable: it converges with the next apply after it returns")
+			b.problem(host.Host, "", "it cannot be observed: "+host.Reason, b.mend(host.Host)+
+				", or go on without the host with --skip-unreachable: it converges with the next apply after it returns")
 		case len(b.hosts) == len(b.leaving): // those are emptied only when some host serves that is seen to
-			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, "mend that: nothing can be done without a host")
+			b.problem(host.Host, "", "it cannot be observed, nor can any other host: "+host.Reason, b.mend(host.Host)+": nothing can be done without a host")
 		}
 	}
 	b.checkCordoned(heals)
 	for _, s := range b.slots {
 		b.checkSlot(s)
 	}
+	b.checkProxies()
+	b.checkCanary()
 	b.checkFilter(heals)
 	if b.in.Options.Filter.Whole() && !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
 		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
 			"bring a host of the primary role back")
 	}
+	b.awaitImage()
+}
+
+// mend says what to do about a host that could not be observed.
+func (b *builder) mend(host string) string {
+	seen, _ := b.in.Observed.Host(host)
+	switch seen.NoEngine {
+	case state.EngineMissing:
+		return fmt.Sprintf("`kamald setup` installs Docker there and deploys (`kamald server bootstrap --hosts %s` only installs it)", host)
+	case state.EngineStopped:
+		return fmt.Sprintf("`kamald server bootstrap --hosts %s` starts it and shows what it logs when that fails", host)
+	case state.EngineForbidden:
+		return fmt.Sprintf("`kamald server bootstrap --hosts %s` gives the user its group", host)
+	case state.EngineOld:
+		return "upgrade Docker there"
+	}
+	return "mend that"
 }
 
 func (b *builder) checkSlot(s *slot) {
-	if s.create && b.in.Pin.Value() == "" {
-		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image %s is found neither on the hosts, nor at the registry, nor on this machine", s.spec.Image),
-			"build and push it, or give another version with --version")
-	}
 	b.checkSecrets(s)
+	b.checkCertificate(s)
 	b.checkSingleton(s)
 	b.checkMoved(s)
 	if taken, ok := s.nameTaken(b.app); ok && s.create && taken.Status == state.StatusRemoving {
@@ -188,7 +217,8 @@ func (b *builder) checkSlot(s *slot) {
 	} else if ok && s.create {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the name %s is taken by a container that is not this role's (%s)", s.name, taken.ShortID()), "rename or remove that container")
 	}
-	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && image.Arch != s.host.Engine.Arch {
+	if image, ok := s.host.Image(s.spec.Image); ok && image.Inspected && s.create && image.Arch != "" && s.host.Engine.Arch != "" && len(s.role.Options[optionPlatform]) == 0 &&
+		!runs(state.Engine{Arch: s.host.Engine.Arch}, "linux/"+image.Arch) {
 		b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the image is for %s and the host is %s", image.Arch, s.host.Engine.Arch), "build it for the host's architecture too")
 	}
 	for _, c := range s.own {
@@ -254,14 +284,11 @@ func (b *builder) finish() {
 	for i, h := range b.leaving {
 		order[h.Name] = len(b.in.Desired.Hosts) + i
 	}
-	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6, ResourceFile: 7}
+	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceCertificate: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6, ResourceFile: 7}
 	slices.SortStableFunc(b.plan.Items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(resources[x.Resource], resources[y.Resource]))
 	})
-	slices.SortStableFunc(b.plan.Problems, func(x, y Problem) int {
-		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(x.Role, y.Role), cmp.Compare(x.Summary, y.Summary))
-	})
-	b.plan.Problems = slices.Compact(b.plan.Problems)
+	b.plan.sortProblems(order)
 	b.guard()
 	b.plan.Steps = b.steps
 	b.plan.Kind = KindNone

@@ -212,9 +212,14 @@ func TestASkippedHostConvergesWhenItReturns(t *testing.T) {
 	w.options.SkipUnreachable = true
 	w = w.settle(t).clone()
 	*w.host("web-2") = there
+	held := w.desired
+	w.heldRelease = &held
 	p := w.plan()
 	if hasStep(p, "create/web-1/web") || !hasStep(p, "create/web-2/web") || hasStep(p, "barrier") {
 		t.Error(show(p))
+	}
+	if text := show(p); !strings.Contains(text, "version v1 → v2") || strings.Contains(text, "it was removed") {
+		t.Errorf("nobody has removed there what never was there:\n%s", text)
 	}
 	w.settle(t)
 }
@@ -272,13 +277,8 @@ func TestAnotherRunDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnImageThatIsNowhereAndATakenNameAreProblems(t *testing.T) {
-	w := fresh(shop())
-	w.pin = plan.Pin{}
-	if p := w.plan(); len(p.Problems) != 4 || !strings.Contains(p.Problems[0].Summary, "acme/shop:v1") {
-		t.Errorf("%+v", p.Problems)
-	}
-	w = released(t, shop()).to("v2")
+func TestATakenNameIsAProblem(t *testing.T) {
+	w := released(t, shop()).to("v2")
 	w.make("web-1", "shop-web-v2", state.Spec{}, state.StatusExited, "")
 	if p := w.plan(); len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Summary, "shop-web-v2 is taken") {
 		t.Errorf("%+v", p.Problems)

@@ -24,7 +24,7 @@ func Projection(host state.Host) string {
 // host writes all but the engine's clock, the free space, and the fence and newest record, which planning is given by
 // themselves. What a host's engine lists in any order is written in one.
 func (f *fingerprint) host(h state.Host) {
-	f.words(h.Name, h.Unreachable, h.Home, h.RunDir, h.Latest)
+	f.words(h.Name, h.Unreachable, string(h.NoEngine), h.Home, h.RunDir, h.Latest)
 	f.words(h.Engine.Version, h.Engine.API, h.Engine.OS, h.Engine.Arch, h.Engine.Root)
 	f.count(len(h.Containers))
 	for _, i := range order(len(h.Containers), func(i, j int) int { return cmp.Compare(h.Containers[i].ID, h.Containers[j].ID) }) {
@@ -53,6 +53,7 @@ func (f *fingerprint) host(h state.Host) {
 	f.count(len(h.EnvFiles))
 	for _, file := range h.EnvFiles {
 		f.word(file.Role)
+		f.flags(file.Private, file.Pending)
 		f.pairs(file.Digests)
 	}
 	f.pairs(h.Environ)
@@ -60,7 +61,7 @@ func (f *fingerprint) host(h state.Host) {
 
 // container leaves out what changes with every start, and the restart counter.
 func (f *fingerprint) container(c *state.Container) {
-	f.words(c.ID, c.Name, c.ImageID, c.Service, c.Role, c.Destination, string(c.Status), c.Health, c.Error, c.RunDir)
+	f.words(c.ID, c.Name, c.ImageID, c.Service, c.Role, c.Destination, string(c.Status), c.Health, c.Error, c.RunDir, c.Owner)
 	f.numbers(int64(c.ExitCode), int64(c.Release), int64(c.Fence))
 	f.flags(c.OOMKilled)
 	f.time(c.Created)
@@ -73,7 +74,7 @@ func (f *fingerprint) container(c *state.Container) {
 }
 
 func (f *fingerprint) intent(i *state.Intent) {
-	f.words(i.Kind, i.Host, i.Reason, i.Who, i.Where)
+	f.words(i.Kind, i.Host, i.Role, i.Reason, i.Message, i.Who, i.Where)
 	f.numbers(int64(i.Schema), int64(i.Serial), int64(i.Release))
 	f.flags(i.Lifted)
 	f.time(i.Since)
@@ -110,18 +111,30 @@ func (f *fingerprint) image(m *state.Image) {
 }
 
 func (f *fingerprint) proxy(p *state.Proxy) {
-	f.words(p.ID, p.Name, p.Image)
-	f.flags(p.Running, p.Live != nil)
+	f.words(p.ID, p.Name, p.Image, p.Other)
+	f.flags(p.Running, p.Own, p.Live != nil, p.Asked != nil, p.Stopped != nil)
+	if p.Stopped != nil {
+		f.intent(p.Stopped)
+	}
 	if p.Live != nil {
 		f.spec(p.Live)
 	}
+	if p.Asked != nil {
+		f.spec(p.Asked)
+	}
+	f.words(p.Owner, p.Version, p.Apps)
+	f.list(p.Features)
 	f.list(p.Networks)
 	f.count(len(p.Routes))
 	for i := range p.Routes {
 		r := &p.Routes[i]
 		f.word(r.Name)
 		f.list(r.Targets)
-		f.flags(r.Stopped, r.Paused)
+		f.flags(r.Stopped, r.Paused, r.Implied)
+		f.word(r.StopMessage)
+		f.numbers(int64(r.MaxPause))
+		f.list(r.Readers)
+		f.rollout(r.Rollout)
 		f.route(&r.Options)
 	}
 }
@@ -135,6 +148,22 @@ func (f *fingerprint) route(o *state.RouteOptions) {
 		o.BufferMemory, o.MaxRequestBody, o.MaxResponseBody)
 	f.list(o.LogRequestHeaders)
 	f.list(o.LogResponseHeaders)
+	f.flags(o.TLSStaging, o.ReadersTakeWebsockets, o.ScopeCookiePaths)
+	f.words(o.ACMEDirectory, o.TLSOnDemandURL, o.ACMECachePath, o.CanonicalHost, o.ClientIPHeader, o.Balance)
+	f.numbers(int64(o.WriterAffinity))
+	f.list(o.ExcludeMetricsPaths)
+}
+
+func (f *fingerprint) rollout(r *state.Rollout) {
+	f.flags(r != nil)
+	if r == nil {
+		return
+	}
+	f.list(r.Targets)
+	f.list(r.Readers)
+	f.flags(r.On)
+	f.numbers(int64(r.Percent))
+	f.list(r.List)
 }
 
 // lock is the holder's; its lease and when it was renewed say nothing about who it is.

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kamald/kamald/plan"
@@ -201,5 +202,18 @@ func TestAnOrphanIsDrainedAndRemoved(t *testing.T) {
 	after := w.settle(t)
 	if len(after.host("web-2").Containers) != 1 || len(after.host("web-2").Proxy.Routes) != 1 {
 		t.Errorf("left on web-2: %+v", after.host("web-2"))
+	}
+}
+
+// TestWhatIsGoneIsDriftAlsoWhereTheTagWasMoved: the host's record tells that the release was there.
+func TestWhatIsGoneIsDriftAlsoWhereTheTagWasMoved(t *testing.T) {
+	w := released(t, shop()).clone()
+	held := w.desired
+	w.heldRelease = &held
+	h := w.host("web-1")
+	h.Latest = "sha256:another"
+	h.Containers = slices.DeleteFunc(h.Containers, func(c state.Container) bool { return c.Role == "web" })
+	if p := w.plan(); p.Kind != plan.KindHeal || !strings.Contains(show(p), "it was removed") {
+		t.Error(show(p))
 	}
 }

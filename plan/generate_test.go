@@ -62,7 +62,8 @@ func anyRelease(t *rapid.T) release.Release {
 		r.Registry = nil
 	}
 	r.Rollout = release.Rollout{Limit: release.Limit{Count: rapid.IntRange(0, 3).Draw(t, "limit"), Percent: pick(t, "share", 0, 30, 60)},
-		Wait: pick(t, "wait", 0, time.Second), ParallelRoles: rapid.Bool().Draw(t, "parallel")}
+		Wait: pick(t, "wait", 0, time.Second), ParallelRoles: rapid.Bool().Draw(t, "parallel"),
+		Canary: pick(t, "canary", nil, nil, &release.Canary{Percent: 10, Hold: time.Minute})}
 	r.Hosts, r.Roles = nil, nil
 	var names []string
 	for i := range rapid.IntRange(1, 4).Draw(t, "hosts") {
@@ -240,7 +241,10 @@ func (w *world) anyProxy(t *rapid.T, h *state.Host) {
 	if !often(t, "proxy") {
 		return
 	}
-	h.Proxy = state.Proxy{ID: id("proxy", h.Name), Name: "kamal-proxy", Image: "proxy:v1", Running: often(t, "proxy runs")}
+	h.Proxy = state.Proxy{ID: id("proxy", h.Name), Name: "kamal-proxy", Image: "proxy:v1", Running: often(t, "proxy runs"), Own: often(t, "own proxy"), Features: []string{state.FeatureSides}}
+	if !h.Proxy.Own {
+		h.Proxy.Image = "basecamp/kamal-proxy:v0.9.2"
+	}
 	if often(t, "proxy attached") {
 		h.Proxy.Networks = []string{"kamal"}
 	}
@@ -256,6 +260,7 @@ func (w *world) anyProxy(t *rapid.T, h *state.Host) {
 			continue
 		}
 		h.Proxy.Routes = append(h.Proxy.Routes, state.Route{Name: w.desired.App().RouteName(role), Targets: []string{pick(t, "target", targets...)},
+			Rollout: pick(t, "rollout", nil, nil, &state.Rollout{Targets: []string{pick(t, "rollout's target", targets...)}, On: true, Percent: 10}),
 			Options: state.RouteOptions{Hosts: []string{"shop.test"}, HealthPath: pick(t, "health path", "/up", "/up", "/health")}})
 	}
 }

@@ -143,7 +143,7 @@ func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []s
 		proven = previous
 	}
 	proven = gateIf(b, fmt.Sprintf("proven/%d", n), PhaseOthers, n, append(slices.Clone(proven), barrier...))
-	done := gateIf(b, fmt.Sprintf("done/%d", n), PhaseSwitch, n, b.switchAll(n, slots, proven))
+	done := gateIf(b, fmt.Sprintf("done/%d", n), PhaseSwitch, n, b.switchAll(n, slots, b.tryAll(n, slots, proven)))
 	if wait := b.in.Desired.Rollout.Wait; wait > 0 && !last {
 		return []string{b.add(Step{ID: fmt.Sprintf("wait/%d", n), Kind: StepWait, Phase: PhaseSwitch, Group: n, Needs: done, Wait: wait, Reason: "rollout.wait"})}
 	}
@@ -312,6 +312,11 @@ func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 	switched := map[string][]string{}
 	heals := b.in.Held != nil && b.kind == KindHeal
 	for _, s := range slots {
+		if s.route == nil && s.endsRollout {
+			id := b.endRollout(n, s, proven)
+			switched[s.host.Name] = append(switched[s.host.Name], id)
+			all = append(all, id)
+		}
 		if s.route == nil {
 			continue
 		}
@@ -325,9 +330,18 @@ func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 			container = s.wanted.ID
 		}
 		id := b.add(Step{ID: "switch/" + at, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
-			Needs: needs, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, Reason: reason})
+			Needs: needs, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, EndsRollout: s.tried || s.endsRollout, Reason: reason})
 		switched[s.host.Name] = append(switched[s.host.Name], id)
 		all = append(all, id)
+	}
+	for _, s := range slots {
+		if s.resume != nil {
+			needs := slices.Clone(proven)
+			if s.route != nil {
+				needs = []string{"switch/" + s.host.Name + "/" + s.role.Name}
+			}
+			all = append(all, b.resumeStep(n, s, needs))
+		}
 	}
 	for _, s := range slots {
 		for _, old := range s.stop {

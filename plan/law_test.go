@@ -29,6 +29,7 @@ var laws = map[string]law{
 	"no secret shows":                leaked,
 	"a plan comes back":              unreadable,
 	"a plan that waits does nothing": restless,
+	"nothing is another app's":       poached,
 }
 
 // endless: a step that never begins though every other does its work: it needs what is not there, or itself.

@@ -12,6 +12,7 @@ func (p Plan) Markdown(w io.Writer) error {
 	var b strings.Builder
 	o := p.outline()
 	fmt.Fprintf(&b, "### %s\n", escape(o.title))
+	markdownChoice(&b, p.VersionPolicy)
 	if o.scope != "" {
 		fmt.Fprintf(&b, "\n%s\n", escape(o.scope))
 	}
@@ -27,6 +28,9 @@ func (p Plan) Markdown(w io.Writer) error {
 			fmt.Fprintf(&b, "- %s\n", escape(m.String()))
 		}
 	}
+	markdownGates(&b, p.Gates)
+	markdownRemarks(&b, notesTitle, p.Notes)
+	markdownRemarks(&b, warningsTitle, p.Warnings)
 	if len(o.deferred) > 0 {
 		b.WriteString("\n#### Deferred\n\n")
 		for _, item := range o.deferred {
@@ -46,7 +50,7 @@ func (p Plan) Markdown(w io.Writer) error {
 		}
 	}
 	var end strings.Builder
-	for _, last := range []string{o.rollout, o.unrecorded, o.summary} {
+	for _, last := range []string{o.pinned, o.rollout, o.unrecorded, o.summary} {
 		if last != "" {
 			fmt.Fprintf(&end, "\n%s\n", escape(last))
 		}

@@ -83,7 +83,7 @@ func (w *world) next() int {
 
 func (w *world) step(s plan.Step) error {
 	switch s.Kind {
-	case plan.StepGate, plan.StepWait, plan.StepBarrier:
+	case plan.StepGate, plan.StepWait, plan.StepBarrier, plan.StepHold:
 		return nil
 	}
 	h := w.host(s.Host)
@@ -128,6 +128,12 @@ func (w *world) step(s plan.Step) error {
 
 // act does what is done to a container that is there.
 func (w *world) act(h *state.Host, s plan.Step) error {
+	switch s.Kind {
+	case plan.StepResume:
+		return w.resume(h, s)
+	case plan.StepCanary, plan.StepEndCanary:
+		return w.rollOut(h, s)
+	}
 	c := w.container(s.Host, s.Container)
 	if c == nil {
 		return errors.New("the container is not there")
@@ -251,6 +257,7 @@ func (w *world) bootProxy(h *state.Host) error {
 	server := w.desired.ProxyServer
 	if h.Proxy.ID == "" {
 		h.Proxy.ID, h.Proxy.Name, h.Proxy.Image = id("proxy", h.Name), server.Name, server.Image
+		h.Proxy.Own, h.Proxy.Features = true, []string{state.FeatureSides}
 	}
 	if !slices.Contains(h.Proxy.Networks, w.desired.Network) {
 		h.Proxy.Networks = append(h.Proxy.Networks, w.desired.Network)

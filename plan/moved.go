@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -253,6 +254,8 @@ func (m *mover) proxy() {
 		m.note("the proxy %s runs now", now.Name)
 	}
 	m.text("the image of the proxy", was.Image, now.Image)
+	m.text("the version of the proxy", was.Version, now.Version)
+	m.text("the owner of the proxy", was.Owner, now.Owner)
 	m.text("the networks of the proxy", words(was.Networks), words(now.Networks))
 	for _, r := range was.Routes {
 		if _, there := now.Route(r.Name); !there {
@@ -283,6 +286,9 @@ func (m *mover) route(was, now state.Route) {
 		case on.was && !on.now:
 			m.note("route %s is not %s any more", now.Name, on.what)
 		}
+	}
+	if !reflect.DeepEqual(was.Rollout, now.Rollout) {
+		m.note("the rollout of route %s was begun, changed or ended", now.Name)
 	}
 	for _, f := range routeFields(was, now, words(now.Targets)) {
 		if f.Path != "target" {

@@ -15,6 +15,7 @@ type outline struct {
 	deferred []Item
 	skipped  []Skipped // unreachable hosts that no problem names
 	scope    string    // what it is limited to; "" when to nothing
+	pinned   string    // which image is meant; "" when none comes anywhere
 	rollout  string    // how it goes over the hosts; "" when there is nothing to say
 	summary  string
 
@@ -27,7 +28,7 @@ type outlineHost struct {
 }
 
 func (p Plan) outline() outline {
-	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), scope: p.scope(), unrecorded: p.unrecordedNote()}
+	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), pinned: p.pinned(), scope: p.scope(), unrecorded: p.unrecordedNote()}
 	for _, item := range p.Items { // they come in the order of the file's hosts
 		if item.Deferred != "" {
 			o.deferred = append(o.deferred, item)
@@ -144,6 +145,19 @@ func (p Plan) summary() string {
 		counts[Create], counts[Update], counts[Replace], counts[Remove], number(steps, "step"))
 }
 
+// pinned says which image is meant, whatever becomes of its tag.
+func (p Plan) pinned() string {
+	comes := func(s Step) bool { return s.Kind == StepImage || s.Kind == StepCreate }
+	if p.Pin.Value() == "" || !slices.ContainsFunc(p.Steps, comes) {
+		return ""
+	}
+	text := fmt.Sprintf("Image: %s is %s", p.Image, p.Pin.Value())
+	if p.Pin.From != "" {
+		text += fmt.Sprintf(" (%s)", p.Pin.From)
+	}
+	return text
+}
+
 // rollout says which hosts go first, and which roles wait for whom.
 func (p Plan) rollout() string {
 	var parts []string
@@ -164,6 +178,9 @@ func (p Plan) rollout() string {
 		if len(waiting) > 0 {
 			parts = append(parts, fmt.Sprintf("%s only after the first %s is healthy", strings.Join(waiting, ", "), orPrimary(p.Steps[i].Role)))
 		}
+	}
+	if text := p.canaryText(); text != "" {
+		parts = append(parts, text)
 	}
 	if len(parts) == 0 {
 		return ""

@@ -17,6 +17,10 @@ type Pin struct {
 	Digest string `json:"digest,omitempty"` // the manifest's, at the registry: sha256:…
 	ID     string `json:"id,omitempty"`     // the image's own, for images that are carried
 	From   string `json:"from,omitempty"`   // where it was found: "record 12", "host web-1", "registry", "this machine"
+
+	// Of an image that is carried: what it is on this machine.
+	Arch  string `json:"arch,omitempty"`  // Go's name
+	Bytes int64  `json:"bytes,omitempty"` // unpacked
 }
 
 // Value is what a spec pins: the manifest's digest, else the ID.
@@ -32,6 +36,7 @@ type Input struct {
 	Desired  release.Release
 	Observed state.Snapshot
 	Pin      Pin
+	Unpinned Unpinned
 	Held     *state.Record // the newest succeeded release record; nil when there is none
 	// HeldDigest is the digest of the release that the held record keeps; "" when there is none, or it cannot be read.
 	HeldDigest string
@@ -47,8 +52,10 @@ type Input struct {
 	Litter map[string][]string
 	// RecordFiles has, for each host, the paths of the release records there by their numbers.
 	RecordFiles map[string]map[int]string
-	Options     Options
-	Now         time.Time
+	// Choice is what a version policy made of the desired version; nil when it was given.
+	Choice  *Choice
+	Options Options
+	Now     time.Time
 
 	reconfigured bool // the held release says otherwise than the desired one: what differs was asked for
 }
@@ -64,6 +71,8 @@ type Options struct {
 	Back        bool `json:"back,omitempty"` // the desired release is an earlier one, and not what the file says
 	// Prune plans nothing but the removal of what is kept for nothing.
 	Prune bool `json:"prune,omitempty"`
+	// Ignore are the checks whose problems are only warned of.
+	Ignore []Check `json:"ignore,omitempty"`
 }
 
 // Kind is what carrying the plan out would be.
@@ -101,7 +110,15 @@ type Plan struct {
 	// Partial: a release that is limited to its scope. It moves no latest, prunes nothing, and is not what is held afterwards.
 	Partial bool       `json:"partial,omitempty"`
 	Moved   []HandMove `json:"moved,omitempty"` // by another than kamald, without a record
-	Waits   string     `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items
+	Gates   []Gate     `json:"gates,omitempty"` // what does not serve on purpose
+	Notes   []string   `json:"notes,omitempty"` // what somebody else has set up, and is kept
+	// Warnings are what to know before the plan is carried out, and what was to be ignored.
+	Warnings []string `json:"warnings,omitempty"`
+	Waits    string   `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items
+	// Awaited is what the plan waits for when that does not exist yet: an image, or a repository in which no tag fits.
+	Awaited string `json:"awaited,omitempty"`
+	// VersionPolicy is what a policy chose the version by; nil when the version was given.
+	VersionPolicy *Choice `json:"version_policy,omitempty"`
 
 	Unrecorded *Unrecorded `json:"unrecorded,omitempty"`
 
@@ -142,7 +159,8 @@ type Problem struct {
 	Host    string `json:"host,omitempty"`
 	Role    string `json:"role,omitempty"`
 	Summary string `json:"summary"`
-	Next    string `json:"next"` // what to do about it
+	Next    string `json:"next"`            // what to do about it
+	Check   Check  `json:"check,omitempty"` // that found it, where it can be ignored
 }
 
 // Empty tells whether there is nothing to do. Deferred items do not count.

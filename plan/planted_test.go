@@ -69,6 +69,14 @@ var planted = []struct {
 	}},
 	{"no secret shows", "a value in a reason", func(_ *world, p *plan.Plan) { p.Items[0].Reason = "s3cret-1" }},
 	{"a plan comes back", "a phase that has no name", func(_ *world, p *plan.Plan) { p.Steps[0].Phase = 99 }},
+	{"nothing is another app's", "its host and path", func(w *world, p *plan.Plan) {
+		other := state.Route{Name: "blog-web", Options: firstOf(p, plan.StepSwitch).Route.Options}
+		w.host("web-1").Proxy.Routes = append(w.host("web-1").Proxy.Routes, other)
+	}},
+	{"nothing is another app's", "its proxy", func(w *world, p *plan.Plan) {
+		w.host("web-1").Proxy.Owner = "blog"
+		p.Steps = append(p.Steps, plan.Step{Kind: plan.StepProxy, Host: "web-1", NewName: "kamald/proxy:9"})
+	}},
 	{"a plan that waits does nothing", "a step in one that waits", func(_ *world, p *plan.Plan) { p.Waits = "a hold" }},
 }
 

@@ -45,7 +45,7 @@ func (b *builder) guard() {
 		case StepSwitch:
 			switched[s.Host+"/"+s.Role] = true
 		case StepProxy:
-			booted[s.Host] = true
+			booted[s.Host] = booted[s.Host] || s.NewName == ""
 		}
 	}
 	for i := range b.steps {
@@ -69,11 +69,16 @@ func preconditionOf(s *Step) Precondition {
 	switch s.Kind {
 	case StepCreate:
 		return Precondition{Must: MustBeFree, Guard: GuardEngine, Value: s.Name}
-	case StepNetwork, StepProxy:
+	case StepProxy:
+		if s.NewName != "" {
+			return Precondition{Must: MustBeThere, Guard: GuardEngine, Value: s.Container}
+		}
+		return Precondition{Must: MustBeFree, Guard: GuardEngine, Value: s.Name}
+	case StepNetwork:
 		return Precondition{Must: MustBeFree, Guard: GuardEngine, Value: s.Name}
 	case StepRename, StepStart, StepProve, StepUpdate, StepConnect, StepStop:
 		return there
-	case StepSwitch, StepUnroute:
+	case StepSwitch, StepUnroute, StepCanary:
 		must := Precondition{Must: MustRouteTo, Guard: GuardCheck}
 		if s.OldRoute != nil {
 			must.Value = s.OldRoute.TargetID()
@@ -86,7 +91,7 @@ func preconditionOf(s *Step) Precondition {
 	case StepUntag:
 		// An engine takes one of several names away, whoever uses the image.
 		return Precondition{Must: MustBeUnused, Guard: GuardCheck, Value: s.Name}
-	case StepEnv, StepRecord, StepKeep, StepImage:
+	case StepEnv, StepCertificate, StepRecord, StepKeep, StepImage, StepResume, StepEndCanary:
 		return Precondition{Must: MustBeOurs, Guard: GuardLock}
 	}
 	return Precondition{}

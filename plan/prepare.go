@@ -20,6 +20,7 @@ func (b *builder) prepare() {
 		b.prepareNetwork(host)
 		b.prepareImage(host, slots)
 		b.prepareEnv(host, slots)
+		b.prepareCertificates(host, slots)
 		b.prepareProxy(host, slots)
 	}
 	b.makeRoom()
@@ -97,6 +98,9 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 	if !slices.ContainsFunc(slots, func(s *slot) bool { return s.role.Proxy != nil }) {
 		return
 	}
+	if b.proxySwitchable(host) {
+		return
+	}
 	server := b.in.Desired.ProxyServer
 	step := Step{ID: "proxy/" + host.Name, Kind: StepProxy, Phase: PhasePrepare, Host: host.Name, Name: server.Name, Container: host.Proxy.ID}
 	if !host.HasNetwork(b.in.Desired.Network) {
@@ -106,6 +110,9 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 	case host.Proxy.ID == "":
 		step.Reason = "it is not there"
 		b.hostItem(host, Create, ResourceProxy, Change, server.Name, step.Reason)
+	case !host.Proxy.Running && host.Proxy.Stopped != nil:
+		b.proxyStopped(host, slots)
+		return
 	case !host.Proxy.Running:
 		step.Reason = "it is stopped"
 		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
@@ -113,10 +120,7 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 		step.Reason = "it is not attached to the network " + b.in.Desired.Network
 		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
 	default:
-		if fields := proxyFields(b.in.Desired, host); len(fields) > 0 {
-			b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: server.Name, Risk: Downtime,
-				Reason: "it was made with other settings", Fields: fields, Deferred: "this build does not replace a running proxy; until it is made again, it has those it was made with"})
-		}
+		b.proxyRuns(host, step)
 		return
 	}
 	b.add(step)

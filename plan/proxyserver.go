@@ -14,6 +14,9 @@ import (
 // ProxySpec is the proxy's container as Kamal makes it (kamal-facts: 3.13).
 func ProxySpec(desired release.Release, seen state.Host) state.Spec {
 	server := desired.ProxyServer
+	if server.Traefik() {
+		return traefikSpec(desired, seen)
+	}
 	cmd := []string{"kamal-proxy", "run"}
 	if server.Debug {
 		cmd = append(cmd, "--debug")
@@ -32,7 +35,7 @@ func ProxySpec(desired release.Release, seen state.Host) state.Spec {
 		Image: server.Image, Cmd: cmd, Env: server.Env, Labels: server.Labels, Network: desired.Network, Restart: "unless-stopped",
 		Volumes: []string{
 			server.Name + "-config:/home/kamal-proxy/.config/kamal-proxy",
-			path.Join(seen.RunDir, "proxy/apps-config") + ":/home/kamal-proxy/.apps-config",
+			appsConfigOf(seen) + ":" + release.AppsConfig,
 		},
 		Options: options,
 	}
@@ -41,6 +44,9 @@ func ProxySpec(desired release.Release, seen state.Host) state.Spec {
 	}
 	return spec
 }
+
+// appsConfigOf is the host's directory that the proxy's container has certificates and error pages from.
+func appsConfigOf(host state.Host) string { return path.Join(host.RunDir, "proxy/apps-config") }
 
 func published(bind []string, host, container int) []string {
 	if len(bind) == 0 {
@@ -56,20 +62,30 @@ func published(bind []string, host, container int) []string {
 	return list
 }
 
-// proxyFields are what the file asks of the proxy and the one that runs was not made with. Without a proxy_server block nothing is
-// asked: the one that is there is used.
+// proxyFields are what the file asks of the proxy and the one that runs was not made with, or is not any more. Without a
+// proxy_server block nothing is asked: the one that is there is used.
 func proxyFields(desired release.Release, host state.Host) []Field {
 	if !desired.ProxyServer.Declared {
 		return nil
 	}
 	var fields []Field
-	if host.Proxy.Image != desired.ProxyServer.Image {
-		fields = append(fields, Field{Path: "image", Before: host.Proxy.Image, After: desired.ProxyServer.Image})
+	if running := runningImage(host.Proxy); running != desired.ProxyServer.Image {
+		fields = append(fields, Field{Path: "image", Before: running, After: desired.ProxyServer.Image})
+	}
+	asked := ProxySpec(desired, host)
+	asked.Network = "" // a network that lacks is attached, without another container
+	if made := host.Proxy.Asked; made != nil {
+		before := *made
+		before.Network, before.Image = "", asked.Image
+		fields = append(fields, diff(before, asked)...)
 	}
 	if host.Proxy.Live == nil {
 		return fields
 	}
-	asked := ProxySpec(desired, host)
-	asked.Network = "" // a network that lacks is attached, without another container
-	return append(fields, towards(drift(asked, state.Container{Live: *host.Proxy.Live}, state.Image{}))...)
+	for _, f := range towards(drift(asked, state.Container{Live: *host.Proxy.Live}, state.Image{})) {
+		if !slices.ContainsFunc(fields, func(other Field) bool { return other.Path == f.Path }) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
 }

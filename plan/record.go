@@ -87,3 +87,10 @@ func (b *builder) keepHeld(needs []string) {
 func lacks(record *state.Record, held state.Record) bool {
 	return record == nil || record.Number < held.Number || record.Number == held.Number && record.Revision < held.Revision
 }
+
+// tookPart tells whether a host was in the held release, which says the same as the desired one: what it lacks was taken away. One
+// that was skipped then has no record of it.
+func (in Input) tookPart(host state.Host) bool {
+	same := in.HeldDigest != "" && !in.reconfigured
+	return same && in.Held != nil && host.Record != nil && host.Record.Number == in.Held.Number
+}

@@ -133,6 +133,8 @@ func (b *builder) useless(image state.Image, refs []string, past past) string {
 	for _, ref := range refs {
 		version := strings.TrimPrefix(ref, b.in.Desired.ImageName()+":")
 		switch {
+		case strings.HasPrefix(version, b.app.CarriedPrefix()):
+			reason = "it is part of an image that did not come whole"
 		case past.succeeded[version]:
 			reason = "its release is beyond what is kept for rollback"
 		case past.versions[version] && !past.unended[version]:

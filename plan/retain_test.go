@@ -51,3 +51,23 @@ func TestAPruneTakesWhatAFailedReleaseLeftThoughThereIsRoomForIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAPruneTakesThePartsOfAnImageThatDidNotComeWhole(t *testing.T) {
+	w := released(t, shop())
+	app := w.desired.App()
+	mine := w.desired.ImageName() + ":" + app.CarriedTag([]string{"sha256:base"})
+	other := w.desired.ImageName() + ":" + state.App{Service: app.Service, Destination: "elsewhere"}.CarriedTag([]string{"sha256:base"})
+	for i := range w.hosts {
+		w.hosts[i].Images = append(w.hosts[i].Images, state.Image{ID: "sha256:" + id("image", "part"), Tags: []string{mine}}, state.Image{ID: "sha256:" + id("image", "other part"), Tags: []string{other}})
+	}
+	w.options = plan.Options{Prune: true}
+	w = w.settle(t)
+	for _, host := range w.hosts {
+		if _, there := host.Image(mine); there {
+			t.Errorf("%s keeps %s", host.Name, mine)
+		}
+		if _, there := host.Image(other); !there {
+			t.Errorf("%s does not keep %s, which another destination may be waiting for", host.Name, other)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -32,9 +31,13 @@ type slot struct {
 	create, start, prove bool
 	update               map[string][]string // options to set in place
 	connect              bool
+	certificate          certificate
 	route                *state.Route // to switch to, its target without the container still
 	oldRoute             *state.Route
+	maintenance          *state.Intent // that holds
+	resume               *state.Intent // the maintenance that has ended: its route serves again
 	stop                 []state.Container
+	canary
 
 	items []Item
 }
@@ -44,7 +47,7 @@ func (s *slot) boots() bool { return s.create || s.start }
 
 // busy tells whether anything happens in the slot but prune.
 func (s *slot) busy() bool {
-	return s.boots() || s.update != nil || s.connect || s.route != nil || len(s.stop) > 0
+	return s.boots() || s.update != nil || s.connect || s.route != nil || s.resume != nil || s.endsRollout || len(s.stop) > 0
 }
 
 // decide compares what should be in a slot with what is.
@@ -53,7 +56,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
 	s.reconfigured = in.reconfigured
-	s.released = s.latestIsWanted() && (in.Held == nil || in.Held.Version == in.Desired.Version)
+	s.released = (in.Held == nil || in.Held.Version == in.Desired.Version) && (in.tookPart(host) || s.latestIsWanted(in.Pin.Value()))
 	s.own = ofRole(app, host, role.Name)
 	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
 		s.current = &c
@@ -70,7 +73,10 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 		s.adoptReplaced()
 	}
 	s.decideContainer()
-	s.decideRoute(app)
+	s.decideCertificate(in)
+	s.decideGate(app, in.Now)
+	s.decideRoute(in.Desired)
+	s.decideRollout()
 	s.decideOlds()
 	return s
 }
@@ -204,10 +210,11 @@ func towards(fields []Field) []Field {
 	return turned
 }
 
-// latestIsWanted tells whether the host's latest tag says that the wanted version was released there.
-func (s *slot) latestIsWanted() bool {
+// latestIsWanted tells whether the host's latest tag says that the wanted version was released there: not where both tags were moved
+// to another image, which putting the version's tag right would show.
+func (s *slot) latestIsWanted(pin string) bool {
 	image, ok := s.host.Image(s.host.Latest)
-	return ok && slices.Contains(image.Tags, s.spec.Image)
+	return ok && slices.Contains(image.Tags, s.spec.Image) && (pin == "" || bears(image, pin))
 }
 
 // replace plans another container of the same name.
@@ -227,75 +234,6 @@ func (s *slot) risk() Risk {
 		return Downtime
 	}
 	return Safe
-}
-
-// decideRoute compares what the proxy does for the role with what it should.
-func (s *slot) decideRoute(app state.App) {
-	if s.role.Proxy == nil || s.kept {
-		return
-	}
-	want := state.Route{Name: app.RouteName(s.role.Name), Options: s.role.Proxy.Options}
-	have, there := s.host.Proxy.Route(want.Name)
-	if there {
-		s.oldRoute = &have
-		want.Stopped, want.Paused = have.Stopped, have.Paused
-	}
-	if s.wanted == nil {
-		s.route = &want
-		return
-	}
-	target := fmt.Sprintf("%s:%d", s.wanted.ShortID(), s.role.Proxy.AppPort)
-	fields := routeFields(have, want, target)
-	switch {
-	case !there:
-		s.routeItem(Create, s.lostRoute(), "the proxy does not know it", nil)
-	case len(fields) > 0 && s.boots() && fields[0].Path == "target" && len(fields) == 1:
-		// it follows from the container's own item
-	case len(fields) > 0:
-		s.routeItem(Update, s.movedRoute(fields), "the proxy has it otherwise", fields)
-	default:
-		return
-	}
-	s.route, s.prove = &want, true
-}
-
-// lostRoute: a container that was released and has no route lost it by hand; one that was not was interrupted before.
-func (s *slot) lostRoute() Cause {
-	if s.reconfigured {
-		return Change
-	}
-	if s.released {
-		return Drift
-	}
-	return Leftover
-}
-
-func (s *slot) movedRoute(fields []Field) Cause {
-	if s.reconfigured {
-		return Change
-	}
-	if fields[0].Path == "target" && !s.released {
-		return Leftover
-	}
-	return Drift
-}
-
-// routeFields is what differs between a route as it is and as it should be.
-func routeFields(have, want state.Route, target string) []Field {
-	var d differ
-	if !slices.Equal(have.Targets, []string{target}) {
-		d.list("target", have.Targets, []string{target})
-	}
-	if reflect.DeepEqual(have.Options, want.Options) {
-		return d.fields
-	}
-	a, b := reflect.ValueOf(have.Options), reflect.ValueOf(want.Options)
-	for i := range a.NumField() {
-		before, after := fmt.Sprint(a.Field(i)), fmt.Sprint(b.Field(i))
-		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-		d.text(name, before, after)
-	}
-	return d.fields
 }
 
 // decideOlds plans the end of the role's other containers that run.
@@ -319,11 +257,6 @@ func (s *slot) decideOlds() {
 func (s *slot) item(action Action, cause Cause, risk Risk, reason string, fields []Field) {
 	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
 		Name: s.name, Reason: reason, Fields: fields, Risk: risk})
-}
-
-func (s *slot) routeItem(action Action, cause Cause, reason string, fields []Field) {
-	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceRoute, Host: s.host.Name, Role: s.role.Name,
-		Name: s.routeName(), Reason: reason, Fields: fields, Risk: Safe})
 }
 
 // corrections splits drift that needs no new container into options to set and a network to attach. An option without values
@@ -384,8 +317,4 @@ func ended(c state.Container) string {
 	default:
 		return fmt.Sprintf("exit code %d", c.ExitCode)
 	}
-}
-
-func (s *slot) routeName() string {
-	return state.App{Service: s.spec.Labels[state.LabelService], Destination: s.spec.Labels[state.LabelDestination]}.RouteName(s.role.Name)
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // makeRoom looks whether the image has room on the hosts that it comes to. Where it may not have, what is kept for nothing goes
-// before it comes; where it cannot have even then, the plan has a problem. How large an image is that no host has is not known: it
-// is taken to be like the one that runs, which makes room and gives no alarm.
+// before it comes; where it cannot have even then, the plan has a problem. How large an image is that neither a host nor this
+// machine has is not known: it is taken to be like the one that runs, which makes room and gives no alarm here.
 func (b *builder) makeRoom() {
 	if len(b.imaged) == 0 {
 		return
@@ -31,24 +31,35 @@ func (b *builder) makeRoom() {
 		return
 	}
 	for _, host := range tight {
-		// An image shares at most all layers of the largest that is there.
-		least := size
-		for _, image := range host.Images {
-			least = min(least, size-image.Size)
+		if problem, lacks := noRoom(b.plan, host, leastOf(host, size), freed[host.Name]); lacks {
+			if b.keep() > 1 {
+				problem.Next = "keep less to go back to, with `kamald prune --retain 1`, or " + problem.Next
+			}
+			b.object(problem)
 		}
-		if host.FreeBytes+freed[host.Name] >= least {
-			continue
-		}
-		summary := fmt.Sprintf("the image %s has no room: it needs at least %s where the engine keeps images%s, and %s are free", b.in.Desired.Image(), Size(least), in(host.Engine.Root), Size(host.FreeBytes))
-		if freed[host.Name] > 0 {
-			summary += fmt.Sprintf(", at most %s more when what is kept for nothing is gone", Size(freed[host.Name]))
-		}
-		next := "make room there: `docker system df -v` says what takes it"
-		if b.keep() > 1 {
-			next = "keep less to go back to, with `kamald prune --retain 1`, or " + next
-		}
-		b.problem(host.Name, "", summary, next)
 	}
+}
+
+// leastOf is what an image of a size needs on a host at least: it shares at most all layers of the largest that is there.
+func leastOf(host state.Host, size int64) int64 {
+	least := size
+	for _, image := range host.Images {
+		least = min(least, size-image.Size)
+	}
+	return least
+}
+
+// noRoom tells whether an image cannot have room on a host. freed is what goes before it comes.
+func noRoom(p Plan, host state.Host, least, freed int64) (Problem, bool) {
+	if host.FreeBytes < 0 || host.FreeBytes+freed >= least {
+		return Problem{}, false
+	}
+	summary := fmt.Sprintf("the image %s has no room: it needs at least %s where the engine keeps images%s, and %s are free", p.Image, Size(least), in(cmp.Or(host.FreeIn, host.Engine.Root)), Size(host.FreeBytes))
+	if freed > 0 {
+		summary += fmt.Sprintf(", at most %s more when what is kept for nothing is gone", Size(freed))
+	}
+	return Problem{Host: host.Name, Summary: summary, Check: CheckDisk,
+		Next: "make room there: `docker system df -v` says what takes it; where it shares layers with another service's images, " + CheckDisk.ignored()}, true
 }
 
 func in(dir string) string {
@@ -58,8 +69,9 @@ func in(dir string) string {
 	return " (" + dir + ")"
 }
 
-// imageSize is how large the pinned image is on a host that has it, in bytes; 0 when none has.
-func (b *builder) imageSize() (size int64) {
+// imageSize is how large the pinned image is on a host that has it, or on this machine, in bytes; 0 when none has.
+func (b *builder) imageSize() int64 {
+	size := b.in.Pin.Bytes
 	for _, name := range b.observed {
 		for _, image := range b.hosts[name].Images {
 			if bears(image, b.in.Pin.Value()) {

@@ -14,15 +14,24 @@ type StepKind string
 const (
 	StepNetwork StepKind = "network" // make the network
 	StepEnv     StepKind = "env"     // push a role's secrets file
-	StepImage   StepKind = "image"   // pull or carry the image, tag it repo:version
-	StepProxy   StepKind = "proxy"   // make or start the proxy container
-	StepRename  StepKind = "rename"  // a container makes way for another of its name
+	// StepCertificate writes a role's certificate and key, for the proxy to read at the next switch.
+	StepCertificate StepKind = "certificate"
+
+	StepImage   StepKind = "image"  // pull or carry the image, tag it repo:version
+	StepProxy   StepKind = "proxy"  // make or start the proxy container
+	StepRename  StepKind = "rename" // a container makes way for another of its name
 	StepCreate  StepKind = "create"
 	StepStart   StepKind = "start"
 	StepProve   StepKind = "prove"   // wait until healthy
 	StepBarrier StepKind = "barrier" // opened by the first of Needs that succeeds
 	StepSwitch  StepKind = "switch"  // route traffic to the container, drain the old
+	StepCanary  StepKind = "canary"  // give the container a share of the traffic
+	StepHold    StepKind = "hold"    // watch the canaries of a group, all of them for one time
+	// StepEndCanary takes away what an interrupted canary has left on a route.
+	StepEndCanary StepKind = "end-canary"
+
 	StepUnroute StepKind = "unroute" // take a route away
+	StepResume  StepKind = "resume"  // a route whose maintenance has ended serves again
 	StepStop    StepKind = "stop"
 	StepUpdate  StepKind = "update"  // live resources, in place
 	StepConnect StepKind = "connect" // attach a network
@@ -95,7 +104,11 @@ type Step struct {
 	Route    *state.Route        `json:"route,omitempty"`     // switch: after, its target still to be filled in with the container
 	OldRoute *state.Route        `json:"old_route,omitempty"` // switch, unroute: before
 	OldImage string              `json:"old_image,omitempty"` // tag: the image ID that bore it
+	Private  bool                `json:"private,omitempty"`   // certificate: nobody else on the host may read it
 	Started  bool                `json:"started,omitempty"`   // create, start: the container was there (and running) already
+	Percent  int                 `json:"percent,omitempty"`   // canary, hold: the share of the traffic
 	Wait     time.Duration       `json:"wait,omitempty"`
-	Grace    time.Duration       `json:"grace,omitempty"` // stop
+	// EndsRollout: when it has switched, a rollout of kamald's on the route ends.
+	EndsRollout bool          `json:"ends_rollout,omitempty"`
+	Grace       time.Duration `json:"grace,omitempty"` // stop
 }

@@ -29,15 +29,19 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 	t := &texter{color: opts.Color}
 	o := p.outline()
 	t.line("%s", t.in(bold, printable(o.title)))
+	t.choice(p.VersionPolicy)
 	if o.scope != "" {
 		t.line("%s", printable(o.scope))
 	}
 	t.hosts(o)
 	t.moved(p.Moved)
+	t.gates(p.Gates)
+	t.remarks(notesTitle, p.Notes)
+	t.remarks(warningsTitle, p.Warnings)
 	t.deferred(o.deferred, p.Waits)
 	t.leftOut(p, o.skipped)
 	t.problems(p.Problems)
-	for _, note := range []string{o.rollout, o.unrecorded} {
+	for _, note := range []string{printable(o.pinned), o.rollout, o.unrecorded} {
 		if note != "" {
 			t.line("")
 			t.line("%s", note)

@@ -26,9 +26,10 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if err != nil {
 		return Report{}, err
 	}
-	if options.RollbackOf != nil {
-		c.preflight(ctx, &first)
+	for _, warning := range first.Plan.Warnings {
+		c.report(Progress{Kind: "warn", Message: warning})
 	}
+	c.sayChoice(first.Plan.VersionPolicy)
 	if n := countSteps(first.Plan); n > 0 {
 		c.report(Progress{Kind: "planned", Message: fmt.Sprintf("steps planned: %d", n)})
 	}
@@ -36,7 +37,7 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 		return Report{}, err
 	}
 	if err := problems(first.Plan); err != nil {
-		return Report{Kind: first.Plan.Kind, Version: desired.Version, Skipped: first.Plan.Unreachable, Plan: first.Plan}, err
+		return Report{Kind: first.Plan.Kind, Version: first.Desired.Version, Skipped: first.Plan.Unreachable, Plan: first.Plan}, err
 	}
 	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: first.Plan.Kind}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
@@ -88,7 +89,11 @@ func (c *Controller) again(ctx context.Context, first Planned, locks *Locks, opt
 	if options.Pin == nil && first.Plan.Pin.Value() != "" {
 		options.Pin = &first.Plan.Pin // what was planned is what is done, whatever the tag does meanwhile
 	}
+	options.choice = first.Plan.VersionPolicy
 	planned, err := c.planFrom(ctx, first.Desired, snapshot, keys, options)
+	if err == nil {
+		err = c.chosenStill(ctx, first, planned)
+	}
 	if err == nil && options.RollbackOf != nil && planned.Held != nil && planned.Held.Number > options.heldThen {
 		return Planned{}, errMoved
 	}
@@ -101,6 +106,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if err != nil {
 		return Report{}, err
 	}
+	defer r.cargo.close()
 	kept := planRecord(planned.Plan, r.record)
 	if err := c.Store.SavePlan(planned.Desired.App(), kept); err != nil {
 		return Report{}, err // no mutation without an audit record before it
@@ -116,7 +122,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	if order := lockOrder(planned.Desired, lockable(planned)); len(order) > 0 { // all that is left to do may be on hosts that left
 		locks.done.Go(func() { locks.heed(order[0].Name) })
 	}
-	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, r.do)
+	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, pullTurns(planned), r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}
 	after := context.WithoutCancel(ctx)
@@ -144,6 +150,8 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		report.Left = append(report.Left, r.running(snapshot)...)
 	}
 	r.note(&report, outcomes, failure)
+	report.Carried = r.cargo.carried(planned.Desired.Hosts)
+	report.OwnFault = ownFault(report.Outcome, failure)
 	var ended error
 	if failure == nil {
 		ended = endedSince(&report)
@@ -158,7 +166,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		return nil, err
 	}
 	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(wide(planned.Desired, planned.Snapshot)), paths: layoutOf(planned.Desired),
-		seen: planned.Snapshot, ids: map[string]string{}, inUse: map[string]bool{}, retain: options.Retain}
+		seen: planned.Snapshot, ids: map[string]string{}, inUse: map[string]bool{}, retain: options.Retain, registry: c.credentials(planned.Desired)}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}
@@ -168,9 +176,10 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 	}
 	r.record.Hold = options.given()
 	if slices.ContainsFunc(planned.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepImage }) {
-		if r.auth, err = c.auth(planned.Desired); err != nil {
+		if _, err := r.registry.get(); err != nil {
 			return nil, err
 		}
+		r.cargo = newCargo(c, planned.Plan.Pin.ID)
 	}
 	return r, nil
 }
@@ -255,7 +264,7 @@ func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, fail
 		record.Outcome = recorded(planned.Plan) // as the servers have it, also where something after it has failed
 	}
 	if failure != nil {
-		record.Reason = Brief(failure)
+		record.Reason, record.OwnFault = Brief(failure), report.OwnFault
 	}
 	var errs []error
 	if isRelease(planned.Plan.Kind) {

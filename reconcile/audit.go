@@ -24,7 +24,7 @@ type deed struct {
 // stepDeed is what a plan's step does; false for steps that touch no server.
 func stepDeed(s plan.Step) (deed, bool) {
 	switch s.Kind {
-	case plan.StepGate, plan.StepBarrier, plan.StepWait:
+	case plan.StepGate, plan.StepBarrier, plan.StepWait, plan.StepHold:
 		return deed{}, false
 	}
 	return deed{kind: string(s.Kind), host: s.Host, role: s.Role, step: s.ID, message: describe(s)}, true

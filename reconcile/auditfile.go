@@ -139,13 +139,18 @@ func (c *Controller) auditOn(ctx context.Context, conn *Connection, desired rele
 // kamalMessage says what a step did, in Kamal's words where Kamal has some; "" for what no audit file has.
 func kamalMessage(r *run, s plan.Step) string {
 	switch s.Kind {
-	case plan.StepGate, plan.StepBarrier, plan.StepWait, plan.StepProve:
+	case plan.StepGate, plan.StepBarrier, plan.StepWait, plan.StepProve, plan.StepHold:
 		return ""
 	case plan.StepImage:
 		return "Pulled image with version " + r.record.Version
 	case plan.StepEnv:
 		return "Pushed the secrets of " + s.Role
+	case plan.StepCertificate:
+		return "Pushed the certificate of " + s.Role
 	case plan.StepProxy:
+		if s.NewName != "" {
+			return "Upgraded proxy to " + s.NewName
+		}
 		return "Started proxy"
 	case plan.StepRename:
 		return fmt.Sprintf("Renamed container %s to %s", s.Name, s.NewName)

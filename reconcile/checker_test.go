@@ -208,9 +208,10 @@ func (h *history) appOfRoute(host, route string) (state.App, bool) {
 var intentions = map[string][]string{
 	"Engine.Create": {"create", "proxy"}, "Engine.Start": {"start", "proxy", "stop"}, "Engine.Stop": {"stop", "create", "start"},
 	"Engine.Remove": {"remove", "create"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
-	"Engine.RemoveImage": {"untag"}, "Engine.Pull": {"image", "proxy"}, "Engine.Load": {"image", "proxy"},
+	"Engine.RemoveImage": {"untag", "image"}, "Engine.Pull": {"image", "proxy"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
 	"Engine.CreateNetwork": {"network"}, "Engine.ConnectNetwork": {"connect", "proxy"},
-	"Proxy.Deploy": {"switch", "unroute"}, "Proxy.Remove": {"unroute", "switch"},
+	"Proxy.Deploy": {"switch", "unroute", "proxy"}, "Proxy.Remove": {"unroute", "switch"}, "Proxy.Stop": {"unroute"}, "Proxy.Pause": {"unroute"},
+	"Proxy.RolloutDeploy": {"canary"}, "Proxy.RolloutSet": {"canary"}, "Proxy.RolloutStop": {"canary", "switch", "end-canary"},
 }
 
 // unaudited is I10: the store knew of a change before it began, as something that its command had in mind.

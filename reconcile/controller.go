@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -20,6 +21,13 @@ type Controller struct {
 	LockWaitLimit time.Duration
 	Now           func() time.Time
 
+	// What images are carried with from this machine, where there is no registry.
+	NewSpool func() Spool
+	// Throttle waits until so many more bytes may be sent, to all hosts together; nil: at once.
+	Throttle func(ctx context.Context, bytes int) error
+	// StageBytes is from how many bytes on what has arrived of an image is kept on its host, should the rest not come; 0: 8 MiB.
+	StageBytes int64
+
 	fleet  *Fleet
 	making singleflight.Group // of hosts' digest keys
 }
@@ -35,13 +43,15 @@ func (c *Controller) Close() error { return c.fleet.Close() }
 // Progress is one line of what happens, for whoever watches.
 type Progress struct {
 	At      time.Time     `json:"at"`
-	Kind    string        `json:"kind"` // planned, lock, news, begin, done, failed, skipped, undone, warn
+	Kind    string        `json:"kind"` // planned, lock, news, begin, bytes, done, failed, skipped, undone, warn
 	Host    string        `json:"host,omitempty"`
 	Role    string        `json:"role,omitempty"`
 	Step    string        `json:"step,omitempty"`
 	Message string        `json:"message"`
 	Took    time.Duration `json:"took,omitempty"`
-	Err     error         `json:"-"` // what Message is the text of, where it is one: what is kept is its Brief
+	Bytes   int64         `json:"bytes,omitempty"` // of kind bytes: sent so far
+	Total   int64         `json:"total,omitempty"` // of kind bytes: in all; 0 when not known
+	Err     error         `json:"-"`               // what Message is the text of, where it is one: what is kept is its Brief
 }
 
 func (c *Controller) report(p Progress) {

@@ -40,11 +40,25 @@ func (c *Counter) Calls() map[string]map[string]int {
 
 // callLimits bound single calls; streams of images take as long as their bytes, a deploy and a stop what they were given.
 var callLimits = map[string]time.Duration{
-	"Engine.Pull":  15 * time.Minute,
-	"Engine.Load":  15 * time.Minute,
-	"Engine.Save":  0,
-	"Engine.Stop":  0, // bounded by its grace, below
-	"Proxy.Deploy": 0, // bounded by the driver: deploy + drain + margin
+	"Engine.Pull":   0, // bounded by the driver: silence
+	"Engine.Load":   0, // bounded by its bytes: flow
+	"Bulk":          connectLimit,
+	"Engine.Save":   0,
+	"Engine.Upload": 5 * time.Minute, // of a program, over a slow line
+	"Engine.Stop":   0,               // bounded by its grace, below
+	"Proxy.Deploy":  0,               // bounded by the driver: deploy + drain + margin
+	"Proxy.Pause":   0,               // bounded by the driver: drain + margin
+	"Proxy.Stop":    0,               // the same
+	"Proxy.Upgrade": 0,               // the same
+
+	"Proxy.RolloutDeploy": 0, // bounded by the driver: deploy + drain + margin
+	"Proxy.RolloutStop":   0, // bounded by the driver: drain + margin
+
+	"Installer.Look":    0, // all of it is bounded by the driver, by what is done
+	"Installer.Install": 0,
+	"Installer.Start":   0,
+	"Installer.Admit":   0,
+	"Installer.Said":    0,
 }
 
 // callLimit is how long any other call may take: long for a round trip, short for a person who waits.

@@ -15,7 +15,7 @@ import (
 
 // Everything that a seed decides, and nothing else, decides what a run does: without that no failure could be replayed.
 func TestADisturbedReleaseIsTheSameEveryTimeItIsRunWithOneSeed(t *testing.T) {
-	seeds := uint64(12)
+	seeds := uint64(6)
 	if long() {
 		seeds = 500
 	}
@@ -40,7 +40,7 @@ func TestADisturbedReleaseIsTheSameEveryTimeItIsRunWithOneSeed(t *testing.T) {
 // then seldom depends on that, so that few stories may differ.
 func TestAStoryIsTheSameEveryTimeItIsToldFromOneSeed(t *testing.T) {
 	const few = 100 // one of so many
-	seeds := uint64(12)
+	seeds := uint64(4)
 	if long() {
 		seeds = 500
 	}

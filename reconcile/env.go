@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -28,7 +29,7 @@ func (c *Controller) PushEnv(ctx context.Context, desired release.Release, scope
 	var deeds []deed
 	for _, on := range desired.Hosts {
 		for _, role := range desired.Roles {
-			if slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets) > 0 {
+			if slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets)+len(role.CertificateSecrets()) > 0 {
 				deeds = append(deeds, pushDeed(on.Name, role.Name))
 			}
 		}
@@ -62,7 +63,7 @@ func (c *Controller) pushHost(ctx context.Context, desired release.Release, on r
 			notes.end(d, fmt.Errorf("%w: %w", errSkipped, err))
 			continue
 		}
-		err = c.pushEnv(ctx, conn, desired, on, d.role, true)
+		err = c.pushRole(ctx, conn, desired, on, d.role)
 		notes.end(d, err)
 		if err != nil {
 			err = fmt.Errorf("%s: secrets of %s: %w", on.Name, d.role, err)
@@ -82,7 +83,7 @@ func (c *Controller) needSecrets(desired release.Release) error {
 			if !slices.Contains(role.Hosts, on.Name) {
 				continue
 			}
-			for _, secret := range desired.EnvOn(role, on).Secrets {
+			for _, secret := range append(slices.Collect(maps.Values(desired.EnvOn(role, on).Secrets)), role.CertificateSecrets()...) {
 				if wanted[secret] == nil {
 					wanted[secret] = map[string]bool{}
 				}
@@ -171,17 +172,23 @@ func (c *Controller) digests(desired release.Release, observed state.Snapshot, k
 		}
 		for _, role := range desired.Roles {
 			names := desired.EnvOn(role, on).Secrets
-			if !slices.Contains(role.Hosts, on.Name) || len(names) == 0 {
+			certified := len(role.CertificateSecrets()) > 0
+			if !slices.Contains(role.Hosts, on.Name) || len(names) == 0 && !certified {
 				continue
-			}
-			digests, err := c.roleDigests(keys[on.Name], names)
-			if err != nil {
-				return nil, err
 			}
 			if all[on.Name] == nil {
 				all[on.Name] = map[string]map[string]string{}
 			}
-			all[on.Name][role.Name] = digests
+			var err error
+			if len(names) > 0 {
+				all[on.Name][role.Name], err = c.roleDigests(keys[on.Name], names)
+			}
+			if err == nil && certified {
+				all[on.Name][state.CertificateName(role.Name)], err = c.certificateDigests(keys[on.Name], role)
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	return all, nil

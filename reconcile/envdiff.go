@@ -19,6 +19,7 @@ const (
 	EnvExtra     EnvChange = "extra"       // the host's file has it, and the release does not name it
 	EnvNotAtHand EnvChange = "not-at-hand" // the value is not here, so nothing can be said
 	EnvStale     EnvChange = "stale"       // what runs was started with another value than the host's file has
+	EnvUnread    EnvChange = "unread"      // a certificate lies on the host, and the proxy has not read it yet
 )
 
 // EnvDifference is one variable of a role on a host whose value is not everywhere the same. It has names only.
@@ -54,6 +55,7 @@ func (c *Controller) EnvDiff(ctx context.Context, desired release.Release, scope
 		for _, role := range desired.Roles {
 			if slices.Contains(role.Hosts, on.Name) {
 				differences = append(differences, envDifferences(desired, host, on, role, atHand[on.Name][role.Name])...)
+				differences = append(differences, certificateDifferences(host, role, atHand[on.Name][state.CertificateName(role.Name)])...)
 			}
 		}
 	}
@@ -96,6 +98,31 @@ func envDifferences(desired release.Release, host state.Host, on release.Host, r
 	return found
 }
 
+// certificateDifferences compares a role's certificate and key at hand with those on the host, and says when the proxy has still to read
+// them.
+func certificateDifferences(host state.Host, role release.Role, atHand map[string]string) (found []EnvDifference) {
+	file, _ := host.EnvFile(state.CertificateName(role.Name))
+	for i, secret := range role.CertificateSecrets() {
+		local, here := atHand[parts[i]]
+		there, has := file.Digests[parts[i]]
+		d := EnvDifference{Host: host.Name, Role: role.Name, Name: parts[i], Secret: secret}
+		switch {
+		case !has:
+			d.Change = EnvMissing
+		case !here:
+			d.Change = EnvNotAtHand
+		case !state.SameSecret(local, there):
+			d.Change = EnvOther
+		case file.Pending:
+			d.Change = EnvUnread
+		default:
+			continue
+		}
+		found = append(found, d)
+	}
+	return found
+}
+
 // String says it to a person, without where it is.
 func (d EnvDifference) String() string {
 	name := d.Name
@@ -113,6 +140,8 @@ func (d EnvDifference) String() string {
 		return name + " is on the host, and not at hand here to compare"
 	case EnvStale:
 		return name + " was another when what runs was started"
+	case EnvUnread:
+		return name + " is on the host, and the proxy has not read it yet: the next `kamald apply` tells it"
 	}
 	return name
 }

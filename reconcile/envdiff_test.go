@@ -95,3 +95,49 @@ func TestADiffOfSomeHostsIsSilentOnTheOthers(t *testing.T) {
 		})
 	})
 }
+
+func TestACertificateThatDiffersIsNamedAsASecretIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3320)
+		desired := w.certified("v1")
+		diff := func(certificate string) (found []string) {
+			c := w.keyed(certificate)
+			defer func() { _ = c.Close() }()
+			differences, _, err := c.EnvDiff(t.Context(), desired, plan.Filter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range differences {
+				if d.Name != "TOKEN" {
+					found = append(found, d.Host+" "+d.Role+" "+d.Name+" "+d.Secret+" "+string(d.Change))
+				}
+			}
+			return found
+		}
+		both := func(change string) (list []string) {
+			for _, host := range []string{"h1", "h2"} {
+				list = append(list, host+" web certificate CERTIFICATE_PEM "+change, host+" web private_key PRIVATE_KEY_PEM "+change)
+			}
+			return list
+		}
+		want := func(when string, got, want []string) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", when, got, want)
+			}
+		}
+		want("nothing there", diff("first"), both("missing"))
+		w.mustKeyed(desired, "first")
+		want("the same", diff("first"), nil)
+		want("none at hand", diff(""), both("not-at-hand"))
+		want("renewed", diff("second"), both("other"))
+		c := w.keyed("second")
+		if _, err := c.PushEnv(t.Context(), desired, plan.Filter{}); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		want("pushed, and the proxy was not told", diff("second"), both("unread"))
+		w.mustKeyed(desired, "second")
+		want("told", diff("second"), nil)
+	})
+}

@@ -51,6 +51,7 @@ type UnhealthyError struct {
 	Said                  string   // what it answered, in its own words
 	Hints                 []string // what to look at
 	Logs                  []string // its last lines
+	Blind                 bool     // it could not be looked at in the end: that says nothing of it
 }
 
 func (e *UnhealthyError) Error() string {

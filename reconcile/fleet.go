@@ -62,7 +62,7 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
 		err := next(ctx)
 		var slow *DeadlineError // one slow call says nothing about the others on the connection
-		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil {
+		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil && !call.Bulk {
 			lost.Store(true) // the next caller makes another
 		}
 		return err
@@ -70,6 +70,22 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	m.conn = Intercept(host.Name, raw, append(append([]Interceptor{notice}, f.chain...), Bound)...)
 	m.lost = lost
 	return m.conn, nil
+}
+
+// Renew ends a host's connection, so that the next is a new login: what a user is allowed to is decided when it logs in.
+func (f *Fleet) Renew(ctx context.Context, host string) error {
+	m := f.member(host)
+	select {
+	case m.one <- struct{}{}:
+		defer func() { <-m.one }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if m.conn != nil {
+		_ = m.conn.Close() // a login that is over in any case
+		m.conn = nil
+	}
+	return nil
 }
 
 // connectLimit is how long it may take to reach a host, whatever the driver bounds itself: an answer that never comes must not

@@ -118,7 +118,7 @@ func goodVersion(d draw, h *history, version string) {
 // brokenVersion pushes one that does not.
 func brokenVersion(d draw, h *history, version string) {
 	h.image(version, pick(d, sim.NeverHealthy(503), sim.Exits(1, d.upTo(time.Second)), sim.Healthy(time.Hour), sim.ListensElsewhere(8080),
-		sim.Redirects("https://elsewhere"), sim.Exits(137, 3*time.Second)))
+		sim.Redirects("https://"+sim.Nowhere), sim.Exits(137, 3*time.Second)))
 }
 
 // trouble is what may happen to a host at a call, and what it is called.

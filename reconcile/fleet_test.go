@@ -17,12 +17,11 @@ import (
 func TestOneSlowCallCutsNoPull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 91)
+		w.push("v1", sim.Healthy(0), 3*time.Minute)
 		fleet := reconcile.NewFleet(connector{w.Connector()})
 		defer func() { _ = fleet.Close() }()
 		w.Before(func(c sim.Call) error {
 			switch c.Method {
-			case "Engine.Pull":
-				time.Sleep(3 * time.Minute)
 			case "Files.Free":
 				time.Sleep(31 * time.Second)
 				return context.DeadlineExceeded // of the call, not of the connection
@@ -38,7 +37,7 @@ func TestOneSlowCallCutsNoPull(t *testing.T) {
 		}
 		pulled := make(chan error, 1)
 		go func() {
-			pulled <- first.Engine.Pull(t.Context(), repository+":v1", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")})
+			pulled <- first.Engine.Pull(t.Context(), repository+":v1", "", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")})
 		}()
 		var slow *reconcile.DeadlineError
 		if _, err := first.Files.Free(t.Context(), "."); !errors.As(err, &slow) {

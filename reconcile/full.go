@@ -35,8 +35,11 @@ func (e *FullError) Error() string {
 // Unwrap gives what the host said.
 func (e *FullError) Unwrap() error { return e.why }
 
-// isFull tells whether an error is about a full disk. An engine says so only in words.
-func isFull(err error) bool {
+// isFull tells whether an error is about a full disk of a host. An engine says so only in words.
+func isFull(err error) bool { return !isHere(err) && noRoom(err) }
+
+// noRoom tells whether an error is about a full disk, wherever that is.
+func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || err != nil && strings.Contains(strings.ToLower(err.Error()), "no space left on device")
 }
 
@@ -67,7 +70,7 @@ func full(ctx context.Context, conn *Connection, host, what, dir string, err err
 func (r *run) full(ctx context.Context, conn *Connection, s plan.Step, err error) error {
 	seen, _ := r.seen.Host(s.Host)
 	switch s.Kind {
-	case plan.StepEnv, plan.StepRecord, plan.StepKeep, plan.StepClean:
+	case plan.StepEnv, plan.StepCertificate, plan.StepRecord, plan.StepKeep, plan.StepClean:
 		return full(ctx, conn, s.Host, runFiles, seen.RunDir, err)
 	}
 	return full(ctx, conn, s.Host, engineData, seen.Engine.Root, err)

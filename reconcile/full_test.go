@@ -50,7 +50,7 @@ func TestAReleaseThatMeetsAFullDiskIsTakenBackAndSaysWhereItIsFull(t *testing.T)
 				w.using(func(c *reconcile.Controller) {
 					c.Secrets = secrets{"TOKEN": "another", "REGISTRY_PASSWORD": "registry-password"}
 					_, err := c.Apply(t.Context(), w.release("v2"), reconcile.Options{})
-					mustSay(t, err, "h2: ", "no space left on device", test.where, "3 KiB are free", "next: make room on h2")
+					mustSay(t, err, "h2: ", "no space left on device", test.where, "KiB are free", "next: make room on h2")
 					if _, is := errors.AsType[*reconcile.FullError](err); !is {
 						t.Errorf("%v", err)
 					}

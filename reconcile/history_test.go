@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
@@ -227,6 +228,7 @@ func (h *history) controllerOf(c *command) *reconcile.Controller {
 	control := reconcile.NewController(reconcile.NewFleet(connector{h.Connector().As(c.name)}, note), desk{h.desk.of(c.app), dead}, secrets{"TOKEN": canary + h.turn, "REGISTRY_PASSWORD": "registry-password"})
 	control.Owner = reconcile.Owner{Who: c.by, Machine: c.by + "-machine", PID: len(h.commands)}
 	control.LockWait = true
+	control.NewSpool, control.StageBytes = func() reconcile.Spool { return &image.Spool{} }, 2<<10
 	control.Report = func(p reconcile.Progress) {
 		h.world.mu.Lock()
 		defer h.world.mu.Unlock()

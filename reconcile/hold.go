@@ -81,6 +81,8 @@ func (p Planned) refused() error {
 		return nil
 	case len(p.Plan.Moved) > 0:
 		return &HandMovedError{Moves: p.Plan.Moved}
+	case p.Plan.Awaited != "":
+		return &AwaitedError{What: p.Plan.Awaited, Why: p.Plan.Waits}
 	}
 	return &HeldError{Held: *p.Held, Wanted: p.Desired.Version, Behind: p.behind()}
 }

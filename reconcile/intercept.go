@@ -15,6 +15,7 @@ type Call struct {
 	Host    string
 	Method  string // "Engine.Start", "Files.Read", …
 	Mutates bool
+	Bulk    bool // over the connection for what takes long
 }
 
 // Interceptor runs around every remote call: it counts, bounds, traces, refuses or fails it.
@@ -36,26 +37,45 @@ func withStep(ctx context.Context, step string) context.Context {
 func Intercept(host string, c *Connection, chain ...Interceptor) *Connection {
 	around := caller{host: host, chain: chain}
 	return &Connection{
-		Engine:  engine{around, c.Engine},
-		Files:   files{around, c.Files},
-		Prober:  prober{around, c.Prober},
-		Proxy:   proxy{around, c.Proxy},
-		Environ: environ{around, c.Environ},
-		Close:   c.Close,
+		Bulk:      around.opens(c.Bulk),
+		Engine:    engine{around, c.Engine},
+		Files:     files{around, c.Files},
+		Prober:    prober{around, c.Prober},
+		Proxy:     proxy{around, c.Proxy},
+		Environ:   environ{around, c.Environ},
+		Registry:  registry{around, c.Registry},
+		Installer: installer{around, c.Installer},
+		Close:     c.Close,
 	}
 }
 
 type caller struct {
 	host  string
 	chain []Interceptor
+	bulk  bool
+}
+
+// opens lets the opening of a connection for what takes long go through the interceptors, and every call over it.
+func (c caller) opens(open func(context.Context) (Engine, func() error, error)) func(context.Context) (Engine, func() error, error) {
+	if open == nil {
+		return nil
+	}
+	c.bulk = true
+	return func(ctx context.Context) (opened Engine, end func() error, err error) {
+		err = c.read(ctx, "Bulk", func(ctx context.Context) (err error) { opened, end, err = open(ctx); return })
+		if err != nil {
+			return nil, nil, err
+		}
+		return engine{c, opened}, end, nil
+	}
 }
 
 func (c caller) read(ctx context.Context, method string, next func(context.Context) error) error {
-	return c.call(ctx, Call{Host: c.host, Method: method}, next)
+	return c.call(ctx, Call{Host: c.host, Method: method, Bulk: c.bulk}, next)
 }
 
 func (c caller) write(ctx context.Context, method string, next func(context.Context) error) error {
-	return c.call(ctx, Call{Host: c.host, Method: method, Mutates: true}, next)
+	return c.call(ctx, Call{Host: c.host, Method: method, Mutates: true, Bulk: c.bulk}, next)
 }
 
 func (c caller) call(ctx context.Context, call Call, next func(context.Context) error) error {
@@ -73,6 +93,11 @@ type engine struct {
 
 func (e engine) Info(ctx context.Context) (info state.Engine, err error) {
 	err = e.read(ctx, "Engine.Info", func(ctx context.Context) (err error) { info, err = e.next.Info(ctx); return })
+	return
+}
+
+func (e engine) Ports(ctx context.Context) (held []state.Port, err error) {
+	err = e.read(ctx, "Engine.Ports", func(ctx context.Context) (err error) { held, err = e.next.Ports(ctx); return })
 	return
 }
 
@@ -129,6 +154,10 @@ func (e engine) ReadFile(ctx context.Context, container, path string) (data []by
 	return
 }
 
+func (e engine) Upload(ctx context.Context, container, dir string, archive io.Reader) error {
+	return e.write(ctx, "Engine.Upload", func(ctx context.Context) error { return e.next.Upload(ctx, container, dir, archive) })
+}
+
 func (e engine) Images(ctx context.Context, repository string) (list []state.Image, err error) {
 	err = e.read(ctx, "Engine.Images", func(ctx context.Context) (err error) { list, err = e.next.Images(ctx, repository); return })
 	return
@@ -139,16 +168,13 @@ func (e engine) Image(ctx context.Context, ref string) (image state.Image, err e
 	return
 }
 
-func (e engine) ResolveDigest(ctx context.Context, ref string, auth release.Auth) (digest string, err error) {
-	err = e.read(ctx, "Engine.ResolveDigest", func(ctx context.Context) (err error) {
-		digest, err = e.next.ResolveDigest(ctx, ref, auth)
-		return
-	})
+func (e engine) Manifest(ctx context.Context, ref string, auth release.Auth) (m state.Manifest, err error) {
+	err = e.read(ctx, "Engine.Manifest", func(ctx context.Context) (err error) { m, err = e.next.Manifest(ctx, ref, auth); return })
 	return
 }
 
-func (e engine) Pull(ctx context.Context, ref string, auth release.Auth) error {
-	return e.write(ctx, "Engine.Pull", func(ctx context.Context) error { return e.next.Pull(ctx, ref, auth) })
+func (e engine) Pull(ctx context.Context, ref, platform string, auth release.Auth) error {
+	return e.write(ctx, "Engine.Pull", func(ctx context.Context) error { return e.next.Pull(ctx, ref, platform, auth) })
 }
 
 func (e engine) Tag(ctx context.Context, image, ref string) error {
@@ -232,6 +258,10 @@ func (f files) Touch(ctx context.Context, path string) error {
 	return f.write(ctx, "Files.Touch", func(ctx context.Context) error { return f.next.Touch(ctx, path) })
 }
 
+func (f files) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
+	return f.write(ctx, "Files.Chmod", func(ctx context.Context) error { return f.next.Chmod(ctx, path, mode) })
+}
+
 func (f files) Free(ctx context.Context, path string) (bytes int64, err error) {
 	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { bytes, err = f.next.Free(ctx, path); return })
 	return
@@ -274,6 +304,63 @@ func (p proxy) Remove(ctx context.Context, container, name string) error {
 	return p.write(ctx, "Proxy.Remove", func(ctx context.Context) error { return p.next.Remove(ctx, container, name) })
 }
 
+func (p proxy) Pause(ctx context.Context, container, name string, drain, most time.Duration) error {
+	return p.write(ctx, "Proxy.Pause", func(ctx context.Context) error { return p.next.Pause(ctx, container, name, drain, most) })
+}
+
+func (p proxy) Stop(ctx context.Context, container, name, message string, drain time.Duration) error {
+	return p.write(ctx, "Proxy.Stop", func(ctx context.Context) error { return p.next.Stop(ctx, container, name, message, drain) })
+}
+
+func (p proxy) Resume(ctx context.Context, container, name string) error {
+	return p.write(ctx, "Proxy.Resume", func(ctx context.Context) error { return p.next.Resume(ctx, container, name) })
+}
+
+func (p proxy) RolloutDeploy(ctx context.Context, container, name string, targets []string, deploy, drain time.Duration) error {
+	return p.write(ctx, "Proxy.RolloutDeploy", func(ctx context.Context) error {
+		return p.next.RolloutDeploy(ctx, container, name, targets, deploy, drain)
+	})
+}
+
+func (p proxy) RolloutSet(ctx context.Context, container, name string, percent int) error {
+	return p.write(ctx, "Proxy.RolloutSet", func(ctx context.Context) error { return p.next.RolloutSet(ctx, container, name, percent) })
+}
+
+func (p proxy) RolloutStop(ctx context.Context, container, name string, drain time.Duration) error {
+	return p.write(ctx, "Proxy.RolloutStop", func(ctx context.Context) error { return p.next.RolloutStop(ctx, container, name, drain) })
+}
+
+func (p proxy) Sides(ctx context.Context, container, name string) (sides state.Sides, err error) {
+	err = p.read(ctx, "Proxy.Sides", func(ctx context.Context) (err error) { sides, err = p.next.Sides(ctx, container, name); return })
+	return
+}
+
+func (p proxy) List(ctx context.Context, container string) (routes []state.LiveRoute, err error) {
+	err = p.read(ctx, "Proxy.List", func(ctx context.Context) (err error) { routes, err = p.next.List(ctx, container); return })
+	return
+}
+
+func (p proxy) Prepare(ctx context.Context) error {
+	return p.write(ctx, "Proxy.Prepare", p.next.Prepare)
+}
+
+func (p proxy) Answers(ctx context.Context, container string) error {
+	return p.read(ctx, "Proxy.Answers", func(ctx context.Context) error { return p.next.Answers(ctx, container) })
+}
+
+func (p proxy) About(ctx context.Context, container string) (program state.Program, err error) {
+	err = p.read(ctx, "Proxy.About", func(ctx context.Context) (err error) { program, err = p.next.About(ctx, container); return })
+	return
+}
+
+func (p proxy) Upgrade(ctx context.Context, container string, drain time.Duration) error {
+	return p.write(ctx, "Proxy.Upgrade", func(ctx context.Context) error { return p.next.Upgrade(ctx, container, drain) })
+}
+
+func (p proxy) Program(ctx context.Context, ref, arch string) (io.ReadCloser, error) {
+	return p.next.Program(ctx, ref, arch) // made on this machine: no remote call
+}
+
 func (p proxy) Image(ctx context.Context, ref, arch string) (io.ReadCloser, error) {
 	return p.next.Image(ctx, ref, arch) // made on this machine: no remote call
 }
@@ -285,5 +372,15 @@ type environ struct {
 
 func (e environ) Variables(ctx context.Context, names []string) (found map[string]string, err error) {
 	err = e.read(ctx, "Environ.Variables", func(ctx context.Context) (err error) { found, err = e.next.Variables(ctx, names); return })
+	return
+}
+
+type registry struct {
+	caller
+	next Registry
+}
+
+func (r registry) Tags(ctx context.Context, repository string, auth release.Auth) (tags []string, err error) {
+	err = r.read(ctx, "Registry.Tags", func(ctx context.Context) (err error) { tags, err = r.next.Tags(ctx, repository, auth); return })
 	return
 }

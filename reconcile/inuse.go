@@ -61,4 +61,6 @@ func (r *run) sayWhatStays(report *Report, failure error) {
 			report.Left = append(report.Left, s.Host+": "+staying(s))
 		}
 	}
+	slices.Sort(r.remarks)
+	report.Left = append(report.Left, r.remarks...)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 			}
 			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
 			if err != nil {
-				host = state.Host{Name: on.Name, Unreachable: why(err, on.Name), Intents: old.Intents}
+				host = unseen(on.Name, old, err)
 			}
 			snapshot.Hosts[i], found[i] = host, key
 			return nil
@@ -47,6 +48,17 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 		read[on.Name] = found[i]
 	}
 	return snapshot, read, ctx.Err()
+}
+
+// unseen is a host that could not be observed. Where that is because of its engine, every one of the calls has failed for that, and
+// which was the first is chance.
+func unseen(name string, old state.Host, err error) state.Host {
+	host := state.Host{Name: name, Unreachable: why(err, name), Intents: old.Intents}
+	var engine *state.EngineError
+	if errors.As(err, &engine) {
+		host.NoEngine, host.Unreachable = engine.Trouble, why(engine, name)
+	}
+	return host
 }
 
 // unreachable gives the hosts that could not be observed.
@@ -69,10 +81,11 @@ type look struct {
 	old     state.Host
 	records *sameRecord
 
-	mark fenceMark
-	host state.Host
-	key  digestKey
-	envs map[string]map[string]release.Secret // role → values; they live as long as the look
+	mark  fenceMark
+	host  state.Host
+	key   digestKey
+	notes sync.Map                             // name of a certificate → its certificateNote
+	envs  map[string]map[string]release.Secret // role → values; they live as long as the look
 }
 
 // observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
@@ -126,11 +139,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 	server := l.desired.ProxyServer
 	group.Go(func() error { return l.engine(ctx) })
 	group.Go(func() (err error) { l.host.Networks, err = engine.Networks(ctx); return })
-	group.Go(func() error { return l.proxy(ctx, server.Name) })
-	group.Go(func() (err error) {
-		l.host.Proxy.Routes, err = l.conn.Proxy.Routes(ctx, server.Name)
-		return unless(err, state.ErrNotFound, fs.ErrNotExist)
-	})
+	l.observeProxy(ctx, group, server)
 	group.Go(func() (err error) { l.host.Lock, _, err = findLock(ctx, files, l.paths); return })
 	group.Go(func() error { return l.newest(ctx) })
 	group.Go(func() error { return l.intents(ctx) })
@@ -138,31 +147,7 @@ func (l *look) beside(ctx context.Context, group *errgroup.Group) {
 		group.Go(func() (err error) { l.host.Environ, err = l.conn.Environ.Variables(ctx, names); return })
 	}
 	l.readEnvFiles(ctx, group)
-}
-
-// proxy finds the proxy's container.
-func (l *look) proxy(ctx context.Context, name string) error {
-	server := l.desired.ProxyServer
-	clear := map[string]bool{}
-	for variable := range server.Env {
-		clear[variable] = true
-	}
-	c, err := l.conn.Engine.Inspect(ctx, name, state.View{Clear: clear})
-	if errors.Is(err, state.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if server.Declared {
-		l.host.Proxy.Live = &c.Live
-	}
-	l.host.Proxy.ID, l.host.Proxy.Name, l.host.Proxy.Image, l.host.Proxy.Running = c.ID, c.Name, c.Live.Image, c.Running()
-	for network := range c.IPs {
-		l.host.Proxy.Networks = append(l.host.Proxy.Networks, network)
-	}
-	slices.Sort(l.host.Proxy.Networks)
-	return nil
+	l.readCertificates(ctx, group)
 }
 
 func (l *look) fence(ctx context.Context) error {
@@ -361,15 +346,20 @@ func (l *look) readSucceeded(ctx context.Context, n int) (bool, error) {
 // digestEnvFiles keeps of the secrets files names and digests.
 func (l *look) digestEnvFiles() {
 	for _, role := range l.desired.Roles {
-		values, ok := l.envs[role.Name]
-		if !ok || len(values) == 0 {
-			continue
+		for _, name := range []string{role.Name, state.CertificateName(role.Name)} {
+			values, ok := l.envs[name]
+			if !ok || len(values) == 0 {
+				continue
+			}
+			file := state.EnvFile{Role: name, Digests: map[string]string{}}
+			if note, ok := l.notes.Load(name); ok {
+				file.Private, file.Pending = note.(certificateNote).Private, note.(certificateNote).Pending
+			}
+			for variable, value := range values {
+				file.Digests[variable] = state.SecretDigest(l.key.key, value.Reveal())
+			}
+			l.host.EnvFiles = append(l.host.EnvFiles, file)
 		}
-		file := state.EnvFile{Role: role.Name, Digests: map[string]string{}}
-		for name, value := range values {
-			file.Digests[name] = state.SecretDigest(l.key.key, value.Reveal())
-		}
-		l.host.EnvFiles = append(l.host.EnvFiles, file)
 	}
 }
 

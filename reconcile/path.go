@@ -31,9 +31,18 @@ func (l layout) env(role string) string {
 	return path.Join(l.appDir(), "env", "roles", role+".env")
 }
 func (l layout) envJSON(role string) string { return l.env(role) + ".json" }
-func (l layout) lock() string               { return path.Join(l.run, "lock-"+l.app.String()) }
-func (l layout) lockDetails() string        { return path.Join(l.lock(), "details") }
-func (l layout) audit() string              { return path.Join(l.run, l.app.String()+"-audit.log") }
+func (l layout) appsConfig() string         { return path.Join(l.run, "proxy", "apps-config") }
+func (l layout) certificate(role string) (certificate, key string) {
+	return release.CertificateFiles(l.appsConfig(), l.app, role)
+}
+
+// certificateNote says how a role's certificate was written, and whether the proxy has been told.
+func (l layout) certificateNote(role string) string {
+	return path.Join(l.ours(), "certificates", role+".json")
+}
+func (l layout) lock() string        { return path.Join(l.run, "lock-"+l.app.String()) }
+func (l layout) lockDetails() string { return path.Join(l.lock(), "details") }
+func (l layout) audit() string       { return path.Join(l.run, l.app.String()+"-audit.log") }
 
 // absolute resolves a path on a host whose home is known.
 func absolute(home, p string) string {

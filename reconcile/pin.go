@@ -13,25 +13,28 @@ import (
 )
 
 // pin finds out which image the release means: from the record of a release of that version, else from hosts that serve it, else
-// from the registry (asked by the first reachable host) or this machine's own engine, else from hosts that have it. The zero Pin means it is
-// nowhere; the error is for a registry that refused or could not be asked.
-func (c *Controller) pin(ctx context.Context, desired release.Release, observed state.Snapshot, held *state.Record) (plan.Pin, error) {
+// from the registry (asked by the first host that it answers) or this machine's own engine, else from hosts that have it. The zero Pin
+// means it is nowhere, or that neither the registry nor this machine's engine answered: unpinned says why, as far as there is more to
+// say.
+// The error is for what no host is to blame for.
+func (c *Controller) pin(ctx context.Context, k *credentials, observed state.Snapshot, held *state.Record) (pin plan.Pin, unpinned plan.Unpinned, err error) {
+	desired := k.desired
 	if pin, ok := pinFromRecord(desired, held); ok {
-		return pin, nil
+		return pin, plan.Unpinned{}, nil
 	}
 	if pin, ok := pinFromPartials(desired, observed, held); ok {
-		return pin, nil
+		return pin, plan.Unpinned{}, nil
 	}
 	// A version that was never released may have been built anew under its tag since a host got it: its source decides.
 	here, onHosts := pinFromHosts(desired, observed)
 	if onHosts && released(desired, observed) {
-		return here, nil
+		return here, plan.Unpinned{}, nil
 	}
-	found, err := c.pinFromSource(ctx, desired, observed)
+	found, unpinned, err := c.pinFromSource(ctx, k, observed)
 	if onHosts && found.Value() == "" {
-		return here, nil // the source does not have it, or does not answer: what the hosts have is what there is
+		return here, plan.Unpinned{}, nil // the source does not have it, or does not answer: what the hosts have is what there is
 	}
-	return found, err
+	return found, unpinned, err
 }
 
 // pinWithoutAsking is what can be told from a snapshot alone.
@@ -61,11 +64,15 @@ func released(desired release.Release, observed state.Snapshot) bool {
 	})
 }
 
-func (c *Controller) pinFromSource(ctx context.Context, desired release.Release, observed state.Snapshot) (plan.Pin, error) {
-	if desired.Registry != nil {
-		return c.pinFromRegistry(ctx, desired, observed)
+func (c *Controller) pinFromSource(ctx context.Context, k *credentials, observed state.Snapshot) (plan.Pin, plan.Unpinned, error) {
+	if k.desired.Registry != nil {
+		return k.pinFromRegistry(ctx, observed)
 	}
-	return c.pinFromHere(ctx, desired.Image())
+	pin, err := c.pinFromHere(ctx, k.desired.Image())
+	if err != nil && ctx.Err() == nil { // it may be there all the same
+		return plan.Pin{}, plan.Unpinned{Here: notAskedHere(k.desired, err)}, nil
+	}
+	return pin, plan.Unpinned{}, err
 }
 
 // pinFromHosts takes what the hosts have under the version's tag, when they agree.
@@ -103,64 +110,70 @@ func manifestDigest(image state.Image, name string) string {
 	return strings.TrimPrefix(image.Digests[i], name+"@")
 }
 
-func (c *Controller) pinFromRegistry(ctx context.Context, desired release.Release, observed state.Snapshot) (plan.Pin, error) {
-	auth, err := c.auth(desired)
-	if err != nil {
-		return plan.Pin{}, err
+// pinFromRegistry lets the first host ask, and where the registry does not answer that one, all others at once.
+func (k *credentials) pinFromRegistry(ctx context.Context, observed state.Snapshot) (plan.Pin, plan.Unpinned, error) {
+	desired := k.desired
+	if _, err := k.get(); err != nil {
+		return plan.Pin{}, plan.Unpinned{}, err
 	}
+	var hosts []release.Host
 	for _, host := range observed.Hosts {
-		on, ours := desired.Host(host.Name)
-		if host.Unreachable != "" || !ours {
-			continue
-		}
-		conn, err := c.fleet.Connection(ctx, on)
-		if err != nil {
-			continue // it was reachable a moment ago; another may still be
-		}
-		digest, err := conn.Engine.ResolveDigest(ctx, desired.Image(), auth)
-		switch {
-		case err == nil:
-			return plan.Pin{Digest: digest, From: "registry"}, nil
-		case errors.Is(err, state.ErrNotFound):
-			return plan.Pin{}, nil
-		case errors.Is(err, state.ErrDenied):
-			return plan.Pin{}, fmt.Errorf("the registry %s refuses to show %s: %w; check registry.username and the secret of registry.password", orHub(desired.Registry.Server), desired.Image(), err)
-		default:
-			return plan.Pin{}, fmt.Errorf("the registry cannot be asked for %s from %s: %w", desired.Image(), host.Name, err)
+		if on, ours := desired.Host(host.Name); ours && host.Unreachable == "" {
+			hosts = append(hosts, on)
 		}
 	}
-	return plan.Pin{}, nil
+	unpinned := plan.Unpinned{Hosts: map[string]plan.Problem{}}
+	first := min(1, len(hosts))
+	for _, asked := range [][]release.Host{hosts[:first], hosts[first:]} {
+		for i, reply := range k.askAll(ctx, asked, desired.Image()) {
+			switch {
+			case reply.err == nil:
+				k.pinnedOn, k.pinned = asked[i].Name, reply.manifest
+				return plan.Pin{Digest: reply.manifest.Digest, From: "registry"}, plan.Unpinned{}, nil
+			case errors.Is(reply.err, state.ErrNotFound):
+				return plan.Pin{}, nowhere(asked[i].Name, reply.err), nil
+			}
+			unpinned.Hosts[asked[i].Name] = notGiven(desired, asked[i].Name, "the image "+desired.Image(), reply.err)
+		}
+	}
+	return plan.Pin{}, unpinned, nil
+}
+
+// nowhere is what a registry has told a host that has no such image, where that is more than that there is no such tag. What one host is
+// told is true of all.
+func nowhere(asked string, err error) plan.Unpinned {
+	fault, ok := errors.AsType[*state.RegistryError](err)
+	if !ok || fault.Fault != state.FaultRepository {
+		return plan.Unpinned{}
+	}
+	return plan.Unpinned{Nowhere: why(err, asked), Next: fmt.Sprintf("correct `image`, or make the repository at %s and push to it", fault.Registry)}
 }
 
 // pinFromHere asks this machine's own engine, from which images are carried when there is no registry.
 func (c *Controller) pinFromHere(ctx context.Context, ref string) (plan.Pin, error) {
-	conn, err := c.fleet.Connection(ctx, release.Host{Name: release.LocalHost, Address: release.LocalHost})
-	if err != nil {
-		return plan.Pin{}, nil // no engine here: then there is no image here
+	image, err := c.imageHere(ctx, ref)
+	if err != nil || image.ID == "" {
+		return plan.Pin{}, err
 	}
-	image, err := conn.Engine.Image(ctx, ref)
-	if errors.Is(err, state.ErrNotFound) {
-		return plan.Pin{}, nil
-	}
-	return plan.Pin{ID: image.ID, From: "this machine"}, err
+	return plan.Pin{ID: image.ID, From: "this machine", Arch: image.Arch, Bytes: image.Size}, nil
 }
 
 // auth looks up what the registry wants to see.
-func (c *Controller) auth(desired release.Release) (release.Auth, error) {
+func (c *Controller) auth(desired release.Release, lookup lookup) (release.Auth, error) {
 	registry := desired.Registry
 	if registry == nil {
 		return release.Auth{}, nil
 	}
 	auth := release.Auth{Server: registry.Server, Username: registry.Username}
 	if registry.UsernameSecret != "" {
-		name, err := c.secret(registry.UsernameSecret, "registry.username")
+		name, err := c.secretBy(lookup, registry.UsernameSecret, "registry.username")
 		if err != nil {
 			return release.Auth{}, err
 		}
 		auth.Username = name.Reveal()
 	}
 	if registry.PasswordSecret != "" {
-		password, err := c.secret(registry.PasswordSecret, "registry.password")
+		password, err := c.secretBy(lookup, registry.PasswordSecret, "registry.password")
 		if err != nil {
 			return release.Auth{}, err
 		}
@@ -171,7 +184,14 @@ func (c *Controller) auth(desired release.Release) (release.Auth, error) {
 
 // secret looks one secret up that cannot be done without.
 func (c *Controller) secret(name, use string) (release.Secret, error) {
-	value, ok, err := c.Secrets.Secret(name)
+	return c.secretBy(c.Secrets.Secret, name, use)
+}
+
+// lookup is a way to look a secret up: Secrets.Secret or Secrets.Renew.
+type lookup func(name string) (release.Secret, bool, error)
+
+func (c *Controller) secretBy(lookup lookup, name, use string) (release.Secret, error) {
+	value, ok, err := lookup(name)
 	if err != nil {
 		return release.Secret{}, fmt.Errorf("secret %s (%s): %w", name, use, err)
 	}

@@ -21,11 +21,14 @@ type Options struct {
 	RollbackOf      *state.Record // the release that a rollback goes back to
 	Hosts, Roles    []string      // names or globs that limit the plan; none: the whole release
 
-	keepPartial bool   // what a partial release has put ahead of the held one stays
-	nonce       string // of the saved plan that is applied; "": the plan gets one of its own
-	heldThen    int    // of a rollback: what was held when its release was chosen
-	measures    bool   // what is held is measured against: nothing waits
-	Hold        bool   // a person names the version: it goes through a hold, and sets one
+	choice      *plan.Choice // what a version policy made of the version; nil: it was given
+	keepPartial bool         // what a partial release has put ahead of the held one stays
+	nonce       string       // of the saved plan that is applied; "": the plan gets one of its own
+	heldThen    int          // of a rollback: what was held when its release was chosen
+	measures    bool         // what is held is measured against: nothing waits
+	Hold        bool         // a person names the version: it goes through a hold, and sets one
+
+	Ignore []plan.Check // checks whose problems are only warned of
 }
 
 // Planned is a plan with what it was made from.
@@ -35,12 +38,26 @@ type Planned struct {
 	Snapshot state.Snapshot
 	Held     *state.Record
 
-	same    bool                                    // the desired release is the held one
-	secrets map[string]map[string]map[string]string // keyed digests of those at hand: host → role → variable
+	registry *credentials                            // what the pin was found out with
+	tags     plan.Tags                               // what a version policy chose among
+	same     bool                                    // the desired release is the held one
+	secrets  map[string]map[string]map[string]string // keyed digests of those at hand: host → role → variable
 }
 
-// Plan observes the servers, keeps the snapshot, and diffs.
+// Plan observes the servers, keeps the snapshot, diffs, and asks the servers what may be in the way of what it plans.
 func (c *Controller) Plan(ctx context.Context, desired release.Release, options Options) (Planned, error) {
+	planned, err := c.planAt(ctx, desired, options)
+	if err == nil && !options.Stored {
+		c.examine(ctx, &planned, options.Ignore)
+	}
+	return planned, err
+}
+
+// planAt is Plan without the questions.
+func (c *Controller) planAt(ctx context.Context, desired release.Release, options Options) (Planned, error) {
+	if undecided(desired) {
+		return c.planByPolicy(ctx, desired, options)
+	}
 	snapshot, keys, err := c.look(ctx, desired, options.Stored)
 	if err != nil {
 		return Planned{}, err
@@ -67,6 +84,13 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 // Drift compares the servers with the held release: what the newest succeeded record says, not what a file proposes. Where
 // nothing was recorded yet, the file's release is what there is. Hosts that cannot be reached are skipped, and named.
 func (c *Controller) Drift(ctx context.Context, file release.Release, options Options) (Planned, error) {
+	if undecided(file) { // what is held is measured against, and mostly that is what the last look knew
+		known, _, err := c.Store.Snapshot(file.App())
+		if err != nil {
+			return Planned{}, err
+		}
+		file.Version = heldVersion(file, known)
+	}
 	snapshot, _, err := c.look(ctx, file, options.Stored)
 	if err != nil {
 		return Planned{}, err
@@ -97,7 +121,8 @@ func asDrift(items []plan.Item) []plan.Item {
 	turned := slices.Clone(items)
 	for i, item := range turned {
 		pushed := len(item.Fields) > 0 && !slices.ContainsFunc(item.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "secret ") })
-		if (item.Cause == plan.Change || item.Cause == plan.Leftover) && !pushed && item.Deferred == "" {
+		newer := item.Resource == plan.ResourceProxy && len(item.Fields) == 1 && item.Fields[0].Path == "version" // kamald is, not the server
+		if (item.Cause == plan.Change || item.Cause == plan.Leftover) && !pushed && !newer && item.Deferred == "" {
 			turned[i].Cause = plan.Drift
 		}
 	}
@@ -120,9 +145,9 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if err != nil {
 		return Planned{}, err
 	}
-	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Now: c.now(),
+	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Choice: options.choice, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
-			Back: options.RollbackOf != nil, Prune: options.Prune}}
+			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore}}
 	if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 		return Planned{}, err
 	}
@@ -137,13 +162,15 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if options.Prune && !options.Stored {
 		in.Litter, in.RecordFiles = c.litter(ctx, desired, snapshot)
 	}
+	k := c.credentials(desired)
 	switch {
 	case options.Pin != nil:
 		in.Pin = *options.Pin
+	case options.choice != nil && desired.Version == "": // there is no version yet that could be somewhere
 	case options.Stored: // no server is looked at, and no registry
 		in.Pin = pinWithoutAsking(desired, snapshot, held)
 	default:
-		if in.Pin, err = c.pin(ctx, desired, snapshot, held); err != nil {
+		if in.Pin, in.Unpinned, err = c.pin(ctx, k, snapshot, held); err != nil {
 			return Planned{}, err
 		}
 	}
@@ -152,7 +179,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 			return Planned{}, err
 		}
 	}
-	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, secrets: in.Secrets}
+	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, registry: k, secrets: in.Secrets}
 	if options.RollbackOf != nil && (planned.Plan.Kind == plan.KindRelease || planned.Plan.Kind == plan.KindConfig) {
 		planned.Plan.Kind = plan.KindRollback
 	}

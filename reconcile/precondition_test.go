@@ -147,7 +147,7 @@ func TestPreconditionsCostARoundForEachSwitchTagAndRemoval(t *testing.T) {
 			if s.Precondition.Guard == plan.GuardCheck {
 				checked[s.Kind]++
 			}
-			if s.Precondition == (plan.Precondition{}) != (s.Kind == plan.StepGate || s.Kind == plan.StepBarrier || s.Kind == plan.StepWait) {
+			if s.Precondition == (plan.Precondition{}) != (s.Kind == plan.StepGate || s.Kind == plan.StepBarrier || s.Kind == plan.StepWait || s.Kind == plan.StepHold) {
 				t.Errorf("%s has the precondition %+v", s.ID, s.Precondition)
 			}
 		}

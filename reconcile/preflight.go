@@ -14,60 +14,75 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// preflight asks, for every host that can be reached and lacks the image, whether it can be got there by its digest. What
-// cannot is added to the plan's problems, so that all of them are seen at once and nothing is changed.
-func (c *Controller) preflight(ctx context.Context, planned *Planned) {
+// preflight asks, for every host that can be reached and lacks the image, whether it can be got there, by its digest or from this
+// machine, and runs there. What cannot is added to the plan's problems, so that all of them are seen at once and nothing is changed.
+func (k *credentials) preflight(ctx context.Context, planned *Planned) {
 	if planned.Plan.Empty() || planned.Plan.Pin.Value() == "" {
 		return
 	}
-	var lacking []release.Host
-	for _, on := range reachable(*planned) { // a plan with problems has no steps to go by
-		seen, _ := planned.Snapshot.Host(on.Name)
-		serves := slices.ContainsFunc(planned.Desired.Roles, func(role release.Role) bool { return slices.Contains(role.Hosts, on.Name) })
-		if _, there := pinned(seen, planned.Desired, planned.Plan.Pin); serves && !there {
-			lacking = append(lacking, on)
+	lacking := imageless(*planned)
+	var here local
+	if planned.Plan.Pin.Digest == "" && len(lacking) > 0 {
+		if here = k.c.askHere(ctx, planned.Desired.Image()); here.err != nil {
+			planned.Plan.Problems = append(planned.Plan.Problems, notAskedHere(planned.Desired, here.err))
+			return
 		}
 	}
-	found := make([]plan.Problem, len(lacking))
+	found := make([][]plan.Problem, len(lacking))
 	var asking sync.WaitGroup
 	for i, on := range lacking {
-		asking.Go(func() { found[i] = c.canGet(ctx, *planned, on) })
+		asking.Go(func() {
+			if planned.Plan.Pin.Digest == "" {
+				found[i] = canCarry(*planned, on, here)
+			} else {
+				found[i] = k.canGet(ctx, *planned, on)
+			}
+		})
 	}
 	asking.Wait()
-	for _, problem := range found {
-		if problem.Summary != "" {
-			planned.Plan.Problems = append(planned.Plan.Problems, problem)
-		}
-	}
+	planned.Plan.Problems = append(planned.Plan.Problems, slices.Concat(found...)...)
 	slices.SortStableFunc(planned.Plan.Problems, func(a, b plan.Problem) int { return cmp.Compare(a.Host, b.Host) })
 }
 
-// canGet tells what is in the way of an image to a host; the zero Problem when nothing is.
-func (c *Controller) canGet(ctx context.Context, planned Planned, on release.Host) plan.Problem {
+// imageless are the hosts that the image has to come to.
+func imageless(planned Planned) []release.Host {
+	var hosts []release.Host
+	for _, on := range reachable(planned) {
+		seen, _ := planned.Snapshot.Host(on.Name)
+		_, there := pinned(seen, planned.Desired, planned.Plan.Pin)
+		// A plan with problems may have no steps to go by.
+		comes := len(planned.Plan.Problems) > 0 && serves(planned, on.Name) ||
+			slices.ContainsFunc(planned.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepImage && s.Host == on.Name })
+		if comes && !there {
+			hosts = append(hosts, on)
+		}
+	}
+	return hosts
+}
+
+// serves tells whether a host has a role in the plan's scope.
+func serves(planned Planned, host string) bool {
+	return slices.ContainsFunc(planned.Desired.Roles, func(role release.Role) bool {
+		return slices.Contains(role.Places(), host) && planned.Plan.Filter.Has(host, role.Name)
+	})
+}
+
+// canGet tells what is in the way of an image from its registry to a host; none when nothing is.
+func (k *credentials) canGet(ctx context.Context, planned Planned, on release.Host) []plan.Problem {
 	desired, pin := planned.Desired, planned.Plan.Pin
 	what := fmt.Sprintf("the image %s (%s)", desired.Image(), pin.Value())
-	if pin.Digest == "" {
-		here, err := c.pinFromHere(ctx, desired.Image())
-		if err == nil && here.ID == pin.ID {
-			return plan.Problem{}
-		}
-		return plan.Problem{Host: on.Name, Summary: what + " is neither on the host nor on this machine", Next: elsewhere(planned)}
-	}
-	auth, err := c.auth(desired)
-	if err != nil {
-		return plan.Problem{Host: on.Name, Summary: what + " is not on the host, and the registry cannot be asked for it: " + err.Error(), Next: "mend that, or go back to another release of `kamald history`"}
-	}
-	conn, err := c.fleet.Connection(ctx, on)
-	if err == nil {
-		_, err = conn.Engine.ResolveDigest(ctx, desired.ImageName()+"@"+pin.Digest, auth)
+	manifest, err := k.pinned, error(nil)
+	if k.pinnedOn != on.Name {
+		manifest, err = k.ask(ctx, on, desired.ImageName()+"@"+pin.Digest)
 	}
 	switch {
 	case err == nil:
-		return plan.Problem{}
+		seen, _ := planned.Snapshot.Host(on.Name)
+		return plan.WrongPlatform(desired, planned.Plan.Filter, seen, manifest.Platforms)
 	case errors.Is(err, state.ErrNotFound):
-		return plan.Problem{Host: on.Name, Summary: what + " is neither on the host nor at the registry any more", Next: elsewhere(planned)}
+		return []plan.Problem{{Host: on.Name, Summary: what + " is neither on the host nor at the registry any more", Next: elsewhere(planned)}}
 	}
-	return plan.Problem{Host: on.Name, Summary: what + " is not on the host, and the registry cannot give it: " + why(err, on.Name), Next: "mend that, or go back to another release of `kamald history`"}
+	return []plan.Problem{notGiven(desired, on.Name, what, err)}
 }
 
 // elsewhere says where an image still is.

@@ -49,8 +49,10 @@ type proof struct {
 
 	waits time.Duration // the last pause
 	seen
-	current state.Container
-	ended   string // how it ended, when it was seen ended: an engine forgets that with the next start
+	current    state.Container
+	redirected string // the health path is answered elsewhere: a warning
+
+	ended string // how it ended, when it was seen ended: an engine forgets that with the next start
 }
 
 // seen is the last probe's answer, for the failure.
@@ -58,6 +60,7 @@ type seen struct {
 	last  string
 	said  string   // the application's own words in it: for a person, and not to be kept
 	hints []string // what to look at
+	blind bool     // it could not be looked at
 }
 
 // prove returns when the container is healthy, for as long as the role asks. The failure names its cause.
@@ -124,10 +127,10 @@ func (p *proof) holdFor() time.Duration {
 
 // once looks at the container and asks it. The error is for what no more waiting mends.
 func (p *proof) once(ctx context.Context) (bool, error) {
-	p.said = ""
+	p.said, p.blind = "", false
 	conn, err := p.reach(ctx)
 	if err != nil {
-		p.last = err.Error()
+		p.last, p.blind = err.Error(), true
 		return false, nil // a lost connection may come back before the deadline
 	}
 	p.conn = conn
@@ -136,7 +139,7 @@ func (p *proof) once(ctx context.Context) (bool, error) {
 	case errors.Is(err, state.ErrNotFound):
 		return false, errors.New("it was removed while it was starting")
 	case err != nil:
-		p.last = err.Error()
+		p.last, p.blind = err.Error(), true
 		return false, nil // as above
 	}
 	p.current = c
@@ -257,7 +260,8 @@ func (p *proof) askHTTP(ctx context.Context, c state.Container, port int, path, 
 		p.last = "the container has no address on the network " + p.desired.Network
 		return false, nil
 	}
-	result, err := p.conn.Prober.HTTP(ctx, address, path, host)
+	p.redirected = ""
+	result, err := p.follow(ctx, address, path, host)
 	switch {
 	case errors.Is(err, state.ErrDenied) && p.role.Proxy != nil:
 		// sshd forwards no TCP here: the proxy's own check decides at the switch.
@@ -306,7 +310,7 @@ func splitHTTP(s string) (host string, port int, path string) {
 func (p *proof) failure(ctx context.Context, cause string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Said: p.said, Hints: p.hints}
+	failure := &UnhealthyError{Host: p.host, Role: p.role.Name, Container: p.name, Cause: cause, Said: p.said, Hints: p.hints, Blind: p.blind}
 	if p.conn == nil {
 		return failure // it was never reached
 	}

@@ -89,7 +89,7 @@ func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[str
 		}
 	}
 	record := r.record
-	record.Ended, record.Outcome, record.Reason = r.c.now(), report.Outcome, Brief(failure)
+	record.Ended, record.Outcome, record.Reason, record.OwnFault = r.c.now(), report.Outcome, Brief(failure), report.OwnFault
 	data, err := json.MarshalIndent(record, "", " ")
 	if err != nil {
 		return

@@ -22,13 +22,17 @@ type Report struct {
 	// Cordoned hosts were left out on purpose; of LeftBehind, which left the file, nobody knows what they still run.
 	Cordoned   []plan.Skipped `json:"cordoned,omitempty"`
 	LeftBehind []plan.Skipped `json:"left_behind,omitempty"`
-	Undone     bool           `json:"undone,omitempty"` // the compensation ran
-	Left       []string       `json:"left,omitempty"`   // what could not be undone, for a person to look at
-	To         int            `json:"to,omitempty"`     // of a rollback: the release that it goes back to
-	Note       string         `json:"note,omitempty"`   // of a rollback: why to that one, when nobody named it
-	Filter     plan.Filter    `json:"filter,omitzero"`  // what it was limited to
+	Undone     bool           `json:"undone,omitempty"`    // the compensation ran
+	OwnFault   bool           `json:"own_fault,omitempty"` // it failed by the version's own fault: a policy does not choose it again
+	Left       []string       `json:"left,omitempty"`      // what could not be undone, for a person to look at
+	To         int            `json:"to,omitempty"`        // of a rollback: the release that it goes back to
+	Note       string         `json:"note,omitempty"`      // of a rollback: why to that one, when nobody named it
+	Filter     plan.Filter    `json:"filter,omitzero"`     // what it was limited to
+	Carried    []Carried      `json:"carried,omitempty"`   // what was sent of the image from this machine, in the order of the hosts
 	Took       time.Duration  `json:"took"`
-	Plan       plan.Plan      `json:"-"`
+	// VersionPolicy is what a policy chose the version by; nil when it was given.
+	VersionPolicy *plan.Choice `json:"version_policy,omitempty"`
+	Plan          plan.Plan    `json:"-"`
 }
 
 // Row is one role on one host.
@@ -45,6 +49,7 @@ type Row struct {
 func (c *Controller) done(report Report, planned Planned, now state.Snapshot, began time.Time) Report {
 	report.Plan, report.Version, report.Skipped = planned.Plan, planned.Desired.Version, planned.Plan.Unreachable
 	report.Cordoned, report.LeftBehind = planned.Plan.Cordoned, planned.Plan.Left
+	report.VersionPolicy = planned.Plan.VersionPolicy
 	report.Filter, report.Took = planned.Plan.Filter, c.now().Sub(began)
 	app := planned.Desired.App()
 	before, after := byName(planned.Snapshot), byName(now)

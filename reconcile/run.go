@@ -15,25 +15,29 @@ import (
 
 // run is one plan being carried out, under the locks.
 type run struct {
-	c       *Controller
-	plan    plan.Plan
-	desired release.Release
-	hosts   map[string]release.Host
-	paths   layout
-	seen    state.Snapshot
-	auth    release.Auth
-	record  state.Record
-	locks   *Locks
-	notes   *journal
-	audit   *auditFiles
-	retain  int // older versions that are kept; 0: as many as the release says
-	old     oldRecords
-	beside  sync.WaitGroup // what is done beside the steps, and nobody waits for but the end
+	c        *Controller
+	plan     plan.Plan
+	desired  release.Release
+	hosts    map[string]release.Host
+	paths    layout
+	seen     state.Snapshot
+	record   state.Record
+	locks    *Locks
+	notes    *journal
+	audit    *auditFiles
+	retain   int // older versions that are kept; 0: as many as the release says
+	old      oldRecords
+	registry *credentials
+	cargo    *cargo         // the image, where it is carried from this machine
+	beside   sync.WaitGroup // what is done beside the steps, and nobody waits for but the end
 
 	mu   sync.Mutex
 	last state.Record // as it lies on the hosts, with its text; nil text until the first is written
 	text []byte
 	ids  map[string]string // host/name → ID of a container that was made or adopted
+
+	notUpgraded string   // the host whose proxy could not be upgraded, "" for none
+	remarks     []string // what did not fail the run, and a person should know
 
 	inUse map[string]bool // step → its image was to go and stays
 }
@@ -77,6 +81,8 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 		return nil
 	case plan.StepWait:
 		return sleep(ctx, s.Wait)
+	case plan.StepHold:
+		return r.hold(ctx, s)
 	}
 	conn, err := r.connection(ctx, s.Host)
 	if err != nil {
@@ -95,6 +101,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return conn.Engine.CreateNetwork(ctx, s.Name)
 	case plan.StepEnv:
 		return r.c.pushEnv(ctx, conn, r.desired, r.hosts[s.Host], s.Role, false)
+	case plan.StepCertificate:
+		return r.c.pushCertificate(ctx, conn, r.desired, s.Role, s.Private, false)
 	case plan.StepImage:
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:
@@ -109,8 +117,14 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.prove(ctx, s)
 	case plan.StepSwitch:
 		return r.switchTo(ctx, conn, s)
+	case plan.StepCanary:
+		return r.canary(ctx, conn, s)
+	case plan.StepEndCanary:
+		return r.endRollout(ctx, conn, s.Name)
+	case plan.StepResume:
+		return r.resume(ctx, conn, s)
 	case plan.StepUnroute:
-		return conn.Proxy.Remove(ctx, r.proxyName(), s.Name)
+		return r.unroute(ctx, conn, s.Host, s.Name)
 	case plan.StepStop:
 		return stop(ctx, conn, s.Container, s.Grace)
 	case plan.StepUpdate:
@@ -180,7 +194,11 @@ func (r *run) prove(ctx context.Context, s plan.Step) error {
 			proof.past = c.RestartCount
 		}
 	}
-	return proof.prove(ctx)
+	err := proof.prove(ctx)
+	if err == nil && proof.redirected != "" {
+		r.c.report(Progress{Kind: "warn", Host: s.Host, Role: s.Role, Step: s.ID, Message: s.Name + ": " + proof.redirected})
+	}
+	return err
 }
 
 // proof watches a step's container, by whatever connection there is at the time.
@@ -194,7 +212,20 @@ func (r *run) switchTo(ctx context.Context, conn *Connection, s plan.Step) error
 	role, _ := r.desired.Role(s.Role)
 	route := *s.Route
 	route.Targets = []string{fmt.Sprintf("%s:%d", state.ShortID(r.id(s)), role.Proxy.AppPort)}
-	return r.deploy(ctx, conn, s.Host, route)
+	if err := r.deploy(ctx, conn, s.Host, route); err != nil {
+		return err
+	}
+	if s.OldRoute == nil && route.Stopped { // a proxy that lost it does not know that it was stopped
+		if err := conn.Proxy.Stop(ctx, r.proxyName(), route.Name, route.StopMessage, 0); err != nil {
+			return err
+		}
+	}
+	if s.EndsRollout {
+		if err := r.endRollout(ctx, conn, s.Name); err != nil {
+			return err
+		}
+	}
+	return r.told(ctx, conn, s.Host, role)
 }
 
 func (r *run) deploy(ctx context.Context, conn *Connection, host string, route state.Route) error {
@@ -202,21 +233,10 @@ func (r *run) deploy(ctx context.Context, conn *Connection, host string, route s
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := conn.Proxy.Deploy(bounded, r.proxyName(), route, r.desired.DeployTimeout, r.desired.DrainTimeout)
-	if err == nil || !errors.Is(err, state.ErrUnreachable) && bounded.Err() == nil {
+	if err == nil || errors.Is(err, ErrLeaseLost) || !errors.Is(err, state.ErrUnreachable) && bounded.Err() == nil {
 		return err
 	}
-	again, reached := r.connection(ctx, host)
-	if reached != nil {
-		return err
-	}
-	routes, read := again.Proxy.Routes(ctx, r.proxyName())
-	if read != nil {
-		return err
-	}
-	if kept, ok := (state.Proxy{Routes: routes}).Route(route.Name); ok && kept.TargetID() == route.TargetID() {
-		return nil
-	}
-	return err
+	return r.switchedAfterAll(ctx, host, route, err)
 }
 
 // named says first where, then what, then why; drivers name the host themselves, which is said once.
@@ -247,9 +267,14 @@ func describe(s plan.Step) string {
 		return "create network " + s.Name
 	case plan.StepEnv:
 		return "push the secrets of " + s.Role
+	case plan.StepCertificate:
+		return "push the certificate of " + s.Role
 	case plan.StepImage:
 		return "get image " + s.Name
 	case plan.StepProxy:
+		if s.NewName != "" {
+			return fmt.Sprintf("upgrade proxy %s to %s", s.Name, s.NewName)
+		}
 		return "boot proxy " + s.Name
 	case plan.StepRename:
 		return fmt.Sprintf("rename %s to %s", s.Name, s.NewName)
@@ -263,6 +288,14 @@ func describe(s plan.Step) string {
 		return "open the barrier: the first " + s.Role + " is healthy"
 	case plan.StepSwitch:
 		return "switch traffic of " + s.Name
+	case plan.StepCanary:
+		return fmt.Sprintf("give %d %% of the traffic of %s to the new container", s.Percent, s.Name)
+	case plan.StepHold:
+		return fmt.Sprintf("watch the canary for %s", s.Wait)
+	case plan.StepEndCanary:
+		return "end the canary of " + s.Name
+	case plan.StepResume:
+		return "resume " + s.Name
 	case plan.StepUnroute:
 		return "take route " + s.Name + " away"
 	case plan.StepStop:

@@ -65,8 +65,8 @@ func (c *Controller) SavePlan(planned Planned, version string) plan.Saved {
 
 // ApplySaved carries out exactly the steps of a saved plan, or refuses: with a StaleError when the servers have moved since, with
 // a UsedError when it was begun before. current says how hosts are reached today; what is released is the plan's own. An empty
-// plan takes no lock.
-func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current release.Release) (Report, error) {
+// plan takes no lock. Problems that the ignored checks find on the servers as they are now are only warned of.
+func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current release.Release, ignore ...plan.Check) (Report, error) {
 	began := c.now()
 	if app := current.App(); app != saved.App {
 		return Report{}, fmt.Errorf("the plan is for %s, and this is %s: apply it with the deploy.hcl and the destination (-d) that it was made with", appName(saved.App), appName(app))
@@ -91,6 +91,9 @@ func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current r
 	if saved.Plan.Empty() {
 		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: plan.KindNone}, a.planned(snapshot), snapshot, began), nil
 	}
+	if refused, err := a.preflight(ctx, snapshot, ignore); err != nil {
+		return Report{Kind: saved.Plan.Kind, Version: saved.Plan.Version, Skipped: saved.Plan.Unreachable, Plan: refused}, err
+	}
 	report, err := a.locked(ctx, snapshot)
 	report.Took = c.now().Sub(began)
 	return report, err
@@ -105,7 +108,18 @@ type savedApply struct {
 
 // planned is the saved plan as if it had been made from what is seen now: it was made from the same.
 func (a *savedApply) planned(snapshot state.Snapshot) Planned {
-	return Planned{Plan: a.saved.Plan, Desired: a.desired, Snapshot: snapshot, Held: newestRecord(snapshot)}
+	return Planned{Plan: a.saved.Plan, Desired: a.desired, Snapshot: snapshot, Held: newestRecord(snapshot), registry: a.c.credentials(a.desired)}
+}
+
+// preflight looks for what is in the way of the file's steps today: room, ports and registries are no part of what a plan was made from.
+func (a *savedApply) preflight(ctx context.Context, snapshot state.Snapshot, ignore []plan.Check) (plan.Plan, error) {
+	planned := a.planned(snapshot)
+	planned.Plan.Warnings = nil // they were of another day
+	a.c.examine(ctx, &planned, ignore)
+	for _, warning := range planned.Plan.Warnings {
+		a.c.report(Progress{Kind: "warn", Message: warning})
+	}
+	return planned.Plan, problems(planned.Plan)
 }
 
 // locked takes the locks, looks again, and carries the file's own steps out when all is as it was.
@@ -169,7 +183,7 @@ func (a *savedApply) check(now state.Snapshot, keys keys) error {
 
 // secretsMoved compares the secrets that the plan pushes with those that are at hand here.
 func (a *savedApply) secretsMoved(now state.Snapshot, keys keys) ([]plan.Move, error) {
-	if !slices.ContainsFunc(a.saved.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.StepEnv }) {
+	if !slices.ContainsFunc(a.saved.Plan.Steps, func(s plan.Step) bool { return secretsOf(s) != "" }) {
 		return nil, nil
 	}
 	all, err := a.c.digests(a.desired, now, keys)
@@ -178,10 +192,11 @@ func (a *savedApply) secretsMoved(now state.Snapshot, keys keys) ([]plan.Move, e
 	}
 	var moves []plan.Move
 	for _, s := range a.saved.Plan.Steps {
-		if s.Kind != plan.StepEnv {
+		pushes := secretsOf(s)
+		if pushes == "" {
 			continue
 		}
-		was, here := a.saved.Secrets[s.Host][s.Role], all[s.Host][s.Role]
+		was, here := a.saved.Secrets[s.Host][pushes], all[s.Host][pushes]
 		for _, name := range sortedKeys(was) {
 			digest, atHand := here[name]
 			switch {

@@ -48,7 +48,7 @@ func fleetOf(t *testing.T, hosts int) (*world, func(version string) release.Rele
 // TestAReleaseOverAFleetWithFailuresEnds, and ends right: hosts that cannot be reached are left out and named, and converge when
 // they are back; a version that does not start on some hosts is taken back on all. `make long` does it on 10,000 hosts.
 func TestAReleaseOverAFleetWithFailuresEnds(t *testing.T) {
-	hosts := 200
+	hosts := 100
 	if long() {
 		hosts = 10000
 	}

@@ -31,6 +31,7 @@ const allV3 = "h1/web=v3 h2/web=v3 h3/workers=v3"
 var scenarios = []scenario{
 	{name: "first deploy", before: func(*history) {}, want: at("v1"), after: allV1},
 	{name: "v1 to v2", before: ran("v1"), want: at("v2"), after: allV2},
+	{name: "proxies that switch late", before: switchLate, want: at("v2"), after: allV2},
 	{name: "three groups", before: ran("v1"), after: allV2, want: func(h *history) release.Release {
 		desired := h.release("v2")
 		desired.Rollout.Limit = release.Limit{Count: 1}
@@ -45,11 +46,17 @@ var scenarios = []scenario{
 		desired.Roles[1].Health = &release.Health{TCP: 9999, Interval: time.Second, Timeout: time.Second} // nobody listens there
 		return desired
 	}},
+	{name: "carried", after: allV2, before: carriedBefore, want: func(h *history) release.Release { return h.carried("v2") }},
 	{name: "configuration only", before: ran("v1"), after: allV1, want: func(h *history) release.Release {
 		desired := h.release("v1")
 		for i := range desired.Roles {
 			desired.Roles[i].Env.Clear = map[string]string{"LOG_LEVEL": "debug"}
 		}
+		return desired
+	}},
+	{name: "canary", before: ran("v1"), after: allV2, want: func(h *history) release.Release {
+		desired := h.release("v2")
+		desired.Rollout.Canary = &release.Canary{Percent: 30, Hold: 7 * time.Second}
 		return desired
 	}},
 	{name: "rollback", before: ran("v1", "v2"), want: at("v1"), after: allV1, act: func(ctx context.Context, h *history, by string) *command {
@@ -88,6 +95,21 @@ func ran(versions ...string) func(*history) {
 			h.must(h.release(version))
 		}
 	}
+}
+
+// carriedBefore has v1 run, carried from this machine, where v2 lies too.
+func carriedBefore(h *history) {
+	h.AddHost(release.LocalHost)
+	h.built("v1")
+	h.built("v2")
+	h.must(h.carried("v1"))
+}
+
+// switchLate: a proxy that is slow to see its target healthy goes on with a switch whose caller is gone.
+func switchLate(h *history) {
+	h.must(h.release("v1"))
+	h.SwitchesLate("h1", 3*time.Second)
+	h.SwitchesLate("h2", 8*time.Second)
 }
 
 // must makes a release true before anything is disturbed.

@@ -20,7 +20,14 @@ type Connection struct {
 	Prober  Prober
 	Proxy   Proxy
 	Environ Environ
-	Close   func() error
+	// Registry asks image registries as that host sees them.
+	Registry Registry
+	// Installer needs no engine there.
+	Installer Installer
+	Close     func() error
+	// Bulk opens a connection of its own to the same engine, for what takes long, so that nothing else waits behind it; nil: there
+	// is no other way than Engine. What it gives is closed by the function.
+	Bulk func(ctx context.Context) (Engine, func() error, error)
 }
 
 // Connector reaches a server. The error says which stage failed (name, dial, host key, authentication, engine socket) and
@@ -38,6 +45,8 @@ type Engine interface {
 	// Containers lists in any state, newest first, without Asked, Live, Health and exit details: Inspect gives those.
 	Containers(ctx context.Context, f state.Filter) ([]state.Container, error)
 	Inspect(ctx context.Context, container string, v state.View) (state.Container, error)
+	// Ports lists the ports of the host that running containers publish, of every service.
+	Ports(ctx context.Context) ([]state.Port, error)
 	// Create makes a container that is not started, with values for every name in spec.Secrets. labels are added to the
 	// spec's own (kamald.*). Where the network wants it, aliases come from the spec's options.
 	Create(ctx context.Context, name string, spec state.Spec, labels map[string]string, secrets map[string]release.Secret) (id string, err error)
@@ -55,19 +64,24 @@ type Engine interface {
 	Exec(ctx context.Context, container string, argv []string) (state.ExecResult, error)
 	// ReadFile reads one file out of a container, running or not, at most 4 MiB. fs.ErrNotExist when it is not there.
 	ReadFile(ctx context.Context, container, path string) ([]byte, error)
+	// Upload unpacks a tar archive into a directory of a container, running or not; files that are there are replaced.
+	Upload(ctx context.Context, container, dir string, archive io.Reader) error
 
-	// Images lists images whose reference is of the repository (server/repo), without inspected fields.
+	// Images lists images whose reference is of the repository (server/repo), without inspected fields; "" lists all of them.
 	Images(ctx context.Context, repository string) ([]state.Image, error)
 	// Image inspects by ID or reference.
 	Image(ctx context.Context, ref string) (state.Image, error)
-	// ResolveDigest asks the registry, from the host, for the manifest digest (sha256:…) of a reference.
-	ResolveDigest(ctx context.Context, ref string, auth release.Auth) (string, error)
-	// Pull fetches a reference: repo:tag, or repo@sha256:….
-	Pull(ctx context.Context, ref string, auth release.Auth) error
+	// Manifest asks the registry, from the host, what it has under a reference. What a registry is at fault for, here and in Pull, is a
+	// *state.RegistryError.
+	Manifest(ctx context.Context, ref string, auth release.Auth) (state.Manifest, error)
+	// Pull fetches a reference: repo:tag, or repo@sha256:…. Of a list for several platforms it takes what there is for one
+	// (os/architecture[/variant]), and for "" the engine's own. It has no limit but one of silence: state.FaultStalled.
+	Pull(ctx context.Context, ref, platform string, auth release.Auth) error
 	Tag(ctx context.Context, image, ref string) error
 	// RemoveImage takes a reference away, and the image with its last one. One in use is an error that is state.ErrConflict.
 	RemoveImage(ctx context.Context, ref string) error
-	// Load reads a `docker save` archive.
+	// Load reads a `docker save` archive. Layers that the engine has, as the lowest of some image, need not be in it, where
+	// containerd does not keep its images; each that is in it is held to its digest. Of an archive that fails nothing stays.
 	Load(ctx context.Context, archive io.Reader) error
 	// Save writes references as a `docker save` archive; the reader ends the call when closed.
 	Save(ctx context.Context, refs ...string) (io.ReadCloser, error)
@@ -100,6 +114,8 @@ type Files interface {
 	Modified(ctx context.Context, path string) (time.Time, error)
 	// Touch sets a file's time to that host's now, by rewriting it.
 	Touch(ctx context.Context, path string) error
+	// Chmod sets the permissions of a file or a directory.
+	Chmod(ctx context.Context, path string, mode fs.FileMode) error
 	// Free is the number of bytes that are free on the file system of path.
 	Free(ctx context.Context, path string) (int64, error)
 }
@@ -121,9 +137,51 @@ type Proxy interface {
 	Deploy(ctx context.Context, container string, route state.Route, deploy, drain time.Duration) error
 	// Remove takes the route away; one that is not there is no error.
 	Remove(ctx context.Context, container, name string) error
+	// Pause holds the requests of a route until it is resumed, each at most so long, and lets those in flight end (at most drain).
+	// One that is not there gives state.ErrNotFound, here and below. What is paused or stopped stays so through deploys and restarts.
+	Pause(ctx context.Context, container, name string, drain, most time.Duration) error
+	// Stop answers the requests of a route with 503 and the message until it is resumed, and lets those in flight end (at most drain).
+	Stop(ctx context.Context, container, name, message string, drain time.Duration) error
+	// Resume ends a pause and a stop.
+	Resume(ctx context.Context, container, name string) error
+	// RolloutDeploy puts targets beside a route's own, once they are healthy (at most deploy); they get no request until RolloutSet, but
+	// by the share of an earlier rollout, whose targets are drained (at most drain).
+	RolloutDeploy(ctx context.Context, container, name string, targets []string, deploy, drain time.Duration) error
+	// RolloutSet gives the rollout a share of the route's requests, 0 to 100.
+	RolloutSet(ctx context.Context, container, name string, percent int) error
+	// RolloutStop gives the route's own targets all requests again and drains the rollout's (at most drain, as the proxy was told by
+	// RolloutDeploy; that bounds the call). A route without a rollout, and one that is not there, is no error.
+	RolloutStop(ctx context.Context, container, name string, drain time.Duration) error
+	// Sides counts the answers of both sides of a route's rollout; state.ErrNotFound without one.
+	Sides(ctx context.Context, container, name string) (state.Sides, error)
+	// List asks the running proxy what it routes: Routes is what it keeps, and a proxy may have started without having read that.
+	List(ctx context.Context, container string) ([]state.LiveRoute, error)
+	// Prepare puts on the host what the proxy's container finds there at its start; it comes before the container is made.
+	Prepare(ctx context.Context) error
+	// Answers asks once whether the proxy takes commands and knows its routes; nil when it does.
+	Answers(ctx context.Context, container string) error
+	// About gives what the proxy says of itself; fs.ErrNotExist for one that is not kamald-proxy. It may be of an earlier program in the
+	// same volume: its Started says so.
+	About(ctx context.Context, container string) (state.Program, error)
+	// Upgrade replaces the program of a running proxy by the one that Program has put into its container. It loses no request: the old one
+	// ends its own within drain. After a failure the old one serves on.
+	Upgrade(ctx context.Context, container string, drain time.Duration) error
+	// Program gives a tar archive of the proxy's program of an image, to be unpacked into ProgramDir of its container; fs.ErrNotExist where
+	// Image gives that.
+	Program(ctx context.Context, ref, arch string) (io.ReadCloser, error)
 	// Image gives a `docker save` archive of the proxy's image for an architecture, when the reference is one that kamald
 	// makes itself; fs.ErrNotExist otherwise (then it is pulled).
 	Image(ctx context.Context, ref, arch string) (io.ReadCloser, error)
+}
+
+// ProgramDir is where a proxy's container has its program.
+const ProgramDir = "/usr/local/bin"
+
+// Registry asks the registry that images come from. A call may take several questions; it is one all the same.
+type Registry interface {
+	// Tags lists the tags of a repository (server/repo). state.ErrNotFound when there is no such repository, state.ErrDenied when the
+	// registry refused who asked.
+	Tags(ctx context.Context, repository string, auth release.Auth) ([]string, error)
 }
 
 // Environ is the environment that a host gives to its SSH user.
@@ -132,10 +190,29 @@ type Environ interface {
 	Variables(ctx context.Context, names []string) (map[string]string, error)
 }
 
+// Installer makes a host ready that has no engine that answers. It needs a shell there and nothing else.
+type Installer interface {
+	// Look tells what is there; it changes nothing.
+	Look(ctx context.Context) (state.Ground, error)
+	// Install puts Docker there, by its official script or by the distribution's package. say gets each line of what is said on the
+	// way, one at a time. Nothing is left of a download that failed or was not whole. An installation that has begun goes on to its end
+	// when ctx is cancelled.
+	Install(ctx context.Context, fromDistro bool, say func(line string)) error
+	// Start starts the engine, now and at every boot; one that runs is left as it is.
+	Start(ctx context.Context, say func(line string)) error
+	// Admit lets the SSH user use the engine, in logins from then on.
+	Admit(ctx context.Context) error
+	// Said gives the last lines that the engine has logged.
+	Said(ctx context.Context) ([]string, error)
+}
+
 // Secrets looks secrets' values up on the machine that kamald runs on.
 type Secrets interface {
 	// Secret returns a value; false when no source has it. Names are those of deploy.hcl.
 	Secret(name string) (release.Secret, bool, error)
+	// Renew is Secret for one that was refused: what it was looked up in is asked anew, its command run again. Later calls of Secret
+	// give the new value.
+	Renew(name string) (release.Secret, bool, error)
 	// Sources names the places that were searched, for errors.
 	Sources() []string
 }

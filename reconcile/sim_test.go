@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
@@ -24,7 +25,14 @@ func (c connector) Connect(ctx context.Context, host release.Host) (*reconcile.C
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Close: conn.Close}, nil
+	bulk := func(ctx context.Context) (reconcile.Engine, func() error, error) {
+		more, err := c.Connector.Connect(ctx, host)
+		if err != nil {
+			return nil, nil, err
+		}
+		return more.Engine, more.Close, nil
+	}
+	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Close: conn.Close, Bulk: bulk}, nil
 }
 
 // secrets are those at hand in a test.
@@ -34,6 +42,8 @@ func (s secrets) Secret(name string) (release.Secret, bool, error) {
 	value, ok := s[name]
 	return release.NewSecret(value), ok, nil
 }
+
+func (s secrets) Renew(name string) (release.Secret, bool, error) { return s.Secret(name) }
 
 func (s secrets) Sources() []string { return []string{"the test"} }
 
@@ -179,9 +189,13 @@ func (w *world) release(version string) release.Release {
 }
 
 // controller is one run of kamald: its own connections, the same store.
-func (w *world) controller() *reconcile.Controller {
-	c := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}), w.store, secrets{"TOKEN": canary, "REGISTRY_PASSWORD": "registry-password"})
+func (w *world) controller() *reconcile.Controller { return w.over(connector{w.Connector()}) }
+
+// over is a run that reaches the hosts in a way of its own.
+func (w *world) over(way reconcile.Connector) *reconcile.Controller {
+	c := reconcile.NewController(reconcile.NewFleet(way), w.store, secrets{"TOKEN": canary, "REGISTRY_PASSWORD": "registry-password"})
 	c.LockWait = true
+	c.NewSpool, c.StageBytes = func() reconcile.Spool { return &image.Spool{} }, 2<<10
 	c.Report = func(p reconcile.Progress) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -30,7 +30,7 @@ func tight(t *testing.T, seed uint64, failed bool) *world {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.Engine.Pull(t.Context(), repository+":v3", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")}); err != nil {
+	if err := conn.Engine.Pull(t.Context(), repository+":v3", "", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -76,9 +76,13 @@ func TestWhatIsKeptForNothingGoesBeforeAnImageThatNoServerHas(t *testing.T) {
 		if got := w.images("h3"); got != "v1 v2 v3" {
 			t.Errorf("images on h3: %s", got)
 		}
-		w.SetFree("h3", 1<<20)
+		w.SetFree("h3", 40<<20)
 		if planned := w.planWith(w.release("v4"), reconcile.Options{}); len(planned.Plan.Problems) > 0 {
 			t.Errorf("an alarm though nobody knows: %+v", planned.Plan.Problems)
+		}
+		w.SetFree("h3", 1<<20)
+		if planned := w.planWith(w.release("v4"), reconcile.Options{}); len(planned.Plan.Problems) != 1 {
+			t.Errorf("no alarm though nothing has room: %+v", planned.Plan.Problems)
 		}
 	})
 }
@@ -123,6 +127,28 @@ func TestAnImageThatCannotHaveRoomIsAProblemBeforeAnythingIsDone(t *testing.T) {
 		for _, c := range w.History()[before:] {
 			if c.Mutates {
 				t.Errorf("it did %+v", c)
+			}
+		}
+	})
+}
+
+// containerd keeps images on a disk of its own, or not.
+func TestRoomIsLookedForWhereImagesAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := tight(t, 846, false)
+		for _, c := range []struct {
+			images, rest int64
+			says         string
+		}{
+			{1 << 20, 10 << 30, "where the engine keeps images (/var/lib/containerd), and 1 MiB are free"},
+			{10 << 30, 2 << 20, "where the engine keeps images (/var/lib/docker), and 2 MiB are free"},
+			{10 << 30, 10 << 30, ""},
+		} {
+			w.SetContainerdFree("h3", c.images)
+			w.SetFree("h3", c.rest)
+			problems := w.planWith(w.release("v3"), reconcile.Options{}).Plan.Problems
+			if c.says == "" && len(problems) > 0 || c.says != "" && (len(problems) != 1 || !strings.Contains(problems[0].Summary, c.says)) {
+				t.Errorf("%d and %d: %+v", c.images, c.rest, problems)
 			}
 		}
 	})

@@ -68,7 +68,7 @@ func (c *Controller) takeOver(ctx context.Context, desired release.Release, path
 		return wait.turn(ctx, held, left)
 	}
 	taking := deed{kind: "take-over", host: host.Name, step: "take-over", message: "take over the deploy lock of " + found.By()}
-	return c.noted(paths.app, taking, func() error { return c.moveAside(ctx, desired, paths, host, conn, *found, raw) })
+	return c.noted(desired.App(), taking, func() error { return c.moveAside(ctx, desired, paths, host, conn, *found, raw) })
 }
 
 // findLock reads a lock with its time. A directory whose text is not there is a lock too: somebody is between the two, or died

@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -17,6 +19,7 @@ import (
 var undoOrder = [][]plan.StepKind{
 	{plan.StepStop},
 	{plan.StepSwitch, plan.StepUnroute},
+	{plan.StepCanary},
 	{plan.StepUpdate},
 	{plan.StepStart, plan.StepCreate},
 	{plan.StepRename},
@@ -149,8 +152,10 @@ func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, erro
 		return "start " + s.Name + " again", u.restart(ctx, conn, s)
 	case plan.StepSwitch:
 		return u.switchBack(ctx, conn, s)
+	case plan.StepCanary:
+		return u.endCanary(ctx, conn, s)
 	case plan.StepUnroute:
-		return "route " + s.Name + " again", u.deploy(ctx, conn, s.Host, *s.OldRoute)
+		return "route " + s.Name + " again", u.reroute(ctx, conn, s)
 	case plan.StepUpdate:
 		return "set the limits of " + s.Name + " back", conn.Engine.Update(ctx, u.id(s), s.Previous)
 	case plan.StepStart:
@@ -217,9 +222,23 @@ func (u *undoing) switchBack(ctx context.Context, conn *Connection, s plan.Step)
 		}
 	}
 	if s.OldRoute == nil {
-		return "take route " + s.Name + " away", conn.Proxy.Remove(ctx, u.proxyName(), s.Name)
+		return "take route " + s.Name + " away", u.unroute(ctx, conn, s.Host, s.Name)
 	}
 	return "switch traffic of " + s.Name + " back", u.deploy(ctx, conn, s.Host, *s.OldRoute)
+}
+
+// reroute brings a route back that was taken away, stopped or paused as it was: the proxy keeps that of routes that it knows only.
+func (u *undoing) reroute(ctx context.Context, conn *Connection, s plan.Step) error {
+	old := *s.OldRoute
+	err := u.deploy(ctx, conn, s.Host, old)
+	switch {
+	case err != nil:
+	case old.Stopped:
+		err = conn.Proxy.Stop(ctx, u.proxyName(), old.Name, old.StopMessage, 0)
+	case old.Paused:
+		err = conn.Proxy.Pause(ctx, u.proxyName(), old.Name, 0, cmp.Or(old.MaxPause, 30*time.Second))
+	}
+	return err
 }
 
 // stopAdopted stops a container that was there before and was started by this run; one that the run made is removed with its

@@ -27,9 +27,10 @@ var errSkipped = errors.New("not begun")
 
 // walk carries out a graph of steps, each as soon as what it needs is done. After a failure up to the switch, or a cancelled
 // context, no further step begins; those under way run to their own end, except proofs, which only watch. Failures in the
-// last phase skip what depends on them and nothing else; so do all in a plan that heals, where each slot is on its own.
-func walk(ctx context.Context, kind plan.Kind, steps []plan.Step, do func(context.Context, plan.Step) error) map[string]outcome {
-	w := &walker{do: do, heals: kind == plan.KindHeal, outcomes: map[string]outcome{}, done: map[string]chan struct{}{}}
+// last phase skip what depends on them and nothing else; so do all in a plan that heals, where each slot is on its own. turns are
+// steps that a step begins after, however those end.
+func walk(ctx context.Context, kind plan.Kind, steps []plan.Step, turns map[string][]string, do func(context.Context, plan.Step) error) map[string]outcome {
+	w := &walker{do: do, heals: kind == plan.KindHeal, turns: turns, outcomes: map[string]outcome{}, done: map[string]chan struct{}{}}
 	w.watch, w.fail = context.WithCancelCause(ctx)
 	defer w.fail(nil)
 	for _, s := range steps {
@@ -49,6 +50,7 @@ func walk(ctx context.Context, kind plan.Kind, steps []plan.Step, do func(contex
 type walker struct {
 	do    func(context.Context, plan.Step) error
 	heals bool
+	turns map[string][]string
 	done  map[string]chan struct{}
 	watch context.Context // ends when the run fails or is cancelled
 	fail  context.CancelCauseFunc
@@ -64,7 +66,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 	// What has begun is finished even when the run is cancelled: a half-made call helps nobody. Waiting is not worth that.
 	under := context.WithoutCancel(ctx)
-	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepImage {
+	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepHold || s.Kind == plan.StepImage {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
@@ -102,6 +104,9 @@ func (w *walker) wait(s plan.Step) error {
 		if o := w.outcome(need); o.err != nil {
 			return fmt.Errorf("%w: %s did not succeed", errSkipped, need)
 		}
+	}
+	for _, before := range w.turns[s.ID] {
+		<-w.done[before]
 	}
 	if w.watch.Err() != nil {
 		return fmt.Errorf("%w: %w", errSkipped, context.Cause(w.watch))

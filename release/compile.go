@@ -43,6 +43,8 @@ func (c *compiler) compile() {
 	c.checkRequired(c.root)
 	c.compileRoot()
 	c.compileRegistry()
+	c.compileBuild()
+	c.addUncommitted()
 	c.rel.SSH = c.compileSSH(c.root.child("ssh"))
 	c.compileTags()
 	c.compileRoles()
@@ -53,6 +55,7 @@ func (c *compiler) compile() {
 	c.compileSecrets()
 	c.checkRoles()
 	c.checkRoutes()
+	c.checkTraefikRoutes()
 	c.checkAccessories()
 	c.checkHooks()
 	c.collectUnbuilt()
@@ -79,6 +82,7 @@ func (c *compiler) compileRoot() {
 		c.errorf(v.rng, "Bad name", "%q cannot name a Docker network: letters, digits, _ . and -, the first a letter or digit.", v.text())
 	}
 	c.checkImage()
+	c.compileVersionPolicy()
 	c.compileVersion()
 	c.checkMinimumVersion()
 	c.checkLabels(r.get("labels"))
@@ -110,6 +114,8 @@ func (c *compiler) compileVersion() {
 	switch {
 	case c.opts.Version != "":
 		c.rel.Version = c.opts.Version
+	case c.root.child("version_policy") != nil:
+		return // it is chosen when the tags are known
 	case v.set():
 		c.rel.Version = v.text()
 	default:
@@ -152,10 +158,14 @@ func (c *compiler) checkMinimumVersion() {
 
 func (c *compiler) compileRegistry() {
 	b := c.root.child("registry")
+	server := b.get("server").text()
+	if OnHub(server) {
+		server, c.rel.Repository = "", strings.TrimPrefix(c.rel.Repository, hubLibrary) // as engines list them
+	}
 	if b == nil {
 		return
 	}
-	c.rel.Registry = &Registry{Server: b.get("server").text()}
+	c.rel.Registry = &Registry{Server: server}
 	if v := b.get("username"); v.set() && v.one.secret {
 		c.rel.Registry.UsernameSecret = v.text()
 	} else {
@@ -178,6 +188,9 @@ func (c *compiler) compileRollout() {
 		ParallelRoles:   b.get("parallel_roles").boolOr(defaultParallelRoles),
 		Halt:            b.get("on_failure").textOr(defaultOnFailure) == "halt",
 		SkipUnreachable: b.get("on_unreachable").textOr(defaultOnUnreachable) == "skip",
+	}
+	if canary := b.child("canary"); canary != nil {
+		c.rel.Rollout.Canary = &Canary{Percent: canary.get("percent").intOr(0), Hold: canary.get("hold").durationOr(0)}
 	}
 	v := b.get("limit")
 	switch {

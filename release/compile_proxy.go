@@ -64,7 +64,15 @@ func (c *compiler) compileProxy(role *block) *Proxy {
 	c.checkRouteHosts(b.get("hosts"))
 	c.checkPrefixes(b.get("path_prefixes"))
 	c.checkSSL(b, role)
-	return &Proxy{AppPort: b.get("app_port").intOr(defaultAppPort), Options: options}
+	options = c.forTraefik(options, buffering, logging)
+	proxy := &Proxy{AppPort: b.get("app_port").intOr(defaultAppPort), Options: options}
+	if !options.Root() {
+		proxy.Options.TLSRedirect = defaultSSLRedirect // the host's root path says it for all paths
+	}
+	if ssl && b.get("certificate").set() {
+		proxy.Certificate, proxy.PrivateKey = b.get("certificate").text(), b.get("private_key").text()
+	}
+	return proxy
 }
 
 // prefixes are the path prefixes in their plain form: one slash before, none after.
@@ -102,27 +110,6 @@ func (c *compiler) checkPrefixes(v *value) {
 	}
 }
 
-func (c *compiler) checkSSL(b, role *block) {
-	ssl, certificate, key := b.get("ssl"), b.get("certificate"), b.get("private_key")
-	if certificate.set() != key.set() {
-		given, missing := certificate, "private_key"
-		if key.set() {
-			given, missing = key, "certificate"
-		}
-		c.errorf(given.rng, "Half a certificate", "%s needs %s with it.", given.name, missing)
-	}
-	if !ssl.boolOr(false) {
-		return
-	}
-	hosts, known := c.view.hostsOf(role)
-	switch {
-	case len(b.get("hosts").strings()) == 0 && b.get("hosts").isKnown():
-		c.errorf(ssl.rng, "Host needed for ssl", "ssl needs proxy hosts: a certificate is for names.")
-	case known && len(hosts) > 1 && !certificate.set():
-		c.errorf(ssl.rng, "Certificate needed for ssl", "%s runs on %d hosts; ssl by ACME is for one, more need certificate and private_key.", role.title(), len(hosts))
-	}
-}
-
 func (c *compiler) compileProxyServer() {
 	b := c.root.child("proxy_server")
 	c.rel.ProxyServer = ProxyServer{
@@ -136,6 +123,7 @@ func (c *compiler) compileProxyServer() {
 	if b == nil {
 		return
 	}
+	c.compileTraefik(b)
 	c.compileProxyOptions(b)
 	c.checkLabels(b.get("labels"))
 	for _, item := range b.get("bind").items() {

@@ -22,7 +22,10 @@ registry {
 proxy_server { http_port = 8080 }
 rollout {
   limit = 1
-  canary { percent = 10 }
+  canary {
+    percent = 10
+    hold    = "10m"
+  }
 }
 host "b" { tags = ["eu"] }
 tag "eu" {
@@ -55,8 +58,8 @@ destination "eu" {
 	if r.Registry != nil || r.ProxyServer.Declared || len(r.Tags) != 0 || jobs.Health != nil {
 		t.Errorf("registry %v, proxy server %v, tags %v, health %v", r.Registry, r.ProxyServer.Declared, r.Tags, jobs.Health)
 	}
-	if len(r.Unbuilt) != 0 || r.Rollout.Limit.Count != 1 {
-		t.Errorf("the canary and the fetches are still there: %v, or the limit is not: %v", r.Unbuilt, r.Rollout.Limit)
+	if len(r.Unbuilt) != 0 || r.Rollout.Canary != nil || r.Rollout.Limit.Count != 1 {
+		t.Errorf("the canary and the fetches are still there: %v %v, or the limit is not: %v", r.Rollout.Canary, r.Unbuilt, r.Rollout.Limit)
 	}
 }
 

@@ -24,7 +24,9 @@ var frames = map[string]string{
 	"role.proxy.buffering":   least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy {\nbuffering { %s }\n}\n}",
 	"role.proxy.logging":     least + "role \"jobs\" {\nhosts = [\"10.0.0.2\"]\nproxy {\nlogging { %s }\n}\n}",
 	"registry":               least + "registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}", "secrets.fetch": least + "secrets {\nfetch \"doppler\" { %s }\n}",
-	"logging": least + "logging { %s }", "rollout": least + "rollout { %s }", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
+	"logging": least + "logging { %s }", "rollout": least + "rollout { %s }", "rollout.canary": least + "rollout {\ncanary {\npercent = 5\nhold = \"1m\"\n%s\n}\n}", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
+	"build": least + "registry { server = \"registry.example.com\" }\nbuild { %s }", "build.cache": least + "build {\ncache {\ntype = \"registry\"\n%s\n}\n}", "build.pack": least + "build {\npack {\nbuilder = \"b\"\n%s\n}\n}",
+	"version_policy": least + "version_policy {\nsemver = \"~> 2.1\"\n%s\n}",
 }
 
 // effects are values for attributes whose example or kind gives none that fits the frame.
@@ -34,8 +36,14 @@ var effects = map[string]string{
 	"role.volumes": `["/a:/b"]`, "role.env.remove": `["ROOTS"]`, "tag.roles": `["jobs"]`, "proxy_server.image": `"kamald/proxy:9"`,
 	"proxy_server.bind": `["127.0.0.1"]`, "proxy_server.options": `{ cpus = 2 }`, "role.proxied": "true", ".retain_containers": "9",
 	"proxy.forward_headers": "false", "role.proxy.forward_headers": "false", "role.proxy.path_prefixes": `["/x"]`, "proxy_server.driver": "none",
+	"proxy_server.args": "none",                                               // TestTraefikIsReadIntoARelease has them
+	"proxy.ssl":         "", "proxy.certificate": "", "proxy.private_key": "", // they need each other: TestACertificateIsReadIntoItsRole has them
+	"role.proxy.ssl": "", "role.proxy.certificate": "", "role.proxy.private_key": "",
+	"rollout.canary.percent": "", "rollout.canary.hold": "", // each needs the other: TestACanaryIsReadIntoTheRelease has them
+	"version_policy.semver": "", "version_policy.pattern": "", // one of them must be there: TestAPolicyStandsInPlaceOfTheCommit has it
 	"registry.username": "", "registry.password": "", // each needs the other: TestARegistrysLoginIsRead has them
 	"secrets.fetch.file": "", "secrets.fetch.identity": "", // age's alone: TestFetchBlocksAreReadAndADestinationAddsItsOwn has them
+	"build.dockerfile": `"docker/Dockerfile"`, "build.local": "", "build.cache.type": "", "build.pack.builder": "", // TestABuildIsReadIntoARelease has them
 	"proxy.healthcheck.path": `"/other"`, "role.proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
 	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
 	".require_destination": "none", ".allow_empty_roles": "none", ".minimum_version": "none", // they permit and refuse, and change nothing
@@ -128,7 +136,7 @@ func compiledText(t *testing.T, text string) string {
 	}
 	r.Unbuilt = nil
 	forgetWhoSaidIt(&r)
-	data, err := json.Marshal(r)
+	data, err := json.Marshal([]any{r, r.Build})
 	if err != nil {
 		t.Fatal(err)
 	}

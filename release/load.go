@@ -21,6 +21,9 @@ type Options struct {
 	// Git gives the state of the repository that holds the file. It is called once, and only when something reads it; when it
 	// is nil, Version stays empty where the file says git.sha.
 	Git func() (Git, error)
+	// Uncommitted names what lies in the directory that an image is built from and is in no commit, "" when nothing does. It is
+	// asked when the version is the commit's, and the version is then COMMIT_uncommitted_NAME. nil adds nothing.
+	Uncommitted func(Build) (string, error)
 }
 
 // Git is the state of a repository.
@@ -94,7 +97,11 @@ func (l *loader) load() *compiler {
 	for _, v := range views[1:] {
 		sources = append(sources, v.over)
 	}
-	l.askGit(sources)
+	own := []*source{base}
+	if chosen > 0 {
+		own = append(own, views[chosen].over)
+	}
+	l.askGit(sources, own)
 	for _, v := range views {
 		l.look(v)
 		ctx := l.context(base, v.name, v.over)

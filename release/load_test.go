@@ -124,6 +124,7 @@ func TestAReleaseSurvivesItsRecord(t *testing.T) {
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatal(err)
 		}
+		r.Build = Build{} // how the image was made stands in no record
 		if diff := cmp.Diff(r, back); diff != "" {
 			t.Errorf("destination %q comes back as another:\n%s", destination, diff)
 		}
@@ -227,6 +228,23 @@ func TestARegistrysLoginIsRead(t *testing.T) {
 		if diff := cmp.Diff(&want, r.Registry); diff != "" {
 			t.Errorf("%s:\n%s", username, diff)
 		}
+	}
+}
+
+// Engines list images without Docker Hub's name, and what is looked for among them is this one.
+func TestImagesOfDockerHubAreNamedAsEnginesListThem(t *testing.T) {
+	for _, server := range []string{"", "docker.io", "index.docker.io", "registry-1.docker.io"} {
+		text := strings.Replace(least, "acme/shop", "library/shop", 1) + "registry {\nserver = \"" + server + "\"\n}\n"
+		if r := load(t, in(text, "")); r.Registry == nil || r.Registry.Server != "" || r.Image() != "shop:0123456789abcdef" {
+			t.Errorf("server %q: %+v, %s", server, r.Registry, r.Image())
+		}
+	}
+	if r := load(t, in(strings.Replace(least, "acme/shop", "library/shop", 1), "")); r.Registry != nil || r.ImageName() != "shop" {
+		t.Errorf("without a registry: %+v, %s", r.Registry, r.ImageName())
+	}
+	text := strings.Replace(least, "acme/shop", "library/shop", 1) + "registry { server = \"ghcr.io\" }\n"
+	if r := load(t, in(text, "")); r.ImageName() != "ghcr.io/library/shop" {
+		t.Errorf("elsewhere: %s", r.ImageName())
 	}
 }
 

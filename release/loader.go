@@ -30,6 +30,8 @@ type loader struct {
 	git    Git
 	hasGit bool
 	gitErr error
+
+	uncommitted map[[2]string]string // by a build's context and Dockerfile
 }
 
 // source is one parsed file, or the part of it that is a destination block.
@@ -39,7 +41,8 @@ type source struct {
 }
 
 func newLoader(path string, opts Options) *loader {
-	return &loader{path: path, opts: opts.withDefaults(), seen: map[string]bool{}, files: map[string]*hcl.File{}}
+	return &loader{path: path, opts: opts.withDefaults(), seen: map[string]bool{}, files: map[string]*hcl.File{},
+		uncommitted: map[[2]string]string{}}
 }
 
 func (l *loader) result() Diagnostics {
@@ -95,12 +98,13 @@ func (l *loader) gitValue() cty.Value {
 	})
 }
 
-// askGit asks for the repository's state when something reads it; only then, so that nobody needs git who does not use it.
-func (l *loader) askGit(sources []*source) {
+// askGit asks for the repository's state when something reads it; only then, so that nobody needs git who does not use it. own are
+// the sources that the chosen release is made of: where none of them says how the version comes, it is the commit's.
+func (l *loader) askGit(sources, own []*source) {
 	if l.lenient || l.opts.Git == nil {
 		return
 	}
-	wanted := l.opts.Version == "" && !slices.ContainsFunc(sources, func(s *source) bool { return s.body.Attributes["version"] != nil })
+	wanted := l.opts.Version == "" && !saysVersion(own)
 	for _, s := range sources {
 		_ = hclsyntax.VisitAll(s.body, func(node hclsyntax.Node) hcl.Diagnostics {
 			if attr, ok := node.(*hclsyntax.Attribute); ok && (attr.Name != "version" || l.opts.Version == "") {
@@ -114,6 +118,33 @@ func (l *loader) askGit(sources []*source) {
 	}
 	l.git, l.gitErr = l.opts.Git()
 	l.hasGit = l.gitErr == nil
+}
+
+// askUncommitted asks once for what destinations have in common.
+func (l *loader) askUncommitted(b Build) (string, error) {
+	key := [2]string{b.Context, b.Dockerfile}
+	if name, asked := l.uncommitted[key]; asked {
+		return name, nil
+	}
+	name, err := l.opts.Uncommitted(b)
+	if err == nil {
+		l.uncommitted[key] = name
+	}
+	return name, err
+}
+
+// saysVersion tells whether a version is given, or a policy that no destination takes away.
+func saysVersion(sources []*source) bool {
+	given, policy := false, false
+	for _, s := range sources {
+		given = given || s.body.Attributes["version"] != nil
+		for _, b := range s.body.Blocks {
+			if b.Type == "version_policy" {
+				policy = b.Body.Attributes[removal.name] == nil
+			}
+		}
+	}
+	return given || policy
 }
 
 func readsGit(expr hcl.Expression) bool {

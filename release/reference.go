@@ -30,17 +30,16 @@ type BlockDoc struct {
 
 // AttributeDoc is one attribute. Default and Example are written as the file writes them.
 type AttributeDoc struct {
-	Name           string            `json:"name"`
-	Takes          string            `json:"takes"`
-	Required       bool              `json:"required,omitempty"`
-	Meaning        string            `json:"meaning"`
-	Values         []string          `json:"values,omitempty"` // a closed set
-	Bounds         string            `json:"bounds,omitempty"`
-	Default        string            `json:"default,omitempty"`      // "": nothing
-	DefaultRule    string            `json:"default_rule,omitempty"` // where it is no value but a rule, in words
-	Example        string            `json:"example,omitempty"`
-	NotBuilt       string            `json:"not_built,omitempty"`
-	NotBuiltValues map[string]string `json:"not_built_values,omitempty"` // a value, and the command that refuses it
+	Name        string   `json:"name"`
+	Takes       string   `json:"takes"`
+	Required    bool     `json:"required,omitempty"`
+	Meaning     string   `json:"meaning"`
+	Values      []string `json:"values,omitempty"` // a closed set
+	Bounds      string   `json:"bounds,omitempty"`
+	Default     string   `json:"default,omitempty"`      // "": nothing
+	DefaultRule string   `json:"default_rule,omitempty"` // where it is no value but a rule, in words
+	Example     string   `json:"example,omitempty"`
+	NotBuilt    string   `json:"not_built,omitempty"`
 }
 
 // Function is something that expressions can call or read.
@@ -139,7 +138,7 @@ func blockDoc(spec *blockSpec, path string, bastion bool) BlockDoc {
 	for _, as := range spec.attrs {
 		doc.Attributes = append(doc.Attributes, AttributeDoc{Name: as.name, Takes: as.kind.brief(), Required: as.required, Meaning: as.meaning,
 			Values: as.enum, Bounds: as.bounds(), Default: as.byDefault, DefaultRule: as.rule, Example: as.example,
-			NotBuilt: refused(as.name), NotBuiltValues: unbuiltValues[below(as.name)]})
+			NotBuilt: refused(as.name)})
 	}
 	for _, child := range spec.blocks {
 		one := blockDoc(child, below(child.name), bastion)

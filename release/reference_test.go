@@ -31,8 +31,8 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 			t.Errorf("%s has the place %q", u.What, u.Where)
 		}
 	}
-	for what, when := range map[string]string{"build": "build", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
-		"rollout.canary": "plan", `alias "console"`: "alias", "reconcile": "run", "proxy.ssl": "plan",
+	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
+		`alias "console"`: "alias", "reconcile": "run",
 		"asset_path": "plan"} {
 		if got[what] != when {
 			t.Errorf("%s is refused by %q, want %q", what, got[what], when)
@@ -45,18 +45,18 @@ func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
 	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `hook "x"` {
 		t.Errorf("plan refuses %v", got)
 	}
-	if got := r.UnbuiltFor("plan", "build"); len(got) != 2 || got[0].What != "build" {
-		t.Errorf("deploy refuses %v", got)
+	if got := r.UnbuiltFor("plan", "run"); len(got) != 2 || got[1].What != "reconcile" {
+		t.Errorf("run refuses %v", got)
 	}
 }
 
 func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
-	text := "asset_path = \"\"\nproxy {\n  ssl = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	text := "asset_path = \"\"\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
-	text = strings.NewReplacer("ssl = false", "ssl = true\n  hosts = [\"shop.example.com\"]", `"kamal-proxy"`, `"traefik"`, "asset_path = \"\"", "asset_path = \"/a\"").Replace(text)
-	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 3 {
+	text = strings.Replace(text, "asset_path = \"\"", "asset_path = \"/a\"", 1)
+	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 1 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
 }

@@ -14,7 +14,9 @@ type Release struct {
 	Service     string `json:"service"`
 	Destination string `json:"destination,omitempty"`
 	Repository  string `json:"repository"`        // without server and tag
-	Version     string `json:"version,omitempty"` // "" until resolved: the file says git.sha
+	Version     string `json:"version,omitempty"` // "" until resolved: the file says git.sha, or has a version policy
+	// VersionPolicy chooses the version where Version is empty; nil: there is none.
+	VersionPolicy *VersionPolicy `json:"version_policy,omitempty"`
 
 	PrimaryRole      string        `json:"primary_role"`
 	RetainContainers int           `json:"retain_containers"`
@@ -25,6 +27,7 @@ type Release struct {
 	Network          string        `json:"network"`
 
 	Registry    *Registry   `json:"registry,omitempty"` // nil: images are carried
+	Build       Build       `json:"-"`                  // how the image is made; not part of what runs, see Build
 	SSH         SSH         `json:"ssh"`
 	Hosts       []Host      `json:"hosts"` // every host of every role, hosts of the primary role first, in file order
 	Roles       []Role      `json:"roles"` // the primary role first, then in file order
@@ -50,11 +53,14 @@ func (r Release) App() state.App {
 }
 
 // ImageName is server/repository, what Kamal tags `:version` and `:latest`.
-func (r Release) ImageName() string {
+func (r Release) ImageName() string { return r.Named(r.Repository) }
+
+// Named is the name of a repository in the release's registry.
+func (r Release) Named(repository string) string {
 	if r.Registry == nil || r.Registry.Server == "" {
-		return r.Repository
+		return repository
 	}
-	return r.Registry.Server + "/" + r.Repository
+	return r.Registry.Server + "/" + repository
 }
 
 // Image is the reference that containers are made from.
@@ -259,11 +265,15 @@ type Health struct {
 type Proxy struct {
 	AppPort int                `json:"app_port"`
 	Options state.RouteOptions `json:"options"` // every default filled in
+	// Certificate and PrivateKey name the secrets that hold the chain and its key as PEM; both or neither.
+	Certificate string `json:"certificate,omitempty"`
+	PrivateKey  string `json:"private_key,omitempty"`
 }
 
 // ProxyServer is the proxy container on each host that has a proxied role.
 type ProxyServer struct {
 	Declared    bool     `json:"declared,omitempty"` // the file has the block
+	Driver      string   `json:"driver,omitempty"`   // state.DriverTraefik; "" for what takes kamal-proxy's commands
 	Name        string   `json:"name"`               // the container's; default kamal-proxy
 	Image       string   `json:"image"`
 	HTTPPort    int      `json:"http_port"`
@@ -277,6 +287,8 @@ type ProxyServer struct {
 	Options map[string][]string `json:"options,omitempty"`
 	Labels  map[string]string   `json:"labels,omitempty"`
 	Env     map[string]string   `json:"env,omitempty"`
+	// Args are Traefik's own arguments by their names, without dashes.
+	Args map[string][]string `json:"args,omitempty"`
 }
 
 // Output is where a run's log goes besides the terminal.
@@ -310,6 +322,13 @@ type Rollout struct {
 	ParallelRoles   bool          `json:"parallel_roles"`
 	Halt            bool          `json:"halt,omitempty"`             // on_failure = "halt"; default rollback
 	SkipUnreachable bool          `json:"skip_unreachable,omitempty"` // on_unreachable = "skip"; default fail
+	Canary          *Canary       `json:"canary,omitempty"`           // nil: all of the traffic is switched at once
+}
+
+// Canary is how a new version is tried on a share of the traffic before all of it is switched.
+type Canary struct {
+	Percent int           `json:"percent"` // 1 to 100
+	Hold    time.Duration `json:"hold"`
 }
 
 // Unbuilt is a use of something that this build does not do.

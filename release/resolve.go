@@ -29,7 +29,7 @@ func (c *compiler) resolved() *block {
 	}
 	root.blocks = slices.DeleteFunc(root.blocks, func(b *block) bool {
 		_, used := c.rel.Host(b.label)
-		return slices.Contains([]string{"env", "role"}, b.spec.name) || b.spec.name == "host" && !used ||
+		return b.spec.name == "version_policy" && c.rel.Version != "" || slices.Contains([]string{"env", "role"}, b.spec.name) || b.spec.name == "host" && !used ||
 			slices.Contains([]string{"proxy", "logging"}, b.spec.name) && len(c.root.children("accessory")) == 0
 	})
 	root.put("version", c.rel.Version != "", &value{one: text{s: c.rel.Version}, derived: !root.get("version").set() && c.opts.Version == ""})

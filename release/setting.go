@@ -15,9 +15,10 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
-// Settings gives everything that a release says and that is not empty, sorted by path. Secrets are in it by name.
+// Settings gives everything that a release says and that is not empty, sorted by path. Secrets are in it by name. How the image is
+// made is no part of it.
 func Settings(r Release) []Setting {
-	r.Unbuilt = nil
+	r.Unbuilt, r.Build = nil, Build{}
 	var list []Setting
 	flatten("", reflect.ValueOf(r), &list)
 	slices.SortFunc(list, func(a, b Setting) int { return strings.Compare(a.Path, b.Path) })

@@ -13,7 +13,6 @@ import (
 // needs does not stand in a plan's way.
 const (
 	whenPlan  = "plan"
-	whenBuild = "build"
 	whenRun   = "run"
 	whenAlias = "alias"
 )
@@ -21,34 +20,19 @@ const (
 // unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
 // their labels, and the command that refuses them. An attribute counts when it says something: not false, zero or empty.
 var unbuilt = map[string]string{
-	"build":                  whenBuild,
-	"accessory":              whenPlan,
-	"hook":                   whenPlan,
-	"hooks_path":             whenPlan,
-	"hooks_output":           whenPlan,
-	"alias":                  whenAlias,
-	"asset_path":             whenPlan,
-	"role.asset_path":        whenPlan,
-	"error_pages_path":       whenPlan,
-	"version_policy":         whenPlan,
-	"reconcile":              whenRun,
-	"rollout.canary":         whenPlan,
-	"proxy.ssl":              whenPlan, // by ACME and by certificate alike
-	"proxy.certificate":      whenPlan,
-	"proxy.private_key":      whenPlan,
-	"role.proxy.ssl":         whenPlan,
-	"role.proxy.certificate": whenPlan,
-	"role.proxy.private_key": whenPlan,
-	"proxy_server.args":      whenPlan,
-}
-
-// unbuiltValues are attributes of which one value is not built.
-var unbuiltValues = map[string]map[string]string{
-	"proxy_server.driver": {"traefik": whenPlan},
+	"accessory":        whenPlan,
+	"hook":             whenPlan,
+	"hooks_path":       whenPlan,
+	"hooks_output":     whenPlan,
+	"alias":            whenAlias,
+	"asset_path":       whenPlan,
+	"role.asset_path":  whenPlan,
+	"error_pages_path": whenPlan,
+	"reconcile":        whenRun,
 }
 
 // UnbuiltFor is what the file uses and the given commands must refuse: "plan" for whatever looks at or changes servers, and
-// "build", "run" or "alias" for those commands too.
+// "run" or "alias" for those commands too.
 func (r Release) UnbuiltFor(commands ...string) []Unbuilt {
 	var refused []Unbuilt
 	for _, use := range r.Unbuilt {
@@ -65,7 +49,7 @@ type unbuiltUse struct {
 	rng hcl.Range
 }
 
-// collectUnbuilt walks the file for what stands in the tables.
+// collectUnbuilt walks the file for what stands in the table.
 func (c *compiler) collectUnbuilt() {
 	c.walkUnbuilt(c.root, "", "")
 	slices.SortStableFunc(c.unbuilt, func(a, b unbuiltUse) int {
@@ -83,9 +67,6 @@ func (c *compiler) walkUnbuilt(b *block, path, title string) {
 		v := b.get(as.name)
 		if when, ok := unbuilt[path+as.name]; ok && !v.zero() {
 			c.addUnbuilt(title+as.name, v.rng, when)
-		}
-		if when, ok := unbuiltValues[path+as.name][v.text()]; ok {
-			c.addUnbuilt(fmt.Sprintf("%s%s = %q", title, as.name, v.text()), v.rng, when)
 		}
 	}
 	for _, child := range b.blocks {

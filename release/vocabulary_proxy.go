@@ -24,8 +24,8 @@ func proxySpec(meaning string) *blockSpec {
 			attr("port", kindInt, "port that is asked").within(1, highestPort).ruled("app_port").like("3000"),
 		}),
 		single("buffering", "What the proxy reads whole before it passes it on.", []attrSpec{
-			attr("requests", kindBool, "read a request whole first").otherwise(defaultBuffering),
-			attr("responses", kindBool, "read a response whole first").otherwise(defaultBuffering),
+			attr("requests", kindBool, "read a request whole first; false with Traefik, which buffers both or neither").otherwise(defaultBuffering),
+			attr("responses", kindBool, "read a response whole first; false with Traefik").otherwise(defaultBuffering),
 			attr("memory", kindSize, "more than that goes to disk").otherwise(defaultBufferMemory),
 			attr("max_request_body", kindSize, "larger ones are refused").ruled("no bound").like(`"40m"`),
 			attr("max_response_body", kindSize, "larger ones are refused").ruled("no bound").like(`"40m"`),
@@ -39,8 +39,8 @@ func proxySpec(meaning string) *blockSpec {
 func proxyServerSpec() *blockSpec {
 	return single("proxy_server", "The proxy container: one a host, shared by all services there. Without the block the one that is there is used when it is "+
 		"new enough, and "+defaultProxyImage+" where there is none. The first file that sets it owns it; another that asks for something else is a plan error.", []attrSpec{
-		attr("driver", kindString, "kamal-proxy speaks to basecamp/kamal-proxy and to kamald/proxy alike").among("kamal-proxy", "traefik").otherwise(defaultProxyDriver),
-		attr("name", kindString, "name of its container").otherwise(defaultProxyName),
+		attr("driver", kindString, "kamal-proxy speaks to basecamp/kamal-proxy and to kamald/proxy alike; traefik is Traefik 2.11 or 3, and needs image").among("kamal-proxy", "traefik").otherwise(defaultProxyDriver),
+		attr("name", kindString, "name of its container; traefik with that driver").otherwise(defaultProxyName),
 		attr("image", kindString, "its image, with a tag").otherwise(defaultProxyImage),
 		attr("http_port", kindInt, "port of the host for http").within(1, highestPort).otherwise(defaultHTTPPort),
 		attr("https_port", kindInt, "port of the host for https").within(1, highestPort).otherwise(defaultHTTPSPort),
@@ -52,6 +52,6 @@ func proxyServerSpec() *blockSpec {
 		attr("options", kindOptions, "options as docker run names them").like(`{ memory = "512m" }`),
 		attr("labels", kindStringMap, "labels of its container").like(`{ team = "infra" }`),
 		attr("env", kindStringMap, "its environment").like(`{ TZ = "UTC" }`),
-		attr("args", kindOptions, "Traefik's own arguments").like(`{ accesslog = true }`),
+		attr("args", kindOptions, "Traefik's own arguments, without dashes").like(`{ accesslog = true }`),
 	})
 }

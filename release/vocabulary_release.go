@@ -19,8 +19,9 @@ func rolloutSpec() *blockSpec {
 		attr("on_unreachable", kindString, "fail changes nothing anywhere; skip goes on without the host, which converges later").
 			among("fail", "skip").otherwise(defaultOnUnreachable),
 	}, single("canary", "Try the new version on a share of the traffic first; needs kamald's own proxy.", []attrSpec{
-		attr("percent", kindInt, "share of the traffic").within(1, 100).like("10"),
-		attr("hold", kindDuration, "for this long").like(`"10m"`),
+		attr("percent", kindInt, "share of the traffic").needed().within(1, 100).like("10"),
+		attr("hold", kindDuration, "for this long, once for all hosts of a group; 5xx above the old version's end it, and the release is rolled back").
+			needed().positive().like(`"10m"`),
 	}))
 }
 

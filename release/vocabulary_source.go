@@ -17,23 +17,24 @@ func registrySpec(meaning string) *blockSpec {
 func buildSpec() *blockSpec {
 	return single("build", "How the image is built.", []attrSpec{
 		attr("source", kindString, "clone builds a clean local clone, archive what git archive gives, directory what lies there, uncommitted files and all").
-			among("clone", "archive", "directory").ruled(`"clone" in a git repository; "directory" when context is set`),
-		attr("dockerfile", kindString, "path of the Dockerfile").like(`"Dockerfile"`),
-		attr("target", kindString, "stage of the Dockerfile").like(`"production"`),
-		attr("arch", kindStrings, "processor architectures").like(`["amd64", "arm64"]`),
+			among(SourceClone, SourceArchive, SourceDirectory).ruled(`"clone" in a git repository; "directory" when context is set`),
+		attr("dockerfile", kindString, "path of the Dockerfile, relative to this file's directory").otherwise(defaultDockerfile),
+		attr("target", kindString, "stage of the Dockerfile").ruled("the last one").like(`"production"`),
+		attr("arch", kindStrings, "processor architectures, by Docker's names").ruled("that of the engine that builds").like(`["amd64", "arm64"]`),
 		attr("args", kindStringMap, "build arguments").like(`{ RUBY_VERSION = "3.4" }`),
 		attr("secrets", kindStrings, "names of secrets that the build may read").like(`["GITHUB_TOKEN"]`),
-		attr("ssh", kindString, "SSH agent or key that the build may use").like(`"default"`),
-		attr("local", kindBool, "build on this machine"),
-		attr("remote", kindString, "builder for other architectures").like(`"ssh://builder@10.0.0.9"`),
-		attr("driver", kindString, "driver of buildx").like(`"docker-container"`),
-		attr("provenance", kindString, "provenance attestation").like(`"mode=max"`),
-		attr("sbom", kindBool, "attest what is in the image"),
-		attr("context", kindString, "directory to build").like(`"."`),
+		attr("ssh", kindString, "SSH agent or key that the build may use, as buildx has it").like(`"default"`),
+		attr("local", kindBool, "build on this machine what is of its own architecture; false: all is built at remote").otherwise(defaultLocal),
+		attr("remote", kindString, "engine that builds for the other architectures").like(`"ssh://builder@10.0.0.9"`),
+		attr("driver", kindString, "driver of buildx: docker, docker-container, kubernetes, remote, or cloud ORGANISATION/BUILDER").
+			ruled("docker where that can do it, else docker-container").like(`"docker-container"`),
+		attr("provenance", kindString, "attest how the image was made: true, false or buildx's mode").ruled("Docker's own choice").like(`"mode=max"`),
+		attr("sbom", kindBool, "attest what is in the image").ruled("Docker's own choice"),
+		attr("context", kindString, "directory to build, relative to this file's").ruled("this file's").like(`"."`),
 	},
 		single("cache", "Where layers are kept between builds.", []attrSpec{
-			attr("type", kindString, "kind of cache").among("registry", "gha", "local"),
-			attr("image", kindString, "repository of a registry cache").like(`"acme/shop-cache"`),
+			attr("type", kindString, "kind of cache; nothing is kept without it").among(CacheRegistry, CacheGHA, CacheLocal),
+			attr("image", kindString, "repository of a registry cache, without the server").ruled("the image's, with -build-cache after it").like(`"acme/shop-cache"`),
 			attr("options", kindString, "options of buildx for it").like(`"mode=max"`),
 		}),
 		single("pack", "Buildpacks in place of a Dockerfile.", []attrSpec{

@@ -118,7 +118,7 @@ func specAt(t *testing.T, path string) *blockSpec {
 var additions = map[string]string{
 	"proxy_server.name":     "the container of a proxy that has another name than Kamal's",
 	"version_policy":        "shown in a comment: it stands in place of version",
-	"build.context":         "shown in a comment: it excludes source",
+	"build.context":         "shown in a comment: source is another without it",
 	"build.pack":            "shown in a comment: it stands in place of a Dockerfile",
 	"build.pack.builder":    "see build.pack",
 	"build.pack.buildpacks": "see build.pack",

@@ -30,6 +30,7 @@ type Container struct {
 	Release int    `json:"release,omitempty"`
 	Fence   int    `json:"fence,omitempty"`
 	RunDir  string `json:"run_dir,omitempty"`
+	Owner   string `json:"owner,omitempty"` // of a proxy: the app whose proxy_server block it was made from
 
 	IPs map[string]string `json:"ips,omitempty"` // network name → address; a network that is attached is a key, also without an address
 }

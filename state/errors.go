@@ -13,3 +13,26 @@ var (
 	// ErrDenied: the registry or the host refused who asked.
 	ErrDenied = errors.New("denied")
 )
+
+// EngineTrouble is why a host that can be reached has no engine to talk to.
+type EngineTrouble string
+
+// The troubles.
+const (
+	EngineMissing   EngineTrouble = "missing"   // Docker is not installed
+	EngineStopped   EngineTrouble = "stopped"   // it is installed, and nothing listens
+	EngineForbidden EngineTrouble = "forbidden" // the user may not use it
+	EngineOld       EngineTrouble = "old"       // it speaks an API that is too old
+)
+
+// EngineError says that the host was reached and its engine was not, and why.
+type EngineError struct {
+	Trouble EngineTrouble
+	Err     error
+}
+
+// Error implements error.
+func (e *EngineError) Error() string { return e.Err.Error() }
+
+// Unwrap implements errors.Is and errors.As.
+func (e *EngineError) Unwrap() error { return e.Err }

@@ -13,6 +13,10 @@ const IntentSchema = 1
 const (
 	IntentCordon = "cordon" // the host is left out
 	IntentForget = "forget" // the host is gone for good
+	// IntentMaintenance: the role's route there answers 503. It lies on that host only.
+	IntentMaintenance = "maintenance"
+	// IntentProxyStop: the host's proxy stands still. It lies beside the proxy's files, for all apps there.
+	IntentProxyStop = "proxy-stop"
 )
 
 // Intent is what somebody wants of a host on purpose. It lies on every host of the app that could be reached, for its own may be
@@ -21,9 +25,11 @@ type Intent struct {
 	Schema  int       `json:"schema"`
 	Kind    string    `json:"kind"`
 	Host    string    `json:"host"`
-	Serial  int       `json:"serial"` // counts the changes of one intent: the highest holds
+	Role    string    `json:"role,omitempty"` // maintenance: whose route
+	Serial  int       `json:"serial"`         // counts the changes of one intent: the highest holds
 	Lifted  bool      `json:"lifted,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"` // maintenance: what the page says
 	Who     string    `json:"who"`
 	Where   string    `json:"where"`
 	Since   time.Time `json:"since"`
@@ -36,12 +42,35 @@ func (i Intent) Holds(now time.Time) bool {
 	return !i.Lifted && (i.Until.IsZero() || now.Before(i.Until))
 }
 
-// Intents gives the newest word on each intent that any host knows of, sorted by kind and host.
+// Passed tells whether its time has passed, and nobody has lifted it.
+func (i Intent) Passed(now time.Time) bool { return !i.Lifted && !i.Holds(now) }
+
+// By is who asked for it, since when, until when and why, for a person.
+func (i Intent) By() string {
+	text := i.Who
+	if i.Where != "" {
+		text += "@" + i.Where
+	}
+	if !i.Since.IsZero() {
+		text += " since " + i.Since.UTC().Format(intentTime)
+	}
+	if !i.Until.IsZero() {
+		text += " until " + i.Until.UTC().Format(intentTime)
+	}
+	if i.Reason != "" {
+		text += ": " + i.Reason
+	}
+	return text
+}
+
+const intentTime = "2006-01-02 15:04 MST"
+
+// Intents gives the newest word on each intent that any host knows of, sorted by kind, host and role.
 func (s Snapshot) Intents() []Intent {
-	newest := map[[2]string]Intent{}
+	newest := map[[3]string]Intent{}
 	for _, host := range s.Hosts {
 		for _, intent := range host.Intents {
-			key := [2]string{intent.Kind, intent.Host}
+			key := [3]string{intent.Kind, intent.Host, intent.Role}
 			if known, ok := newest[key]; !ok || intent.newer(known) {
 				newest[key] = intent
 			}
@@ -51,7 +80,9 @@ func (s Snapshot) Intents() []Intent {
 	for _, intent := range newest {
 		list = append(list, intent)
 	}
-	slices.SortFunc(list, func(a, b Intent) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Host, b.Host)) })
+	slices.SortFunc(list, func(a, b Intent) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Role, b.Role))
+	})
 	return list
 }
 
@@ -67,4 +98,14 @@ func (s Snapshot) Intent(kind, host string) (Intent, bool) {
 		return Intent{}, false
 	}
 	return all[i], true
+}
+
+// Maintenance finds the newest word on the maintenance of a role there; false when nobody has said one.
+func (h Host) Maintenance(role string) (found Intent, ok bool) {
+	for _, intent := range h.Intents {
+		if intent.Kind == IntentMaintenance && intent.Host == h.Name && intent.Role == role && (!ok || intent.newer(found)) {
+			found, ok = intent, true
+		}
+	}
+	return found, ok
 }

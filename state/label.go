@@ -13,6 +13,9 @@ const (
 	LabelFence    = "kamald.fence"     // the fence of the lock under which it was made
 	LabelRunDir   = "kamald.run_dir"   // absolute
 
+	// LabelProxyOwner names, on a proxy's container, the app whose proxy_server block it was made from: service[-destination].
+	LabelProxyOwner = "kamald.proxy-owner"
+
 	// LabelTitle with the value ProxyTitle marks the proxy's container (its image bears it).
 	LabelTitle = "org.opencontainers.image.title"
 	ProxyTitle = "kamal-proxy"

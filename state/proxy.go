@@ -15,7 +15,27 @@ type Proxy struct {
 	Networks []string `json:"networks,omitempty"`
 	Routes   []Route  `json:"routes,omitempty"` // of every service on the host, sorted by name
 	Live     *Spec    `json:"live,omitempty"`   // how it was made; nil when it was not asked for
+	Asked    *Spec    `json:"asked,omitempty"`  // what a proxy_server block asked for when it was made; nil when none did
+	Owner    string   `json:"owner,omitempty"`  // the app whose proxy_server block it was made from; "": nobody's
+	// Own: it is kamald-proxy, as the program that runs there says itself.
+	Own      bool     `json:"own,omitempty"`
+	Apps     string   `json:"apps,omitempty"`     // the host's directory that it has certificates and error pages from
+	Version  string   `json:"version,omitempty"`  // of the program that runs; "" when it does not say
+	Features []string `json:"features,omitempty"` // what it can do beyond kamal-proxy
+	Other    string   `json:"other,omitempty"`    // it is not there or does not run, and this one of another driver runs in its place
+	// Stopped is who has stopped it on purpose; nil when it runs, or nobody has.
+	Stopped *Intent `json:"stopped,omitempty"`
 }
+
+// Program is what kamald-proxy says of itself.
+type Program struct {
+	Version  string    `json:"version"` // of the image it came with
+	Started  time.Time `json:"started"`
+	Features []string  `json:"features"`
+}
+
+// FeatureUpgrade: the program can be replaced while it serves.
+const FeatureUpgrade = "upgrade"
 
 // Route finds a route by the name of its service.
 func (p Proxy) Route(name string) (Route, bool) {
@@ -34,6 +54,21 @@ type Route struct {
 	Options RouteOptions `json:"options"`
 	Stopped bool         `json:"stopped,omitempty"` // answers 503 on purpose
 	Paused  bool         `json:"paused,omitempty"`
+	Implied bool         `json:"implied,omitempty"` // by labels of containers, for a Traefik of Kamal 1: not set by a command
+
+	Readers     []string      `json:"readers,omitempty"`      // get what only reads; empty: the targets get all
+	StopMessage string        `json:"stop_message,omitempty"` // on the page of a stopped one
+	MaxPause    time.Duration `json:"max_pause,omitempty"`    // how long a paused one holds a request
+	Rollout     *Rollout      `json:"rollout,omitempty"`      // a share of the requests goes elsewhere; nil: none does
+}
+
+// Rollout is where a share of a route's requests goes.
+type Rollout struct {
+	Targets []string `json:"targets"`
+	Readers []string `json:"readers,omitempty"`
+	On      bool     `json:"on,omitempty"`      // requests are split; without it the targets wait
+	Percent int      `json:"percent,omitempty"` // 0 to 100
+	List    []string `json:"list,omitempty"`    // values of the rollout's cookie that always go there
 }
 
 // TargetID is the 12-digit ID of the container that the route's first target names, "" when there is none.
@@ -72,4 +107,22 @@ type RouteOptions struct {
 	LogRequestHeaders  []string `json:"log_request_headers,omitempty"`
 	LogResponseHeaders []string `json:"log_response_headers,omitempty"`
 	ErrorPagePath      string   `json:"error_page_path,omitempty"`
+
+	// What follows is asked for by hand only; it is here so that switching back restores it.
+	TLSStaging            bool          `json:"tls_staging,omitempty"`
+	ACMEDirectory         string        `json:"acme_directory,omitempty"` // kamald-proxy's alone: neither production nor staging
+	TLSOnDemandURL        string        `json:"tls_on_demand_url,omitempty"`
+	ACMECachePath         string        `json:"acme_cache_path,omitempty"` // "": the proxy's default
+	CanonicalHost         string        `json:"canonical_host,omitempty"`
+	WriterAffinity        time.Duration `json:"writer_affinity,omitempty"` // 0: the proxy's default, below 0: none
+	ReadersTakeWebsockets bool          `json:"readers_take_websockets,omitempty"`
+	ScopeCookiePaths      bool          `json:"scope_cookie_paths,omitempty"`
+	ExcludeMetricsPaths   []string      `json:"exclude_metrics_paths,omitempty"`
+	ClientIPHeader        string        `json:"client_ip_header,omitempty"`
+	Balance               string        `json:"balance,omitempty"` // kamald-proxy's alone; "": in turns
+}
+
+// Root tells whether the route takes the root path of its hosts: then its TLS settings are those of every path there.
+func (o RouteOptions) Root() bool {
+	return len(o.PathPrefixes) == 0 || slices.Contains(o.PathPrefixes, "/")
 }

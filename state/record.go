@@ -39,9 +39,11 @@ type Record struct {
 	Ended   time.Time       `json:"ended,omitzero"`
 	Outcome Outcome         `json:"outcome"`
 	Reason  string          `json:"reason,omitempty"` // why it failed
-	Hold    bool            `json:"hold,omitempty"`   // given by a person: what is proposed waits
-	Plan    string          `json:"plan,omitempty"`   // nonce of the plan
-	Lock    string          `json:"lock,omitempty"`   // nonce of the lock that it was made under
+	// OwnFault: it failed by the version's own fault, which a policy does not choose again. False of records that older kamalds wrote.
+	OwnFault bool   `json:"own_fault,omitempty"`
+	Hold     bool   `json:"hold,omitempty"` // given by a person: what is proposed waits
+	Plan     string `json:"plan,omitempty"` // nonce of the plan
+	Lock     string `json:"lock,omitempty"` // nonce of the lock that it was made under
 
 	// Revision counts how often the hold was set or lifted after the release; of two copies the higher one is right.
 	Revision int       `json:"revision,omitempty"`

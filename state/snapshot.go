@@ -30,6 +30,8 @@ type Host struct {
 	Name        string `json:"name"`
 	Unreachable string `json:"unreachable,omitempty"` // the reason, for a person
 	Leaving     bool   `json:"leaving,omitempty"`     // it is in no role of the release any more
+	// NoEngine is set where the host itself could be reached, and Unreachable is about its engine.
+	NoEngine EngineTrouble `json:"no_engine,omitempty"`
 
 	Engine     Engine      `json:"engine"`
 	Home       string      `json:"home"`    // the SSH user's
@@ -47,6 +49,7 @@ type Host struct {
 	Partials     []Partial `json:"partials,omitempty"` // partial releases there newer than Record
 	Intents      []Intent  `json:"intents,omitempty"`  // those that lie there, of any host
 	FreeBytes    int64     `json:"free_bytes"`         // where the engine keeps images and containers; -1 when not known
+	FreeIn       string    `json:"free_in,omitempty"`  // the directory of that, where it is not the engine's own
 	EnvFiles     []EnvFile `json:"env_files,omitempty"`
 	// Environ is what the host sets for its SSH user, of the variables that the release asks it for.
 	Environ map[string]string `json:"environ,omitempty"`
@@ -67,9 +70,19 @@ type Engine struct {
 	Version string    `json:"version"`
 	API     string    `json:"api"`
 	OS      string    `json:"os"`
-	Arch    string    `json:"arch"` // Go's names: amd64, arm64
-	Root    string    `json:"root"` // its data directory
+	Arch    string    `json:"arch"`              // Go's names: amd64, arm64
+	Variant string    `json:"variant,omitempty"` // of a 32-bit ARM: v6, v7
+	Root    string    `json:"root"`              // its data directory
 	Clock   time.Time `json:"clock"`
+	// Containerd tells that it keeps images as containerd does: their ID is the manifest's digest, and an archive must be whole.
+	Containerd bool `json:"containerd,omitempty"`
+	// Ahead is by how much the clock is ahead of this machine's, at least: what the call took is taken off. Negative: it is behind.
+	Ahead    time.Duration `json:"ahead,omitempty"`
+	Rootless bool          `json:"rootless,omitempty"` // it runs as a user without privileges
+	// Lacks are the options of containers, sorted, that it would drop or refuse: its kernel has no such limits, or not for it.
+	Lacks []string `json:"lacks,omitempty"`
+	// Mirrors are where it looks first for images of Docker Hub, in its order.
+	Mirrors []string `json:"mirrors,omitempty"`
 }
 
 // Image is an image on a host.
@@ -89,6 +102,7 @@ type Image struct {
 	StopSignal  string            `json:"stop_signal,omitempty"`
 	Ports       []int             `json:"ports,omitempty"` // exposed TCP ports
 	Healthcheck bool              `json:"healthcheck,omitempty"`
+	Layers      []string          `json:"-"` // diff IDs, lowest first; no snapshot keeps them
 }
 
 // Network is a network on a host.
@@ -97,11 +111,25 @@ type Network struct {
 	Name string `json:"name"`
 }
 
-// EnvFile is what is known of a role's secrets file on a host: names and keyed digests, never values.
+// EnvFile is what is known of a role's secrets file on a host: names and keyed digests, never values. A role's certificate and
+// key are one too, under the role's CertificateName.
 type EnvFile struct {
 	Role    string            `json:"role"`
 	Digests map[string]string `json:"digests,omitempty"` // NAME → keyed digest
+
+	// What follows is known of certificates only.
+	Private bool `json:"private,omitempty"` // only the SSH user and root can read it
+	Pending bool `json:"pending,omitempty"` // it was written, and the proxy has not been told since
 }
+
+// What a certificate's digests are of.
+const (
+	Certificate = "certificate"
+	PrivateKey  = "private_key"
+)
+
+// CertificateName is the name of a role's certificate among the files of secrets; no role has such a name.
+func CertificateName(role string) string { return role + "/tls" }
 
 // EnvFile finds the secrets file of a role.
 func (h Host) EnvFile(role string) (EnvFile, bool) {

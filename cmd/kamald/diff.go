@@ -39,7 +39,8 @@ func (p *program) diffCommand() *cobra.Command {
 				}
 				if len(args) == 1 {
 					sides[1] = deployed(s.desired)
-					sides[0] = slices.DeleteFunc(sides[0], func(s release.Setting) bool { return s.Path == "digest" }) // a file has none
+					open := s.desired.Version == ""                                                                                                   // a policy chooses it
+					sides[0] = slices.DeleteFunc(sides[0], func(s release.Setting) bool { return s.Path == "digest" || open && s.Path == "version" }) // a file has none
 				}
 				return p.showDiff(differences(sides[0], sides[1]))
 			})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,9 +108,6 @@ func takes(a release.AttributeDoc) string {
 	}
 	if holds := a.Default + a.DefaultRule; holds != "" {
 		text += "; default " + holds
-	}
-	for _, value := range slices.Sorted(maps.Keys(a.NotBuiltValues)) {
-		text += fmt.Sprintf("; %q is not built yet: refused by kamald %s", value, a.NotBuiltValues[value])
 	}
 	if a.NotBuilt != "" {
 		text += "; not built yet: refused by kamald " + a.NotBuilt

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/kamald/kamald/release"
@@ -72,9 +70,6 @@ func pageAttributes(page *strings.Builder, list []release.AttributeDoc) {
 
 func pageMeaning(a release.AttributeDoc) string {
 	text := cell(a.Meaning)
-	for _, value := range slices.Sorted(maps.Keys(a.NotBuiltValues)) {
-		text += fmt.Sprintf("; *`%q` is not built yet: refused by `kamald %s`*", value, a.NotBuiltValues[value])
-	}
 	if a.NotBuilt != "" {
 		text += fmt.Sprintf("; *not built yet: refused by `kamald %s`*", a.NotBuilt)
 	}

@@ -21,6 +21,7 @@ type drifted struct {
 	Drift       []plan.Item     `json:"drift"`
 	Unreachable []plan.Skipped  `json:"unreachable,omitempty"`
 	Moved       []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+	Gates       []plan.Gate     `json:"gates,omitempty"` // what does not serve on purpose: no drift
 }
 
 func (p *program) driftCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func (s *session) drift(ctx context.Context, options reconcile.Options) (drifted
 	if planned.Held == nil && s.desired.Version == "" {
 		return drifted{}, errors.New("no release is recorded on the servers yet, and the file's version is not known here: give --version")
 	}
-	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable, Moved: planned.Plan.Moved}
+	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable, Moved: planned.Plan.Moved, Gates: planned.Plan.Gates}
 	if planned.Held != nil {
 		found.Release = planned.Held.Number
 	}
@@ -90,6 +91,9 @@ func (p *program) driftText(found drifted) error {
 			return err
 		}
 		p.driftNext(found)
+	}
+	for _, g := range found.Gates {
+		p.printf("on purpose: %s\n", g)
 	}
 	for _, host := range found.Unreachable {
 		p.printf("%s: unreachable: %s\n", host.Host, host.Reason)

@@ -22,7 +22,7 @@ image = %s # the repository, without the registry's server and without a tag
 		b.WriteString("\n# There is no registry block: images are taken from this machine's Docker engine and carried to the servers over SSH.\n")
 	default:
 		server := "server = " + release.Quote(s.registry) + "\n"
-		if s.registry == "docker.io" {
+		if release.OnHub(s.registry) {
 			server = "" // Docker Hub is what holds without it
 		}
 		fmt.Fprintf(&b, "\nregistry {\n%susername = %s\npassword = secret(%s) # its value comes from .kamald/secrets\n}\n", server, release.Quote(s.registryUser), release.Quote(registryPassword))

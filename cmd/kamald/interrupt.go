@@ -22,11 +22,27 @@ type interrupt struct {
 
 	mu   sync.Mutex
 	left func() []string // what would be left behind; nil: nothing has begun
+	last func()          // is done before the program leaves at once; nil: nothing
+	text interruptText
+}
+
+// interruptText is what is said of a signal in the middle of a change.
+type interruptText struct {
+	first string   // the first one
+	left  []string // the second one, after what is left behind
+}
+
+var whileReleasing = interruptText{
+	first: "interrupted: what has begun is finished or undone, then the lock is given back; interrupt again to leave at once",
+	left: []string{
+		"  the deploy lock: the next run from this machine takes it over at once, others when its lease has passed",
+		"next: `kamald plan` shows where the servers stand, `kamald apply` brings them to one version",
+	},
 }
 
 func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *interrupt) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	i := &interrupt{signals: make(chan os.Signal, 2), ended: make(chan struct{})}
+	i := &interrupt{signals: make(chan os.Signal, 2), ended: make(chan struct{}), text: whileReleasing}
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
 		signal.Notify(i.signals, syscall.SIGHUP)
@@ -45,10 +61,11 @@ func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *inte
 						continue // a terminal that goes away says so more than once; nobody asked to leave at once
 					}
 					i.sayLeft(out)
+					i.doLast()
 					os.Exit(exitInterrupted)
 				}
-				if i.underWay() {
-					_, _ = fmt.Fprintln(out, out.freshLine()+"interrupted: what has begun is finished or undone, then the lock is given back; interrupt again to leave at once")
+				if text := i.underWay(); text != "" {
+					_, _ = fmt.Fprintln(out, out.freshLine()+text)
 				}
 				cancel(errInterrupted)
 			}
@@ -71,10 +88,36 @@ func (i *interrupt) mutating(left func() []string) {
 	i.left = left
 }
 
-func (i *interrupt) underWay() bool {
+// before has something done when the program leaves at once.
+func (i *interrupt) before(last func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.left != nil
+	i.last = last
+}
+
+func (i *interrupt) doLast() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.last != nil {
+		i.last()
+	}
+}
+
+// says changes what is said of a signal from here on.
+func (i *interrupt) says(text interruptText) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.text = text
+}
+
+// underWay is what to say of a first signal; "" while nothing is being changed.
+func (i *interrupt) underWay() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.left == nil {
+		return ""
+	}
+	return i.text.first
 }
 
 func (i *interrupt) sayLeft(out *terminal) {
@@ -87,6 +130,7 @@ func (i *interrupt) sayLeft(out *terminal) {
 	for _, line := range i.left() {
 		_, _ = fmt.Fprintln(out, "  "+line)
 	}
-	_, _ = fmt.Fprintln(out, "  the deploy lock: the next run from this machine takes it over at once, others when its lease has passed")
-	_, _ = fmt.Fprintln(out, "next: `kamald plan` shows where the servers stand, `kamald apply` brings them to one version")
+	for _, line := range i.text.left {
+		_, _ = fmt.Fprintln(out, line)
+	}
 }

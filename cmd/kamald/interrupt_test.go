@@ -35,7 +35,7 @@ func TestASignalEndsACommandWithItsOwnExitCode(t *testing.T) {
 func TestWhoLeavesAtOnceIsToldWhatIsLeftBehind(t *testing.T) {
 	var b bytes.Buffer
 	out := &terminal{Writer: &b}
-	i := &interrupt{}
+	i := &interrupt{text: whileReleasing}
 	i.sayLeft(out)
 	if b.Len() > 0 {
 		t.Errorf("nothing had begun, and it said %q", b.String())

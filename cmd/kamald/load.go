@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/kamald/kamald/drivers/build"
 	"github.com/kamald/kamald/drivers/git"
 	"github.com/kamald/kamald/release"
 )
@@ -16,6 +17,7 @@ type need int
 
 const (
 	needsHosts   need = iota // where the app's servers are: a version and what is not built yet do not matter
+	needsImage               // its version and how it is built
 	needsRelease             // all of it
 )
 
@@ -34,13 +36,21 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 	if !p.flags.json && !p.flags.quiet {
 		p.print(diags)
 	}
-	if n == needsRelease && dirty {
-		p.warn("there are changes here that are not in the commit: the release is of what was committed")
+	if n == needsRelease && dirty && p.built == nil { // a build has said what is in it
+		p.warn("%s", uncommitted(desired))
 	}
 	if n == needsRelease {
 		return desired, refuseUnbuilt(desired)
 	}
 	return desired, nil
+}
+
+// uncommitted says whether changes that are in no commit are in the release.
+func uncommitted(desired release.Release) string {
+	if desired.Uncommitted() {
+		return "there are changes here that are in no commit: the image is built from the directory, so the version names them"
+	}
+	return "there are changes here that are not in the commit: the release is of what was committed"
 }
 
 // options are what reading the file takes from the flags and from git. dirty is set when git is asked and has changes that are in
@@ -50,6 +60,9 @@ func (p *program) options(ctx context.Context, dirty *bool) release.Options {
 	opts.Git = func() (found release.Git, err error) {
 		found.SHA, found.ShortSHA, found.Branch, *dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
 		return found, err
+	}
+	opts.Uncommitted = func(b release.Build) (string, error) {
+		return build.Uncommitted(ctx, filepath.Dir(p.flags.file), b)
 	}
 	return opts
 }

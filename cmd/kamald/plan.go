@@ -42,6 +42,7 @@ func (p *program) planCommand() *cobra.Command {
 	f.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	f.BoolVar(&options.Stored, "no-refresh", false, "look at no server: plan from what was seen last")
 	f.BoolVar(&options.SkipUnreachable, "skip-unreachable", false, "plan without the hosts that cannot be reached")
+	ignoreFlag(cmd, &options.Ignore)
 	f.BoolVar(&markdown, "markdown", false, "write Markdown, for a comment on a pull request")
 	return cmd
 }

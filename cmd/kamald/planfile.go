@@ -29,6 +29,8 @@ func (p *program) savePlan(s *session, planned reconcile.Planned, path string) e
 	switch {
 	case len(planned.Plan.Problems) > 0:
 		p.note("Saved to %s, for `kamald show`; a plan with problems cannot be applied.", path)
+	case planned.Plan.Waits != "":
+		p.note("Saved to %s, for `kamald show`; a plan that waits cannot be applied.", path)
 	case planned.Plan.Empty():
 		p.note("Saved to %s; there is nothing to do in it.", path)
 	default:

@@ -30,10 +30,13 @@ type program struct {
 	running   string // the command's name
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
+	bandwidth bandwidth     // of images that are carried from here
 
-	news  []string            // releases of others that were met, for JSON
-	reach reconcile.Connector // nil: what the file says
-	owner *reconcile.Owner    // nil: this process
+	news  []string             // releases of others that were met, for JSON
+	ready *reconcile.Commanded // what setup did to the servers before the release, for JSON
+	reach reconcile.Connector  // nil: what the file says
+	owner *reconcile.Owner     // nil: this process
+	built *built               // what `deploy` has built
 }
 
 // flags are those that every command has.
@@ -126,6 +129,10 @@ func (p *program) commands() []*cobra.Command {
 		p.configCommand(),
 		limits(p.planCommand()),
 		limits(p.applyCommand()),
+		p.buildCommand(),
+		p.pushCommand(),
+		limits(p.deployCommand()),
+		p.setupCommand(),
 		limits(p.driftCommand()),
 		limits(p.statusCommand()),
 		p.historyCommand(),
@@ -141,6 +148,8 @@ func (p *program) commands() []*cobra.Command {
 		p.secretsCommand(),
 		p.lockCommand(),
 		p.serverCommand(),
+		p.proxyCommand(),
+		p.appCommand(),
 		p.versionCommand(),
 	}
 }

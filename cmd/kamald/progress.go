@@ -21,11 +21,15 @@ type progress struct {
 	running []reconcile.Progress // begun and not ended, in the order they began
 	done    []reconcile.Progress // ended well and not undone
 	drawn   bool                 // the line of what is under way stands
+	said    map[string]time.Time // when there was last a line about a step's bytes, or it began
 }
+
+// bytesEvery is how often a line is said about bytes that move, where there is no terminal to write it over.
+const bytesEvery = 5 * time.Second
 
 func newProgress(out terminal, desired release.Release, quiet, logged bool) *progress {
 	out.live = out.live && !logged // log lines come between
-	p := &progress{out: out, quiet: quiet}
+	p := &progress{out: out, quiet: quiet, said: map[string]time.Time{}}
 	for _, host := range desired.Hosts {
 		p.wide = max(p.wide, len(host.Name))
 	}
@@ -76,6 +80,11 @@ func (p *progress) track(event reconcile.Progress) {
 	switch event.Kind {
 	case "begin":
 		p.running = append(p.running, event)
+		p.said[event.Step] = event.At
+	case "bytes":
+		if i := slices.IndexFunc(p.running, same); i >= 0 {
+			p.running[i].Message = event.Message
+		}
 	case "done", "failed":
 		p.running = slices.DeleteFunc(p.running, same)
 		if event.Kind == "done" && event.Host != "" {
@@ -92,6 +101,11 @@ func (p *progress) line(event reconcile.Progress) string {
 	switch event.Kind {
 	case "begin", "skipped":
 		return ""
+	case "bytes":
+		if p.out.live || event.At.Sub(p.said[event.Step]) < bytesEvery {
+			return "" // on a terminal it stands in the line of what is under way
+		}
+		p.said[event.Step] = event.At
 	case "done":
 		message = fmt.Sprintf("%s … %s", message, short(event.Took))
 	case "failed":

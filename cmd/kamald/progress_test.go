@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +65,32 @@ func TestOnATerminalWhatIsUnderWayStandsBelowAndIsTakenAway(t *testing.T) {
 	want := "… web-1 create shop-web-v2" + "\r\x1b[2K" + "web-1    create shop-web-v2 … 0.3s\n"
 	if b.String() != want {
 		t.Errorf("said %q, want %q", b.String(), want)
+	}
+}
+
+func TestBytesAreALineEveryFiveSecondsWhereThereIsNoTerminal(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(terminal{Writer: &out}, release.Release{}, false, false)
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	p.report(reconcile.Progress{At: began, Kind: "begin", Host: "h1", Step: "image/h1", Message: "get image x"})
+	for second := 1; second <= 12; second++ {
+		p.report(reconcile.Progress{At: began.Add(time.Duration(second) * time.Second), Kind: "bytes", Host: "h1", Step: "image/h1",
+			Message: fmt.Sprintf("get image x: %d MiB of 12 MiB", second)})
+	}
+	if want := "h1  get image x: 5 MiB of 12 MiB\nh1  get image x: 10 MiB of 12 MiB\n"; out.String() != want {
+		t.Errorf("it said\n%swant\n%s", out.String(), want)
+	}
+	if left := p.left(); len(left) != 1 || left[0] != "h1: get image x: 12 MiB of 12 MiB (under way)" {
+		t.Errorf("left is %q", left)
+	}
+}
+
+func TestOnATerminalBytesStandInTheLineOfWhatIsUnderWay(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(terminal{Writer: &out, live: true}, release.Release{}, false, false)
+	p.report(reconcile.Progress{Kind: "begin", Host: "h1", Step: "image/h1", Message: "get image x"})
+	p.report(reconcile.Progress{At: time.Unix(1000, 0), Kind: "bytes", Host: "h1", Step: "image/h1", Message: "get image x: 5 MiB of 12 MiB"})
+	if text := out.String(); strings.Contains(text, "\n") || !strings.HasSuffix(text, "… h1 get image x: 5 MiB of 12 MiB") {
+		t.Errorf("it said %q", text)
 	}
 }

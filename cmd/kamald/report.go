@@ -15,8 +15,10 @@ import (
 type applied struct {
 	Schema int `json:"schema"`
 	reconcile.Report
-	News  []string `json:"news,omitempty"` // releases of others that were met
-	Error string   `json:"error,omitempty"`
+	Build *built               `json:"build,omitempty"` // what `deploy` has built first
+	Ready *reconcile.Commanded `json:"ready,omitempty"` // what setup did to the servers before
+	News  []string             `json:"news,omitempty"`  // releases of others that were met
+	Error string               `json:"error,omitempty"`
 }
 
 // showReport says how an apply ended. The error is the apply's own, with what was shown taken out of it.
@@ -25,7 +27,7 @@ func (p *program) showReport(app state.App, report reconcile.Report, err error) 
 		return err
 	}
 	if p.flags.json {
-		result := applied{Schema: schema, Report: report, News: p.news}
+		result := applied{Schema: schema, Report: report, Build: p.built, Ready: p.ready, News: p.news}
 		if err != nil {
 			result.Error = err.Error()
 		}
@@ -65,6 +67,9 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
 	}
 	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report, err)))
+	for _, c := range report.Carried {
+		p.printf("  %s\n", carried(c))
+	}
 	if report.Note != "" {
 		p.printf("  why: %s\n", report.Note)
 	}
@@ -91,9 +96,23 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 		p.printf("next: nothing; whoever asked for it goes on from here\n")
 	case report.Outcome == state.OutcomeCancelled:
 		p.printf("next: `kamald apply` goes on from where the servers stand\n")
+	case report.OwnFault && report.VersionPolicy != nil:
+		p.printf("next: push a version that is mended; %s is quarantined, and `kamald apply --version %s` tries it again\n", report.Version, report.Version)
 	case err != nil:
 		p.printf("next: mend what is said above and run `kamald apply` again; `kamald plan` shows where the servers stand\n")
 	}
+}
+
+// carried says what was sent of the image to a host.
+func carried(c reconcile.Carried) string {
+	text := fmt.Sprintf("carried: %s: %s sent", c.Host, plan.Size(c.Sent))
+	if c.Layers+c.There > 0 {
+		text += fmt.Sprintf(", %d of %d layers", c.Layers, c.Layers+c.There)
+	}
+	if c.There > 0 {
+		text += fmt.Sprintf("; %s were there already", plan.Size(c.ThereBytes))
+	}
+	return text
 }
 
 func endingColor(outcome state.Outcome) string {

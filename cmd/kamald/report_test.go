@@ -113,3 +113,15 @@ func TestAPlanLeadsToItsExitCode(t *testing.T) {
 		}
 	}
 }
+
+func TestAReportSaysWhatWasCarriedAndWhatNot(t *testing.T) {
+	for want, c := range map[string]reconcile.Carried{
+		"carried: h1: 9 KiB sent, 1 of 7 layers; 104 MiB were there already": {Host: "h1", Sent: 9 << 10, Layers: 1, There: 6, ThereBytes: 104 << 20},
+		"carried: h1: 104 MiB sent, 7 of 7 layers":                           {Host: "h1", Sent: 104 << 20, Layers: 7},
+		"carried: h1: 3 MiB sent":                                            {Host: "h1", Sent: 3 << 20}, // it was cut off
+	} {
+		if got := carried(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

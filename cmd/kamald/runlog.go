@@ -55,6 +55,9 @@ func logDirectory(file, dir string) string {
 }
 
 func (l *runLogs) write(event reconcile.Progress) {
+	if event.Kind == "bytes" { // they are for who looks on
+		return
+	}
 	entry := runlog.Entry{At: event.At, Kind: event.Kind, Host: event.Host, Role: event.Role, Step: event.Step, Message: event.Message, Took: event.Took}
 	if event.Err != nil {
 		entry.Message = reconcile.Brief(event.Err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/secrets"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
@@ -45,6 +46,7 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	}
 	fleet := reconcile.NewFleet(reach, s.counter.Intercept, trace(s.log))
 	s.Controller = reconcile.NewController(fleet, store, values)
+	s.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	if p.owner != nil {
 		s.Owner = *p.owner
 	}

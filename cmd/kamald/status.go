@@ -20,7 +20,10 @@ type status struct {
 	Hosts   []hostStatus    `json:"hosts"`
 	Held    *heldStatus     `json:"held,omitempty"`
 	Moved   []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
+	Gates   []plan.Gate     `json:"gates,omitempty"` // what does not serve on purpose
 	News    []string        `json:"news,omitempty"`  // releases of others that were met
+	// Quarantined are versions that version_policy would choose, and does not, since they failed.
+	Quarantined []plan.Quarantined `json:"quarantined,omitempty"`
 }
 
 // heldStatus is the newest release that succeeded.
@@ -71,9 +74,13 @@ func (p *program) statusCommand() *cobra.Command {
 					return err
 				}
 				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter)
+				found.Gates = plan.Gates(s.desired, planned.Snapshot, time.Now())
 				found.Moved, found.News = planned.Plan.Moved, p.news
 				if r := planned.Held; r != nil {
 					found.Held = &heldStatus{Release: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
+				}
+				if found.Quarantined, err = s.Quarantined(s.desired, planned.Snapshot); err != nil {
+					return err
 				}
 				return p.showStatus(found)
 			})
@@ -87,6 +94,7 @@ func (p *program) statusCommand() *cobra.Command {
 type nothing struct{}
 
 func (nothing) Secret(string) (release.Secret, bool, error) { return release.Secret{}, false, nil }
+func (nothing) Renew(string) (release.Secret, bool, error)  { return release.Secret{}, false, nil }
 func (nothing) Sources() []string                           { return nil }
 
 // within leaves out what is not in scope.
@@ -210,6 +218,12 @@ func (p *program) statusText(s status) {
 	}
 	for _, m := range s.Moved {
 		p.printf("%s %s\n", p.out.in(yellow, "moved by hand:"), m)
+	}
+	for _, g := range s.Gates {
+		p.printf("%s\n", g)
+	}
+	for _, note := range (plan.Choice{Quarantined: s.Quarantined}).Notes() {
+		p.printf("%s\n", note)
 	}
 	if s.Held != nil && s.Held.Hold {
 		p.printf("release %d (%s of version %s) is held by %s@%s since %s: what the file proposes waits until `kamald resume`\n", s.Held.Release, s.Held.Kind,

@@ -34,7 +34,14 @@ func (s simulated) Connect(ctx context.Context, host release.Host) (*reconcile.C
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Close: conn.Close}, nil
+	bulk := func(ctx context.Context) (reconcile.Engine, func() error, error) {
+		more, err := s.Connector.Connect(ctx, host)
+		if err != nil {
+			return nil, nil, err
+		}
+		return more.Engine, more.Close, nil
+	}
+	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Close: conn.Close, Bulk: bulk}, nil
 }
 
 const shopFile = `service = "shop"
@@ -93,7 +100,7 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 // masked takes out what differs from run to run: times, durations and identifiers.
 func masked(text string) string {
 	for _, m := range []struct{ pattern, instead string }{
-		{`00:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"},
+		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"},
 	} {
 		text = regexp.MustCompile(m.pattern).ReplaceAllString(text, m.instead)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/drivers/sim"
+	"github.com/kamald/kamald/state"
 )
 
 func TestTheLifeOfAReleaseAsItIsSaid(t *testing.T) {
@@ -29,6 +30,26 @@ func TestTheLifeOfAReleaseAsItIsSaid(t *testing.T) {
 		tr.run(1, "show 9")
 		tr.run(1, "show v7")
 		tr.run(0, "audit -n 1")
+	})
+}
+
+func TestBareServersAsItIsSaid(t *testing.T) {
+	inTranscript(t, "bare", func(tr *transcript) {
+		tr.Bare("web-2")
+		tr.run(1, "plan --version v1")
+		tr.run(1, "apply --version v1")
+		tr.run(1, "setup --version v1")
+		tr.run(0, "setup --version v1 -P")
+		tr.run(0, "setup --version v1 -P")
+		tr.run(0, "server bootstrap --hosts web-*")
+		tr.run(0, "audit -n 30 --host web-2")
+		tr.Bare("jobs-1")
+		tr.Cut("web-1")
+		tr.run(1, "setup --version v2 -P --from-distro --json")
+		tr.run(6, "setup --version v2 -P --skip-unreachable")
+		tr.Restore("web-1")
+		tr.run(0, "setup --version v2 -P --from-distro --json -q")
+		tr.run(1, "server bootstrap --hosts wbe-1")
 	})
 }
 
@@ -155,5 +176,169 @@ func TestAReleaseThatHaltsAsItIsSaid(t *testing.T) {
 		tr.run(1, "apply --version v2")
 		tr.ClearHooks()
 		tr.run(0, "plan --version v2")
+	})
+}
+
+func TestTheProxyAndMaintenanceAsTheyAreSaid(t *testing.T) {
+	inTranscript(t, "proxy", func(tr *transcript) {
+		tr.run(1, "app live --roles workers")
+		tr.run(1, "app maintenance")
+		tr.run(0, "apply --version v1 -q")
+		tr.run(0, "proxy details")
+		tr.run(0, "proxy routes")
+		tr.run(0, "app maintenance --message soon --reason migration --for 2h")
+		tr.run(0, "plan --version v1")
+		tr.run(0, "status")
+		tr.run(0, "drift")
+		tr.run(0, "plan --version v2 --markdown")
+		tr.run(0, "apply --version v2 -q")
+		tr.run(0, "proxy routes")
+		tr.run(0, "app live --hosts web-1")
+		tr.run(0, "app live")
+		tr.run(0, "app live --json")
+		tr.says("somebody stops the route on web-1, as Kamal does")
+		tr.SetRoute("web-1", stoppedRoute(tr.Routes("web-1")[0]))
+		tr.run(0, "plan --version v2")
+		tr.run(0, "app live")
+		tr.run(0, "app maintenance --for 1h -q --hosts web-2")
+		time.Sleep(2 * time.Hour)
+		tr.says("two hours later")
+		tr.run(0, "plan --version v2")
+		tr.run(3, "drift")
+		tr.run(0, "apply --version v2 -q")
+		tr.run(0, "proxy pause --max-pause 10 --hosts web-1")
+		tr.run(0, "status")
+		tr.run(0, "proxy resume")
+		tr.run(1, "proxy reboot")
+		tr.run(0, "proxy reboot -y --rolling")
+		tr.run(0, "proxy restart -y --hosts web-2")
+		tr.run(0, "proxy stop -y --reason disk --hosts web-1")
+		tr.run(0, "plan --version v2")
+		tr.run(1, "apply --version v3")
+		tr.run(0, "proxy details")
+		tr.run(0, "proxy start")
+		tr.run(0, "proxy boot")
+		tr.Cut("web-2")
+		tr.run(6, "app maintenance")
+		tr.run(6, "proxy details")
+		tr.run(6, "app live --json")
+		tr.Restore("web-2")
+		tr.run(1, "proxy boot --roles web")
+		tr.run(0, "proxy remove -y")
+		tr.run(0, "proxy details")
+		tr.run(0, "audit -n 3")
+	})
+}
+
+func TestSecretsAndCertificatesAsTheyAreSaid(t *testing.T) {
+	inTranscript(t, "secrets", func(tr *transcript) {
+		certified := "app_port = 3000\n  ssl         = true\n  certificate = secret(\"CERTIFICATE\")\n  private_key = secret(\"PRIVATE_KEY\")"
+		tr.write("deploy.hcl", strings.Replace(shopFile, "app_port = 3000", certified, 1))
+		has := func(certificate string) {
+			tr.write(".kamald/secrets", "REGISTRY_PASSWORD=registry-password\nCERTIFICATE=\"-----BEGIN CERTIFICATE-----\\n"+certificate+"\\n-----END CERTIFICATE-----\"\n"+
+				"PRIVATE_KEY=\"-----BEGIN PRIVATE KEY-----\\nkey\\n-----END PRIVATE KEY-----\"\n")
+		}
+		tr.run(exitError, "env push")
+		has("first")
+		tr.run(exitDone, "env diff")
+		tr.run(exitDone, "env push")
+		tr.run(exitDone, "env diff")
+		tr.run(exitDone, "apply --version v1 -q")
+		tr.run(exitDone, "env diff")
+		tr.says("the certificate is renewed")
+		has("renewed")
+		tr.run(exitChanges, "env diff --detailed-exitcode")
+		tr.run(exitDone, "env diff --json")
+		tr.run(exitDone, "env push --hosts web-1")
+		tr.run(exitDone, "env diff")
+	})
+}
+
+func stoppedRoute(route state.Route) state.Route {
+	route.Stopped = true
+	return route
+}
+
+func TestTranscriptOfAProxyThatMakesWayForTraefik(t *testing.T) {
+	inTranscript(t, "switch", func(tr *transcript) {
+		for _, host := range []string{"web-1", "web-2", "jobs-1"} {
+			tr.Place(host, sim.ProxyImage("traefik:v3.1"))
+		}
+		tr.run(exitDone, "apply")
+		tr.write("deploy.hcl", shopFile+"\nproxy_server {\n  driver = \"traefik\"\n  image  = \"traefik:v3.1\"\n}\n")
+		tr.says("the file asks for Traefik now")
+		tr.run(exitError, "plan")
+		tr.run(exitDone, "proxy switch --dry-run")
+		tr.run(exitDone, "proxy switch --yes")
+		tr.run(exitDone, "proxy switch")
+		tr.run(exitDone, "plan")
+	})
+}
+
+func TestTranscriptOfASwitchThatOneHostForbidsWhileAnotherIsOutOfReach(t *testing.T) {
+	inTranscript(t, "switch_refused", func(tr *transcript) {
+		for _, host := range []string{"web-1", "web-2"} {
+			tr.Place(host, sim.ProxyImage("traefik:v3.1"))
+		}
+		tr.run(exitDone, "apply")
+		tr.run(exitDone, "proxy pause --max-pause 1h --hosts web-1")
+		tr.write("deploy.hcl", shopFile+"\nproxy_server {\n  driver = \"traefik\"\n  image  = \"traefik:v3.1\"\n}\n")
+		tr.says("web-2 is out of reach")
+		tr.BlackHole("web-2", true, true)
+		tr.run(exitError, "proxy switch --dry-run")
+		tr.run(exitError, "proxy switch --yes")
+		tr.run(exitError, "proxy switch --yes --json")
+	})
+}
+
+func TestAVersionPolicyAsItIsSaid(t *testing.T) {
+	inTranscript(t, "policy", func(tr *transcript) {
+		file := strings.Replace(shopFile, `version = "v1"`, `version_policy { semver = "~> 1.0" }`, 1)
+		tr.write("deploy.hcl", file)
+		tr.run(0, "plan")
+		tr.run(1, "apply")
+		tr.push("1.0.0", sim.Healthy(0))
+		tr.push("1.1.0", sim.Healthy(0))
+		tr.says("1.0.0 and 1.1.0 were pushed")
+		tr.run(0, "plan --markdown")
+		tr.run(0, "apply")
+		tr.run(0, "plan")
+		tr.push("1.2.0", sim.Exits(3, 200*time.Millisecond))
+		tr.says("1.2.0 was pushed, and is broken")
+		tr.run(1, "apply")
+		tr.run(0, "plan")
+		tr.run(0, "plan --json")
+		tr.run(0, "apply")
+		tr.run(0, "status")
+		tr.run(0, "diff 1")
+		tr.push("1.2.1", sim.Healthy(0))
+		tr.says("1.2.1 was pushed")
+		tr.run(0, "apply")
+		tr.run(0, "drift")
+		tr.run(0, "plan --no-refresh")
+		tr.run(0, "rollback")
+		tr.run(0, "plan")
+		tr.run(0, "resume")
+		tr.write(".kamald/secrets", "REGISTRY_PASSWORD=another-password\n")
+		tr.says("the registry's password was changed")
+		tr.run(0, "plan")
+		tr.run(0, "apply")
+	})
+}
+
+func TestAnImageThatIsNotPushedYetAsItIsSaid(t *testing.T) {
+	inTranscript(t, "awaited", func(tr *transcript) {
+		tr.run(0, "plan --version v9")
+		tr.run(1, "apply --version v9")
+		tr.run(1, "apply --version v9 --json")
+		tr.run(1, "release v9")
+		tr.run(0, "plan --version v9 -o v9.plan")
+		tr.run(1, "apply v9.plan")
+		tr.push("v9", sim.Healthy(0))
+		tr.says("v9 was pushed")
+		tr.run(0, "apply --version v9")
+		tr.Cut("web-1")
+		tr.says("web-1 is out of reach, and v10 was never pushed")
+		tr.run(1, "plan --version v10")
 	})
 }

@@ -7,13 +7,17 @@ import (
 	"net"
 	"sync"
 
+	"github.com/kamald/kamald/drivers/bootstrap"
 	"github.com/kamald/kamald/drivers/docker"
 	"github.com/kamald/kamald/drivers/environ"
 	"github.com/kamald/kamald/drivers/files"
+	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/probe"
 	"github.com/kamald/kamald/drivers/proxy"
+	"github.com/kamald/kamald/drivers/registry"
 	"github.com/kamald/kamald/drivers/secrets"
 	"github.com/kamald/kamald/drivers/ssh"
+	"github.com/kamald/kamald/drivers/traefik"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -28,7 +32,11 @@ var (
 	_ reconcile.Files     = (*files.SFTP)(nil)
 	_ reconcile.Prober    = (*probe.Prober)(nil)
 	_ reconcile.Proxy     = (*proxy.Driver)(nil)
+	_ reconcile.Proxy     = (*traefik.Driver)(nil)
+	_ reconcile.Installer = (*bootstrap.Installer)(nil)
 	_ reconcile.Secrets   = (*secrets.Lookup)(nil)
+	_ reconcile.Spool     = (*image.Spool)(nil)
+	_ reconcile.Registry  = (*registry.Client)(nil)
 	_ state.Store         = (*bolt.Store)(nil)
 )
 
@@ -36,19 +44,21 @@ var (
 type connector struct {
 	secrets reconcile.Secrets
 	limiter *ssh.Limiter
+	server  release.ProxyServer
+	run     string // the run directory
 
 	mu      sync.Mutex
 	clients []*ssh.Client // every one that was made, for the counters
 }
 
 func newConnector(desired release.Release, secrets reconcile.Secrets) *connector {
-	return &connector{secrets: secrets, limiter: ssh.NewLimiter(desired.SSH.DialLimit)}
+	return &connector{secrets: secrets, limiter: ssh.NewLimiter(desired.SSH.DialLimit), server: desired.ProxyServer, run: desired.RunDirectory}
 }
 
 // Connect implements reconcile.Connector.
 func (c *connector) Connect(ctx context.Context, host release.Host) (*reconcile.Connection, error) {
 	if host.Name == release.LocalHost || host.Address == release.LocalHost {
-		return connectLocal(host)
+		return c.connectLocal(ctx, host)
 	}
 	return c.connectSSH(ctx, host)
 }
@@ -69,20 +79,24 @@ func (c *connector) stats() ssh.Stats {
 	return sum
 }
 
-func connectLocal(host release.Host) (*reconcile.Connection, error) {
-	socket, err := docker.LocalSocket()
+func (c *connector) connectLocal(ctx context.Context, host release.Host) (*reconcile.Connection, error) {
+	socket, err := docker.LocalSocket(ctx)
 	if err != nil {
 		return nil, err
 	}
 	engine := docker.New(docker.DialLocal, docker.Options{Host: host.Name, Socket: socket})
 	var dialer net.Dialer
+	local, prober := files.NewLocal(), probe.New(dialer.DialContext)
 	return &reconcile.Connection{
-		Engine:  engine,
-		Files:   files.NewLocal(),
-		Prober:  probe.New(dialer.DialContext),
-		Proxy:   proxy.New(engine),
-		Environ: environ.Local{},
-		Close:   engine.Close,
+		Engine:   engine,
+		Files:    local,
+		Prober:   prober,
+		Proxy:    c.proxy(engine, local, prober),
+		Environ:  environ.Local{},
+		Registry: registry.New(dialer.DialContext, registry.Options{Host: host.Name, Settings: engine.RegistrySettings, Files: local}),
+
+		Installer: bootstrap.New(bootstrap.Here{}),
+		Close:     engine.Close,
 	}, nil
 }
 
@@ -91,23 +105,60 @@ func (c *connector) connectSSH(ctx context.Context, host release.Host) (*reconci
 	if err != nil {
 		return nil, err
 	}
-	client, err := ssh.Dial(ctx, ssh.Options{KeyData: keys, Limiter: c.limiter}, host)
+	client, engine, err := c.engineBySSH(ctx, keys, host)
 	if err != nil {
 		return nil, err
+	}
+	sftp, prober := files.NewSFTP(client.SFTP), probe.New(client.Dial)
+	return &reconcile.Connection{
+		Engine:    engine,
+		Files:     sftp,
+		Prober:    prober,
+		Proxy:     c.proxy(engine, sftp, prober, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
+		Environ:   environ.NewRemote(client.Session),
+		Registry:  registry.New(fromHost(client), registry.Options{Host: host.Name, Settings: engine.RegistrySettings, Files: sftp}),
+		Installer: bootstrap.New(client),
+		Close:     func() error { return errors.Join(engine.Close(), client.Close()) },
+		Bulk: func(ctx context.Context) (reconcile.Engine, func() error, error) {
+			client, engine, err := c.engineBySSH(ctx, keys, host)
+			if err != nil {
+				return nil, nil, err
+			}
+			return engine, func() error { return errors.Join(engine.Close(), client.Close()) }, nil
+		},
+	}, nil
+}
+
+// engineBySSH makes a connection to a host, and an engine on it.
+func (c *connector) engineBySSH(ctx context.Context, keys []release.Secret, host release.Host) (*ssh.Client, *docker.Engine, error) {
+	client, err := ssh.Dial(ctx, ssh.Options{KeyData: keys, Limiter: c.limiter}, host)
+	if err != nil {
+		return nil, nil, err
 	}
 	c.mu.Lock()
 	c.clients = append(c.clients, client)
 	c.mu.Unlock()
-	engine := docker.New(client.Dial, docker.Options{Host: host.Name, Session: client.Session})
-	sftp := files.NewSFTP(client.SFTP)
-	return &reconcile.Connection{
-		Engine:  engine,
-		Files:   sftp,
-		Prober:  probe.New(client.Dial),
-		Proxy:   proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
-		Environ: environ.NewRemote(client.Session),
-		Close:   func() error { return errors.Join(engine.Close(), client.Close()) },
-	}, nil
+	return client, docker.New(client.Dial, docker.Options{Host: host.Name, Session: client.Session}), nil
+}
+
+// fromHost dials from the host, and where its sshd forwards no TCP from here: what a registry has can be asked from either.
+func fromHost(client *ssh.Client) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := client.Dial(ctx, network, address)
+		if errors.Is(err, state.ErrDenied) {
+			var here net.Dialer
+			return here.DialContext(ctx, network, address)
+		}
+		return conn, err
+	}
+}
+
+// proxy is the driver of the proxy that the file asks for.
+func (c *connector) proxy(engine *docker.Engine, on reconcile.Files, prober *probe.Prober, options ...proxy.Option) reconcile.Proxy {
+	if c.server.Traefik() {
+		return traefik.New(engine, on, prober, c.run)
+	}
+	return proxy.New(engine, options...)
 }
 
 // keys looks up the private keys that the file names as secrets.

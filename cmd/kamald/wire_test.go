@@ -27,6 +27,8 @@ func (s oneSecret) Secret(string) (release.Secret, bool, error) {
 	return release.NewSecret(string(s)), true, nil
 }
 
+func (s oneSecret) Renew(name string) (release.Secret, bool, error) { return s.Secret(name) }
+
 func (oneSecret) Sources() []string { return nil }
 
 func TestAKeyThatIsASecretIsOffered(t *testing.T) {

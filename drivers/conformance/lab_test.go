@@ -19,6 +19,7 @@ import (
 	"github.com/kamald/kamald/drivers/files"
 	"github.com/kamald/kamald/drivers/probe"
 	"github.com/kamald/kamald/drivers/proxy"
+	"github.com/kamald/kamald/drivers/registry"
 	"github.com/kamald/kamald/drivers/ssh"
 	"github.com/kamald/kamald/lab"
 	"github.com/kamald/kamald/reconcile"
@@ -70,7 +71,8 @@ func TestRealServersAnswerAsTheyDid(t *testing.T) {
 // dealt gives the cases that can run at once, the longest first, and those that cannot; without the slow ones unless all are wanted.
 func dealt(full bool) (together, alone []string) {
 	slow := []string{"a target that is not well", "a program that exits at once", "remove while it is restarted", "pauses between restarts grow"}
-	long := []string{"routes", "requests in flight", "probes", "networks", "health checks of the engine", "logs, commands and files"}
+	long := []string{"routes", "requests in flight", "probes", "networks", "health checks of the engine", "logs, commands and files",
+		"routes that are paused, stopped and resumed"} // not on the host of "requests in flight": both publish a port
 	if full {
 		long, alone = append(slow, long...), []string{"an engine restart and what comes back"}
 	}
@@ -94,9 +96,10 @@ func dial(t *testing.T, l *lab.Lab, h *lab.Host) *reconcile.Connection {
 	engine := docker.New(client.Dial, docker.Options{Host: h.Name, Session: client.Session})
 	sftp := files.NewSFTP(client.SFTP)
 	conn := &reconcile.Connection{Engine: engine, Files: sftp, Prober: probe.New(client.Dial),
-		Proxy:   proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
-		Environ: environ.NewRemote(client.Session),
-		Close:   func() error { return errors.Join(engine.Close(), client.Close()) }}
+		Proxy:    proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
+		Environ:  environ.NewRemote(client.Session),
+		Registry: registry.New(client.Dial, registry.Options{Host: h.Name, Settings: engine.RegistrySettings, Files: sftp}),
+		Close:    func() error { return errors.Join(engine.Close(), client.Close()) }}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
@@ -105,7 +108,7 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 	s := &subject{
 		t: t, ctx: t.Context(), name: name, server: l.Registry.Server, arch: "amd64",
 		auth:   release.Auth{Server: l.Registry.Server, Username: l.Registry.Username, Password: release.NewSecret(l.Registry.Password.Reveal())},
-		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ,
+		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ, registry: conn.Registry,
 	}
 	s.push = func(repository, tag string, p program) {
 		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command()})
@@ -113,7 +116,7 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 	}
 	s.connect = func() *reconcile.Connection { return dial(t, l, h) }
 	s.request = func(ctx context.Context, p program) int {
-		path := "/up"
+		path := "/" // a stopped proxy answers the health path by itself
 		if p.serves > 0 {
 			path = fmt.Sprintf("/slow?ms=%d", p.serves.Milliseconds())
 		}

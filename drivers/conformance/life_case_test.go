@@ -48,6 +48,20 @@ func init() {
 			s.see("removed", "a")
 			s.note("remove again", s.engine.Remove(s.ctx, s.named("a")))
 		},
+		"who holds a port": func(s *subject) {
+			s.create("a", s.image("v1", program{}), func(spec *state.Spec) { spec.Options = map[string][]string{"publish": {"127.0.0.1:18998:3000"}} })
+			look := func(what string) {
+				ports, err := s.engine.Ports(s.ctx)
+				ports = slices.DeleteFunc(ports, func(p state.Port) bool { return p.Name != s.named("a") || p.Container == "" })
+				table, read := s.files.Read(s.ctx, "/proc/net/tcp") // 18998 is 4A36
+				s.note(what, ports, err, strings.Contains(string(table), ": 0100007F:4A36 00000000:0000 0A "), read)
+			}
+			look("created")
+			s.note("start", s.engine.Start(s.ctx, s.named("a")))
+			look("running")
+			s.note("stop", s.engine.Stop(s.ctx, s.named("a"), 10*time.Second))
+			look("stopped")
+		},
 		"stop a created one": func(s *subject) {
 			s.create("a", s.image("v1", program{}))
 			s.note("stop", s.engine.Stop(s.ctx, s.named("a"), time.Second))

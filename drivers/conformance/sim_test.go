@@ -39,7 +39,7 @@ func simulated(t *testing.T, name string) *subject {
 		t: t, ctx: t.Context(), name: name, server: "registry.example.com:5000", arch: "amd64",
 		auth:          release.Auth{Server: "registry.example.com:5000", Username: username, Password: release.NewSecret(password)},
 		restartEngine: func() { w.RestartEngine(host, 2*time.Second); time.Sleep(3 * time.Second) },
-		request:       func(context.Context, program) int { return w.Request(host, "", "/up") },
+		request:       func(context.Context, program) int { return w.Request(host, "", "/") },
 	}
 	s.push = func(repository, tag string, p program) {
 		w.Push(p.simulated(s.server+"/"+repository+":"+tag, tag, repository))
@@ -47,10 +47,10 @@ func simulated(t *testing.T, name string) *subject {
 	s.connect = func() *reconcile.Connection {
 		c, err := w.Connector().Connect(t.Context(), release.Host{Name: host, Address: host})
 		s.must(err)
-		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Close: c.Close}
+		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Registry: c.Registry, Close: c.Close}
 	}
 	c := s.connect()
-	s.engine, s.files, s.prober, s.proxy, s.environ = c.Engine, c.Files, c.Prober, c.Proxy, c.Environ
+	s.engine, s.files, s.prober, s.proxy, s.environ, s.registry = c.Engine, c.Files, c.Prober, c.Proxy, c.Environ, c.Registry
 	return s
 }
 

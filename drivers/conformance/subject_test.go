@@ -39,13 +39,14 @@ type program struct {
 
 // subject is a host under test, and the notes of one case.
 type subject struct {
-	t       *testing.T
-	ctx     context.Context
-	engine  reconcile.Engine
-	files   reconcile.Files
-	prober  reconcile.Prober
-	environ reconcile.Environ
-	proxy   reconcile.Proxy
+	t        *testing.T
+	ctx      context.Context
+	engine   reconcile.Engine
+	files    reconcile.Files
+	prober   reconcile.Prober
+	environ  reconcile.Environ
+	proxy    reconcile.Proxy
+	registry reconcile.Registry
 
 	name   string // of the case: nothing that it makes is named without it
 	server string // the registry
@@ -127,7 +128,7 @@ func (s *subject) file(name string) string { return ".kamal/conformance/" + s.sl
 func (s *subject) image(tag string, p program) string {
 	s.push("conf/"+s.slug(), tag, p)
 	ref := s.repo() + ":" + tag
-	s.must(s.engine.Pull(s.ctx, ref, s.auth))
+	s.must(s.engine.Pull(s.ctx, ref, "", s.auth))
 	return ref
 }
 

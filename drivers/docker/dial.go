@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os/exec"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -101,14 +103,30 @@ func (d *dialer) explain(err error) error {
 		return err
 	}
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !installedHere():
+		return trouble(state.EngineMissing, "there is no socket %s: Docker is not installed: %w", d.options.Socket, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no socket %s: the engine is not installed, not running, or listens elsewhere (DOCKER_HOST): %w", d.options.Socket, err)
+		return trouble(state.EngineStopped, "there is no socket %s: Docker is installed, and its engine is not running or listens elsewhere (`docker context`, DOCKER_HOST): %w", d.options.Socket, err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("this user may not open %s: add it to the group docker: %w", d.options.Socket, err)
+		return trouble(state.EngineForbidden, "this user may not open %s: add it to the group docker: %w", d.options.Socket, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens on %s: the engine is not running: %w", d.options.Socket, err)
+		return trouble(state.EngineStopped, "nothing listens on %s: the engine is not running: %w", d.options.Socket, err)
 	}
 	return err
+}
+
+func trouble(kind state.EngineTrouble, format string, args ...any) error {
+	return &state.EngineError{Trouble: kind, Err: fmt.Errorf(format, args...)}
+}
+
+// installedHere tells whether this machine has the engine's program, also where only root looks for programs.
+func installedHere() bool {
+	for _, name := range []string{"dockerd", "/usr/sbin/dockerd", "/usr/local/sbin/dockerd", "docker"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // dialFailure carries why there is no connection past the HTTP client, which replaces the errors that it recognises.
@@ -122,6 +140,18 @@ type slotConn struct {
 	net.Conn
 	closed  atomic.Bool
 	release func()
+}
+
+// deadSocket is how docker commands say that a socket is there and nothing listens on it.
+var deadSocket = regexp.MustCompile(`(?i)cannot connect to the docker daemon|dial unix \S+: connect: connection refused`)
+
+// Read implements net.Conn. The docker command says in words what a dialled socket says by its error.
+func (c *slotConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil && deadSocket.MatchString(err.Error()) {
+		err = &dialFailure{cause: trouble(state.EngineStopped, "nothing listens on the engine's socket: the engine is not running: %w", err)}
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

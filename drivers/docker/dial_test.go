@@ -93,13 +93,3 @@ func TestASocketThatIsNotThereIsSaidSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestDockerHostNamesTheLocalSocket(t *testing.T) {
-	for value, want := range map[string]string{"": DefaultSocket, "unix:///run/other.sock": "/run/other.sock", "tcp://10.0.0.1:2375": "", "unix://": ""} {
-		t.Setenv("DOCKER_HOST", value)
-		got, err := LocalSocket()
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("DOCKER_HOST=%q: %q, %v", value, got, err)
-		}
-	}
-}

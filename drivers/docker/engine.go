@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,25 +72,6 @@ func New(dial func(ctx context.Context, network, address string) (net.Conn, erro
 // maxIdle is how many HTTP connections are kept: one for the list, and some for inspects side by side.
 const maxIdle = 8
 
-// LocalSocket is the socket of this machine's engine: DOCKER_HOST when it is set, which must be a unix:// one.
-func LocalSocket() (string, error) {
-	host := os.Getenv("DOCKER_HOST")
-	if host == "" {
-		return DefaultSocket, nil
-	}
-	socket, ok := strings.CutPrefix(host, "unix://")
-	if !ok || socket == "" {
-		return "", fmt.Errorf("DOCKER_HOST is %q: host `local` needs a unix:// one; name a remote engine's server as a host of its own", host)
-	}
-	return socket, nil
-}
-
-// DialLocal opens a socket of this machine, for New.
-func DialLocal(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
-}
-
 // Close ends the connections that are kept for further calls. Calls that are under way go on.
 func (e *Engine) Close() error { return e.client.Close() }
 
@@ -106,15 +86,24 @@ func (e *Engine) Info(ctx context.Context) (state.Engine, error) {
 	if err != nil {
 		return state.Engine{}, fmt.Errorf("%sengine info: its clock says %q: %w", e.prefix(), info.SystemTime, err)
 	}
-	return state.Engine{
-		Version: info.ServerVersion,
-		API:     e.client.ClientVersion(),
-		OS:      info.OSType,
-		Arch:    goArch(info.Architecture),
-		Root:    info.DockerRootDir,
-		Clock:   clock,
-	}, nil
+	engine := state.Engine{
+		Version:    info.ServerVersion,
+		API:        e.client.ClientVersion(),
+		OS:         info.OSType,
+		Arch:       goArch(info.Architecture),
+		Variant:    armVariant(info.Architecture),
+		Root:       info.DockerRootDir,
+		Clock:      clock,
+		Containerd: slices.Contains(info.DriverStatus, containerdStore),
+	}
+	if info.RegistryConfig != nil {
+		engine.Mirrors = info.RegistryConfig.Mirrors
+	}
+	return abilities(engine, info), nil
 }
+
+// containerdStore is how an engine says that containerd keeps its images.
+var containerdStore = [2]string{"driver-type", "io.containerd.snapshotter.v1"}
 
 // goArch turns the kernel's name of an architecture into Go's.
 func goArch(machine string) string {
@@ -123,10 +112,21 @@ func goArch(machine string) string {
 		return "amd64"
 	case "aarch64":
 		return "arm64"
-	case "armv7l", "armv6l":
+	case "armv7l", "armv7", "armv6l", "armv6":
 		return "arm"
 	case "i386", "i686":
 		return "386"
 	}
 	return machine
+}
+
+// armVariant is the generation of a 32-bit ARM by the kernel's name of it, "" for any other.
+func armVariant(machine string) string {
+	switch machine {
+	case "armv7l", "armv7":
+		return "v7"
+	case "armv6l", "armv6":
+		return "v6"
+	}
+	return ""
 }

@@ -30,7 +30,7 @@ const (
 // realEngine is this machine's engine. Without one the test does not run, and in CI it fails.
 func realEngine(t *testing.T) *Engine {
 	t.Helper()
-	socket, err := LocalSocket()
+	socket, err := LocalSocket(t.Context())
 	if err == nil {
 		e := New(DialLocal, Options{Host: "local", Socket: socket})
 		t.Cleanup(func() { e.Close() })
@@ -65,7 +65,7 @@ func withImage(t *testing.T, e *Engine) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if socket, err := LocalSocket(); err == nil && built.archive != nil {
+	if socket, err := LocalSocket(context.Background()); err == nil && built.archive != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		_ = New(DialLocal, Options{Socket: socket}).RemoveImage(ctx, testImage)
 		cancel()

@@ -36,11 +36,18 @@ func (e *Engine) failure(err error, format string, args ...any) error {
 	if why := e.whyBroken(err); why != nil {
 		return fmt.Errorf("%s: %w: the connection to the engine ended: %w", what, state.ErrUnreachable, why)
 	}
+	if old := tooNew.FindStringSubmatch(err.Error()); old != nil {
+		return fmt.Errorf("%s: %w: %w", what, state.ErrUnreachable, trouble(state.EngineOld,
+			"the engine speaks the API up to %s, and kamald needs %s, which Docker has since 19.03: %w", old[1], client.MinAPIVersion, plain{err}))
+	}
 	if kind := kindOf(err); kind != nil {
 		return fmt.Errorf("%s: %w: %w", what, kind, plain{err})
 	}
 	return fmt.Errorf("%s: %w", what, plain{err})
 }
+
+// tooNew is how an engine refuses a client that none of its versions is old enough for.
+var tooNew = regexp.MustCompile(`client version [0-9.]+ is too new\. Maximum supported API version is ([0-9.]+)`)
 
 func (e *Engine) prefix() string {
 	if e.host == "" {
@@ -114,7 +121,7 @@ func kindOf(err error) error {
 		return state.ErrDenied
 	case errdefs.IsConflict(err):
 		return state.ErrConflict
-	case errdefs.IsNotFound(err), strings.Contains(text, "manifest unknown"):
+	case errdefs.IsNotFound(err), strings.Contains(text, "manifest unknown"), strings.Contains(text, "does not exist locally with the tag"):
 		return state.ErrNotFound
 	}
 	return nil
@@ -127,7 +134,7 @@ func saysDenied(text string) bool {
 			return true
 		}
 	}
-	return false
+	return text == "unauthorized"
 }
 
 // plain takes the words away that say nothing.

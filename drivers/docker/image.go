@@ -22,24 +22,35 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// Images lists the images of a repository (server/repo), as far as the engine's list knows them.
+// Images lists the images of a repository (server/repo), as far as the engine's list knows them; "" lists all there are.
 func (e *Engine) Images(ctx context.Context, repository string) ([]state.Image, error) {
+	if repository == "" {
+		return e.images(ctx, nil, "", "all images")
+	}
 	named, err := reference.ParseNormalizedNamed(repository)
 	if err != nil {
 		return nil, fmt.Errorf("%slist images of %q: %w", e.prefix(), repository, err)
 	}
 	familiar := reference.FamiliarName(named)
-	filters := client.Filters{}.Add("reference", familiar)
+	return e.images(ctx, client.Filters{}.Add("reference", familiar), familiar, "images of "+repository)
+}
+
+// images lists those that a filter lets through, with their references in a repository.
+func (e *Engine) images(ctx context.Context, filters client.Filters, repository, what string) ([]state.Image, error) {
 	result, err := e.client.ImageList(ctx, client.ImageListOptions{Filters: filters})
 	if err != nil {
-		return nil, e.failure(err, "list images of %s", repository)
+		return nil, e.failure(err, "list %s", what)
+	}
+	tags, digests := repository+":", repository+"@"
+	if repository == "" {
+		tags, digests = "", ""
 	}
 	var all []state.Image
 	for _, item := range result.Items {
 		all = append(all, state.Image{
 			ID:      item.ID,
-			Tags:    ofRepository(item.RepoTags, familiar+":"),
-			Digests: ofRepository(item.RepoDigests, familiar+"@"),
+			Tags:    ofRepository(item.RepoTags, tags),
+			Digests: ofRepository(item.RepoDigests, digests),
 			Created: time.Unix(item.Created, 0).UTC(),
 			Size:    item.Size,
 			Labels:  item.Labels,
@@ -62,6 +73,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (state.Image, error) {
 		Size:      r.Size,
 		Inspected: true,
 		Arch:      r.Architecture,
+		Layers:    r.RootFS.Layers,
 	}
 	if c := r.Config; c != nil {
 		m.Labels, m.Env, m.Cmd, m.StopSignal = c.Labels, imageEnv(c.Env), none(c.Cmd), c.StopSignal
@@ -74,25 +86,6 @@ func (e *Engine) Image(ctx context.Context, ref string) (state.Image, error) {
 		m.Healthcheck = c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"
 	}
 	return m, nil
-}
-
-// ResolveDigest asks the registry for the digest of a reference's manifest.
-func (e *Engine) ResolveDigest(ctx context.Context, ref string, auth release.Auth) (string, error) {
-	r, err := e.client.DistributionInspect(ctx, ref, client.DistributionInspectOptions{EncodedRegistryAuth: encode(auth)})
-	if err != nil {
-		return "", e.failure(err, "ask the registry for %s", ref)
-	}
-	return r.Descriptor.Digest.String(), nil
-}
-
-// Pull fetches a reference.
-func (e *Engine) Pull(ctx context.Context, ref string, auth release.Auth) error {
-	stream, err := e.client.ImagePull(ctx, ref, client.ImagePullOptions{RegistryAuth: encode(auth)})
-	if err != nil {
-		return e.failure(err, "pull %s", ref)
-	}
-	defer stream.Close()
-	return e.failure(progress(stream), "pull %s", ref)
 }
 
 // Tag gives an image a further reference.
@@ -117,7 +110,7 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) error {
 		return e.failure(err, "load images")
 	}
 	defer stream.Close()
-	return e.failure(progress(stream), "load images")
+	return e.failure(progress(stream, nil), "load images")
 }
 
 // Save writes references as a `docker save` archive. Closing the reader ends the call.
@@ -129,23 +122,34 @@ func (e *Engine) Save(ctx context.Context, refs ...string) (io.ReadCloser, error
 	return stream, nil
 }
 
-// progress reads a stream of progress messages to its end. The error of what is done comes in it, after an answer of success.
-func progress(stream io.Reader) error {
-	const limit = 64 << 20
-	decoder := json.NewDecoder(io.LimitReader(stream, limit))
+// messageLimit bounds what is read of a stream for one message.
+const messageLimit = 16 << 20
+
+// progress reads a stream of progress messages to its end, and lets somebody hear them; nil is nobody. The error of what is done comes
+// in it, after an answer of success.
+func progress(stream io.Reader, heard func(jsonstream.Message)) error {
+	bounded := &io.LimitedReader{R: stream, N: messageLimit}
+	decoder := json.NewDecoder(bounded)
 	for {
 		var message jsonstream.Message
 		err := decoder.Decode(&message)
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && bounded.N > 0:
 			return nil
 		case err != nil:
 			return err
 		case message.Error != nil:
 			return message.Error
 		}
+		bounded.N = messageLimit // what takes long says a lot
+		if heard != nil {
+			heard(message)
+		}
 	}
 }
+
+// hub is how engines call Docker Hub.
+const hub = "https://index.docker.io/v1/"
 
 // encode is the X-Registry-Auth header; "" for anonymous.
 func encode(auth release.Auth) string {
@@ -154,7 +158,7 @@ func encode(auth release.Auth) string {
 	}
 	server := auth.Server
 	if server == "" {
-		server = "https://index.docker.io/v1/"
+		server = hub
 	}
 	data, err := json.Marshal(registry.AuthConfig{Username: auth.Username, Password: auth.Password.Reveal(), ServerAddress: server})
 	if err != nil {

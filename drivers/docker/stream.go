@@ -118,6 +118,18 @@ func (e *Engine) ReadFile(ctx context.Context, name, path string) ([]byte, error
 	return data, nil
 }
 
+// Upload unpacks a tar archive into a directory of a container; files that are there are replaced.
+func (e *Engine) Upload(ctx context.Context, name, dir string, archive io.Reader) error {
+	_, err := e.client.CopyToContainer(ctx, name, client.CopyToContainerOptions{DestinationPath: dir, Content: archive, CopyUIDGID: true})
+	if errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "No such container") {
+		return fmt.Errorf("%scopy into %s of container %s: %w", e.prefix(), dir, name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return e.failure(err, "copy into %s of container %s", dir, name)
+	}
+	return nil
+}
+
 // HostPath is where a path inside a container lies on its host; fs.ErrNotExist when it is on none of its mounts.
 func (e *Engine) HostPath(ctx context.Context, name, inside string) (string, error) {
 	r, err := e.client.ContainerInspect(ctx, name, client.ContainerInspectOptions{})

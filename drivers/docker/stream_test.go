@@ -105,6 +105,40 @@ func TestAFileIsReadOutOfAContainerThatDoesNotRun(t *testing.T) {
 	}
 }
 
+func TestFilesAreUploadedIntoAContainerAndReplaceThoseThatAreThere(t *testing.T) {
+	e := realEngine(t)
+	withImage(t, e)
+	id := made(t, e, uniqueName(), state.Spec{Image: testImage}, nil)
+	upload := func(dir, text string) error {
+		var archive bytes.Buffer
+		w := tar.NewWriter(&archive)
+		if err := w.WriteHeader(&tar.Header{Name: "greeting", Mode: 0o755, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return e.Upload(t.Context(), id, dir, &archive)
+	}
+	for _, text := range []string{"one", "another"} {
+		if err := upload("/etc", text); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.ReadFile(t.Context(), id, "/etc/greeting"); err != nil || string(got) != text {
+			t.Errorf("got %q, %v; want %q", got, err, text)
+		}
+	}
+	if err := upload("/no/such/directory", "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("into a directory that is not there: %v", err)
+	}
+	if err := e.Upload(t.Context(), "kamald-test-none", "/", strings.NewReader("")); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("into a container that is not there: %v", err)
+	}
+}
+
 func TestAPathInsideAContainerIsFoundOnItsDeepestMount(t *testing.T) {
 	e := realEngine(t)
 	withImage(t, e)
@@ -170,7 +204,7 @@ func TestAnErrorInAProgressStreamIsFound(t *testing.T) {
 	if err == nil {
 		t.Error("what is no archive was loaded")
 	}
-	err = progress(strings.NewReader(`{"status":"Pulling"}{"errorDetail":{"message":"unauthorized: authentication required"},"error":"x"}`))
+	err = progress(strings.NewReader(`{"status":"Pulling"}{"errorDetail":{"message":"unauthorized: authentication required"},"error":"x"}`), nil)
 	if !errors.Is(e.failure(err, "pull"), state.ErrDenied) {
 		t.Errorf("got %v", err)
 	}
@@ -180,8 +214,8 @@ func TestARegistryThatIsNotThereIsAnErrorOfThePull(t *testing.T) {
 	e := realEngine(t)
 	secret := release.NewSecret("canary-5a5a")
 	auth := release.Auth{Server: "127.0.0.1:1", Username: "deploy", Password: secret}
-	_, resolve := e.ResolveDigest(t.Context(), "127.0.0.1:1/kamald-test/none:v1", auth)
-	pull := e.Pull(t.Context(), "127.0.0.1:1/kamald-test/none:v1", auth)
+	_, resolve := e.Manifest(t.Context(), "127.0.0.1:1/kamald-test/none:v1", auth)
+	pull := e.Pull(t.Context(), "127.0.0.1:1/kamald-test/none:v1", "", auth)
 	for _, err := range []error{resolve, pull} {
 		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1/kamald-test/none:v1") || strings.Contains(err.Error(), secret.Reveal()) {
 			t.Errorf("got %v", err)

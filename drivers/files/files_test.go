@@ -33,6 +33,7 @@ type host interface {
 	List(ctx context.Context, path string) ([]string, error)
 	Modified(ctx context.Context, path string) (time.Time, error)
 	Touch(ctx context.Context, path string) error
+	Chmod(ctx context.Context, path string, mode fs.FileMode) error
 	Free(ctx context.Context, path string) (int64, error)
 }
 
@@ -97,6 +98,23 @@ func TestAFileIsWrittenWholeWithItsModeAndReadBack(t *testing.T) {
 		}
 		if got, err := h.Read(ctx, filepath.Join(home, ".kamal/apps/shop/env/web.env")); err != nil || len(got) != 300_000 {
 			t.Errorf("by its absolute path: %d bytes, %v", len(got), err)
+		}
+	})
+}
+
+func TestPermissionsAreSetOfFilesAndDirectories(t *testing.T) {
+	onBoth(t, func(t *testing.T, h host, home string) {
+		ctx := t.Context()
+		must(t, h.Write(ctx, "d/f", []byte("x"), 0o600))
+		must(t, h.Chmod(ctx, "d/f", 0o644))
+		must(t, h.Chmod(ctx, "d", 0o755))
+		for name, want := range map[string]fs.FileMode{"d/f": 0o644, "d": 0o755} {
+			if info, err := os.Stat(filepath.Join(home, name)); err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v; want %v", name, info.Mode(), err, want)
+			}
+		}
+		if err := h.Chmod(ctx, "none", 0o644); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("of what is not there: %v", err)
 		}
 	})
 }

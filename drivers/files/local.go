@@ -181,6 +181,15 @@ func (l *Local) Touch(ctx context.Context, name string) error {
 	return os.Chtimes(name, now, now)
 }
 
+// Chmod sets the permissions of a file or a directory.
+func (l *Local) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	name, err := l.at(ctx, name)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(name, mode)
+}
+
 // Free is the number of bytes that are free for the user on the file system of a path.
 func (l *Local) Free(ctx context.Context, name string) (int64, error) {
 	name, err := l.at(ctx, name)

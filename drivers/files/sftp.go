@@ -180,6 +180,11 @@ func (s *SFTP) Touch(ctx context.Context, name string) error {
 	})
 }
 
+// Chmod sets the permissions of a file or a directory.
+func (s *SFTP) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	return act(ctx, s, "set the permissions of", name, func(c *sftp.Client) error { return c.Chmod(name, mode) })
+}
+
 // Free is the number of bytes that are free for the user on the file system of a path, -1 when the server cannot say.
 func (s *SFTP) Free(ctx context.Context, name string) (int64, error) {
 	return do(ctx, s, "ask for free space at", name, func(c *sftp.Client) (int64, error) {

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +21,10 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-const testLabel = "kamald.test=proxy-driver"
+const (
+	testLabel     = "kamald.test=proxy-driver"
+	testContainer = "kamald-test-proxy-driver"
+)
 
 // dockerEngine is the engine of this machine by its command line.
 type dockerEngine struct{}
@@ -55,11 +58,33 @@ func (dockerEngine) Logs(ctx context.Context, container string, tail int, _ time
 	return strings.Split(string(out), "\n"), err
 }
 
-func TestTheProxyInItsOwnImageTakesSwitchesAndRemovesRoutes(t *testing.T) {
+// One proxy in a container serves all parts, since to make it is most of the work.
+func TestTheProxyInItsOwnImage(t *testing.T) {
 	port := startProxy(t)
 	one, two := startApp(t, "one"), startApp(t, "two")
+	for _, part := range []struct {
+		name string
+		run  func(t *testing.T, port, one, two string)
+	}{
+		{"takes switches and removes routes", switchesAndRemoves},
+		{"stops, pauses, resumes and lists routes", stopsAndPauses},
+		{"splits requests and counts both sides", splitsAndCounts},
+		{"goes on as another program", goesOnAsAnotherProgram}, // which is restarted then, on another port
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if err := proxy.New(dockerEngine{}).Remove(context.WithoutCancel(t.Context()), testContainer, "shop-web"); err != nil {
+					t.Error(err)
+				}
+			})
+			part.run(t, port, one, two)
+		})
+	}
+}
+
+func switchesAndRemoves(t *testing.T, port, one, two string) {
 	d := proxy.New(dockerEngine{})
-	const container = "kamald-test-proxy-driver"
+	const container = testContainer
 	route := state.Route{Name: "shop-web", Options: plain()}
 	route.Options.Hosts, route.Options.HealthInterval = []string{"shop.example.com"}, 100*time.Millisecond
 	route.Options.BufferRequests, route.Options.MaxRequestBody = true, 1<<20
@@ -99,6 +124,46 @@ func TestTheProxyInItsOwnImageTakesSwitchesAndRemovesRoutes(t *testing.T) {
 	}
 }
 
+func goesOnAsAnotherProgram(t *testing.T, port, one, _ string) {
+	const container = testContainer
+	d := proxy.New(dockerEngine{}, proxy.WithBinary(func(string) ([]byte, error) { return os.ReadFile(build(t, proxyProgram, "")) }))
+	route := state.Route{Name: "shop-web", Targets: []string{one + ":3000"}, Options: plain()}
+	route.Options.HealthInterval = 100 * time.Millisecond
+	if err := d.Deploy(t.Context(), container, route, 20*time.Second, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	before, err := d.About(t.Context(), container)
+	if err != nil || before.Version != "test-driver" || !slices.Contains(before.Features, state.FeatureUpgrade) {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	program, err := d.Program(t.Context(), "kamald/proxy:2.0.0", runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := exec.Command("docker", "cp", "-", container+":/usr/local/bin")
+	cp.Stdin = program
+	if out, err := cp.CombinedOutput(); err != nil {
+		t.Fatalf("docker cp: %v\n%s", err, out)
+	}
+	if err := d.Upgrade(t.Context(), container, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	after, err := d.About(t.Context(), container)
+	if err != nil || after.Version != "2.0.0" || after.Started.Before(before.Started) {
+		t.Errorf("%+v, %v", after, err)
+	}
+	if status, body := get(t, port); status != 200 || body != one {
+		t.Errorf("after the upgrade: %d %q", status, body)
+	}
+	docker(t, "restart", container) // Docker gives it another port
+	if again, err := d.About(t.Context(), container); err != nil || again.Version != "2.0.0" {
+		t.Errorf("after a restart of the container: %+v, %v", again, err)
+	}
+	if err := d.Upgrade(t.Context(), container, time.Second); err == nil {
+		t.Error("an upgrade without a program succeeded")
+	}
+}
+
 // startProxy builds the proxy, makes its image by the driver, starts it, and gives its port on this machine.
 func startProxy(t *testing.T) string {
 	t.Helper()
@@ -123,31 +188,26 @@ func startProxy(t *testing.T) string {
 	}
 	clean()
 	t.Cleanup(clean)
-	load(t, "kamald/proxy:test-driver", "github.com/kamald/kamald/cmd/kamald-proxy")
+	load(t, "kamald/proxy:test-driver", proxyProgram)
 	load(t, "kamald/proxy:test-driver-app", "./testdata/app")
-	docker(t, "network", "create", "--label", testLabel, "kamald-test-proxy-driver")
-	docker(t, "run", "-d", "--name", "kamald-test-proxy-driver", "--label", testLabel, "--network", "kamald-test-proxy-driver",
+	docker(t, "network", "create", "--label", testLabel, testContainer)
+	docker(t, "run", "-d", "--name", testContainer, "--label", testLabel, "--network", testContainer,
 		"--publish", "127.0.0.1::80", "kamald/proxy:test-driver")
-	address := strings.TrimSpace(docker(t, "port", "kamald-test-proxy-driver", "80/tcp"))
+	address := strings.TrimSpace(docker(t, "port", testContainer, "80/tcp"))
 	return address
 }
 
 func startApp(t *testing.T, name string) (id string) {
 	t.Helper()
-	id = docker(t, "run", "-d", "--name", "kamald-test-proxy-driver-"+name, "--label", testLabel,
-		"--network", "kamald-test-proxy-driver", "kamald/proxy:test-driver-app")
+	id = docker(t, "run", "-d", "--name", testContainer+"-"+name, "--label", testLabel,
+		"--network", testContainer, "kamald/proxy:test-driver-app")
 	return state.ShortID(strings.TrimSpace(id))
 }
 
 // load makes an image of the driver's form around a program of this module.
 func load(t *testing.T, ref, program string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "program")
-	build := exec.Command("go", "build", "-o", file, program)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", program, err, out)
-	}
+	file := build(t, program, "")
 	d := proxy.New(dockerEngine{}, proxy.WithBinary(func(string) ([]byte, error) { return os.ReadFile(file) }))
 	archive, err := d.Image(t.Context(), ref, runtime.GOARCH)
 	if err != nil {

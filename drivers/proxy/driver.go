@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	command   = "kamal-proxy"
-	statePath = "/home/kamal-proxy/.config/kamal-proxy/kamal-proxy.state"
+	command    = "kamal-proxy"
+	configPath = "/home/kamal-proxy/.config/kamal-proxy"
+	statePath  = configPath + "/kamal-proxy.state"
 
 	// margin is what a command may take beyond the waiting it was asked for.
 	margin = 10 * time.Second
@@ -39,7 +40,7 @@ type Engine interface {
 // Driver drives the proxies of one host. It is safe for concurrent use.
 type Driver struct {
 	engine Engine
-	binary func(arch string) ([]byte, error)
+	binary func(arch string) (binary, packed []byte, err error) // packed by gzip; nil where it has to be done
 
 	find   func(ctx context.Context, container, path string) (string, error)
 	read   func(ctx context.Context, path string) ([]byte, error)
@@ -51,7 +52,12 @@ type Option func(*Driver)
 
 // WithBinary gives the proxy's binaries, uncompressed, in place of the embedded ones.
 func WithBinary(binary func(arch string) ([]byte, error)) Option {
-	return func(d *Driver) { d.binary = binary }
+	return func(d *Driver) {
+		d.binary = func(arch string) ([]byte, []byte, error) {
+			made, err := binary(arch)
+			return made, nil, err
+		}
+	}
 }
 
 // WithHostFiles lets the driver read the state file where its volume lies on the host, when the user may: an engine takes a
@@ -74,7 +80,7 @@ func New(engine Engine, options ...Option) *Driver {
 // so one that does not parse is read once more.
 func (d *Driver) Routes(ctx context.Context, container string) ([]state.Route, error) {
 	for attempt := 1; ; attempt++ {
-		data, err := d.readState(ctx, container)
+		data, err := d.readConfig(ctx, container, statePath)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
@@ -123,19 +129,11 @@ func (d *Driver) Deploy(ctx context.Context, container string, route state.Route
 
 // Remove takes the route away; one that is not there is no error.
 func (d *Driver) Remove(ctx context.Context, container, name string) error {
-	if err := validateName(name); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*margin)
-	defer cancel()
-	result, err := d.engine.Exec(ctx, container, []string{command, "remove", name})
-	if err != nil {
-		return fmt.Errorf("remove route %s from proxy %s: %w", name, container, err)
-	}
-	if result.Code == 0 || strings.Contains(result.Stderr+result.Stdout, "service not found") {
+	_, err := d.run(ctx, container, name, "remove", 2*margin, "remove", name)
+	if errors.Is(err, errNoRoute) {
 		return nil
 	}
-	return fmt.Errorf("proxy %s did not remove route %s: %s", container, name, clean(result))
+	return err
 }
 
 // Image gives a `docker save` archive (compressed with gzip) of kamald-proxy's image for an architecture by Go's name when
@@ -147,26 +145,31 @@ func (d *Driver) Image(ctx context.Context, ref, arch string) (io.ReadCloser, er
 	if repository, _ := splitReference(ref); repository != Repository {
 		return nil, fmt.Errorf("image %s is not made by kamald, only %s is: %w", ref, Repository, fs.ErrNotExist)
 	}
-	binary, err := d.binary(arch)
+	binary, packed, err := d.binary(arch)
 	if err != nil {
 		return nil, err
 	}
-	return Archive(ref, arch, binary)
+	return archiveOf(ref, arch, binary, packed)
 }
 
-// readState reads the state file on the host, else through the engine. What it reads on the host is used only when it is
-// whole, so that errors speak of what the engine gives.
-func (d *Driver) readState(ctx context.Context, container string) ([]byte, error) {
+// readConfig reads a file of the proxy's volume on the host, else through the engine. What it reads on the host is used only when
+// it is whole, so that errors speak of what the engine gives; only a file that lacks lacks there too.
+func (d *Driver) readConfig(ctx context.Context, container, file string) ([]byte, error) {
 	if d.find != nil && !d.denied.Load() {
-		if path, err := d.find(ctx, container, statePath); err == nil {
+		if path, err := d.find(ctx, container, file); err == nil {
 			data, err := d.read(ctx, path)
 			if err == nil && json.Valid(data) {
 				return data, nil
 			}
-			d.denied.Store(errors.Is(err, fs.ErrPermission))
+			if errors.Is(err, fs.ErrNotExist) && file == aboutPath {
+				return nil, err
+			}
+			if errors.Is(err, fs.ErrPermission) {
+				d.denied.Store(true)
+			}
 		}
 	}
-	return d.engine.ReadFile(ctx, container, statePath)
+	return d.engine.ReadFile(ctx, container, file)
 }
 
 // reason is the last thing that the proxy's own log says about a target's health: its answer never does.

@@ -70,8 +70,8 @@ func TestTheStateOfKamalProxyIsReadIntoRoutesSortedByName(t *testing.T) {
 	web2.Hosts, web2.PathPrefixes = []string{"a.example.com", "b.example.com"}, []string{"/x", "/y"}
 	web2.BufferRequests, web2.MaxRequestBody, web2.LogRequestHeaders = true, 77, []string{"X-A"}
 	want := []state.Route{
-		{Name: "app-web", Targets: []string{"4f2a90c1d3e5:3000"}, Options: web, Paused: true},
-		{Name: "app-web2", Targets: []string{"0b1c2d3e4f50:3000"}, Options: web2, Stopped: true},
+		{Name: "app-web", Targets: []string{"4f2a90c1d3e5:3000"}, Options: web, Paused: true, MaxPause: 30 * time.Second},
+		{Name: "app-web2", Targets: []string{"0b1c2d3e4f50:3000"}, Options: web2, Stopped: true, StopMessage: "hi"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v\nwant %+v", got, want)
@@ -127,6 +127,55 @@ func TestTheOlderStateWithOneTargetIsRead(t *testing.T) {
 	}
 }
 
+func TestKamalProxysTLSOfAPathIsThatOfTheRootPathAndOursItsOwn(t *testing.T) {
+	const one = `{"name":"a","active_targets":["4f2a90c1d3e5:80"],"options":{"hosts":["a.test"],"path_prefixes":["/x"],"tls_enabled":true}`
+	for text, want := range map[string]bool{`[` + one + `}]`: false, `[` + one + `,"kamald":{"deploy_timeout":1}}]`: true} {
+		routes, err := proxy.ParseState([]byte(text))
+		if err != nil || len(routes) != 1 || routes[0].Options.TLS != want || routes[0].Options.TLSRedirect == want {
+			t.Errorf("%s: %+v, %v", text, routes, err)
+		}
+	}
+}
+
+func TestReadersRolloutAndWhatIsSetByHandAreRead(t *testing.T) {
+	routes, err := proxy.ParseState([]byte(`[{"name":"a","active_targets":["4f2a90c1d3e5:80"],"active_readers":["0b1c2d3e4f50:80"],"rollout_targets":["111111111111:80"],
+		"rollout_readers":[],"rollout_controller":{"percentage":30,"percentage_split_point":1.2,"allowlist":["ann"]},
+		"options":{"canonical_host":"www.a.test","acme_directory":"https://acme-staging-v02.api.letsencrypt.org/directory","acme_cache_path":"/other","tls_on_demand_url":"/ask","writer_affinity_timeout":0,
+		"read_targets_accept_websockets":true,"exclude_metrics_paths":["/up"],"client_ip_header":"X-Real-IP"},"target_options":{"scope_cookie_paths":true}},
+		{"name":"b","active_target":"4f2a90c1d3e5:80","rollout_target":"222222222222:80"}]`))
+	if err != nil || len(routes) != 2 {
+		t.Fatalf("%+v, %v", routes, err)
+	}
+	a, o := routes[0], routes[0].Options
+	if !slices.Equal(a.Readers, []string{"0b1c2d3e4f50:80"}) || !reflect.DeepEqual(a.Rollout, &state.Rollout{Targets: []string{"111111111111:80"}, On: true, Percent: 30, List: []string{"ann"}}) {
+		t.Errorf("%+v %+v", a.Readers, a.Rollout)
+	}
+	if o.CanonicalHost != "www.a.test" || !o.TLSStaging || o.ACMECachePath != "/other" || o.TLSOnDemandURL != "/ask" || o.WriterAffinity != -1 || !o.ReadersTakeWebsockets ||
+		!slices.Equal(o.ExcludeMetricsPaths, []string{"/up"}) || o.ClientIPHeader != "X-Real-IP" || !o.ScopeCookiePaths {
+		t.Errorf("%+v", o)
+	}
+	if b := routes[1].Rollout; b == nil || b.On || !slices.Equal(b.Targets, []string{"222222222222:80"}) {
+		t.Errorf("a rollout that was stopped: %+v", b)
+	}
+}
+
+func TestWhatIsSetByHandIsGivenBackOnlyWhereItSaysSomething(t *testing.T) {
+	r := &recorder{}
+	o := plain()
+	o.Hosts = []string{"a.test", "www.a.test"}
+	o.TLSStaging, o.TLSOnDemandURL, o.ACMECachePath, o.CanonicalHost, o.WriterAffinity = true, "/ask", "/other", "www.a.test", -1
+	o.ReadersTakeWebsockets, o.ScopeCookiePaths, o.ExcludeMetricsPaths, o.ClientIPHeader = true, true, []string{"/up", "/x,y"}, "X-Real-IP"
+	route := state.Route{Name: "a", Targets: []string{"4f2a90c1d3e5:80"}, Readers: []string{"0b1c2d3e4f50:80"}, Options: o}
+	if err := proxy.New(r).Deploy(t.Context(), "p", route, time.Second, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"--error-pages=", "--read-target=0b1c2d3e4f50:80", "--tls-staging=true", "--tls-on-demand-url=/ask", "--tls-acme-cache-path=/other", "--canonical-host=www.a.test",
+		"--writer-affinity-timeout=0s", "--read-target-websockets=true", "--scope-cookie-paths=true", "--exclude-metrics-path=/up", `--exclude-metrics-path="/x,y"`, "--client-ip-header=X-Real-IP"}
+	if got := r.argv[0][len(r.argv[0])-len(want):]; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestNoStateFileIsNoRoutes(t *testing.T) {
 	routes, err := proxy.New(&recorder{}).Routes(t.Context(), "kamal-proxy")
 	if err != nil || len(routes) != 0 {
@@ -153,7 +202,7 @@ func TestDeployWritesEveryOptionOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
 		o := plain()
-		o.Hosts, o.PathPrefixes = []string{"a.example.com", "b.example.com"}, []string{"/x,y"}
+		o.Hosts, o.PathPrefixes = []string{"a.example.com", "b.example.com"}, []string{"/x,y", "/"}
 		o.TLS, o.CertificatePath, o.PrivateKeyPath, o.TLSRedirect, o.ForwardHeaders = true, "/c.pem", "/k.pem", false, false
 		o.HealthInterval = 200 * time.Millisecond
 		o.LogRequestHeaders, o.LogResponseHeaders, o.ErrorPagePath = []string{"X-A"}, []string{"X-B"}, "/pages"
@@ -163,7 +212,7 @@ func TestDeployWritesEveryOptionOut(t *testing.T) {
 		}
 		want := []string{
 			"kamal-proxy", "deploy", "shop-web", "--target=4f2a90c1d3e5:3000", "--host=a.example.com", "--host=b.example.com",
-			`--path-prefix="/x,y"`, "--strip-path-prefix=true", "--tls=true", "--tls-certificate-path=/c.pem",
+			`--path-prefix="/x,y"`, "--path-prefix=/", "--strip-path-prefix=true", "--tls=true", "--tls-certificate-path=/c.pem",
 			"--tls-private-key-path=/k.pem", "--tls-redirect=false", "--deploy-timeout=30s", "--drain-timeout=1m0s",
 			"--target-timeout=30s", "--health-check-path=/up", "--health-check-port=0", "--health-check-host=",
 			"--health-check-interval=200ms", "--health-check-timeout=5s", "--forward-headers=false", "--buffer-requests=false",

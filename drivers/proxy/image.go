@@ -23,7 +23,8 @@ const Repository = "kamald/proxy"
 
 const (
 	home       = "/home/kamal-proxy"
-	binaryPath = "/usr/local/bin/" + command
+	programDir = "/usr/local/bin"
+	binaryPath = programDir + "/" + command
 )
 
 //go:embed all:binaries
@@ -35,19 +36,26 @@ var epoch = time.Unix(0, 0).UTC()
 // Archive makes the proxy's image from its binary: a `docker save` archive in the form of the image specification v1.2,
 // compressed with gzip. The same arguments give the same bytes.
 func Archive(ref, arch string, binary []byte) (io.ReadCloser, error) {
+	return archiveOf(ref, arch, binary, nil)
+}
+
+// archiveOf makes the archive of a binary that may be compressed already: that is most of the work, and gzip takes one stream after
+// another (RFC 1952, 2.2).
+func archiveOf(ref, arch string, binary, packed []byte) (io.ReadCloser, error) {
 	if len(binary) == 0 {
 		return nil, errors.New("the proxy's binary is empty")
 	}
 	repository, tag := splitReference(ref)
-	layer, err := tarOf(layerEntries(binary))
+	layer, err := tarOf(layerEntries(binary, tag))
 	if err != nil {
 		return nil, err
 	}
-	config, err := json.Marshal(imageConfig(arch, tag, "sha256:"+digest(layer)))
+	id := digest(layer)
+	config, err := json.Marshal(imageConfig(arch, tag, "sha256:"+id))
 	if err != nil {
 		return nil, err
 	}
-	layerName, configName := digest(layer)+"/layer.tar", digest(config)+".json"
+	layerName, configName := id+"/layer.tar", digest(config)+".json"
 	manifest, err := json.Marshal([]any{map[string]any{
 		"Config":   configName,
 		"RepoTags": []string{repository + ":" + tag},
@@ -57,7 +65,7 @@ func Archive(ref, arch string, binary []byte) (io.ReadCloser, error) {
 		return nil, err
 	}
 	archive, err := tarOf([]entry{
-		directory(digest(layer), 0o755),
+		directory(id, 0o755),
 		{layerName, 0o644, layer},
 		{configName, 0o644, config},
 		{"manifest.json", 0o644, manifest},
@@ -65,38 +73,53 @@ func Archive(ref, arch string, binary []byte) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, after, _ := bytes.Cut(archive, binary)
+	var streams []io.Reader
+	for _, part := range [][]byte{before, binary, after} {
+		stream := packed
+		if packed == nil || len(streams) != 1 {
+			if stream, err = compressed(part); err != nil {
+				return nil, err
+			}
+		}
+		streams = append(streams, bytes.NewReader(stream))
+	}
+	return io.NopCloser(io.MultiReader(streams...)), nil
+}
+
+func compressed(data []byte) ([]byte, error) {
 	var out bytes.Buffer
 	zip := gzip.NewWriter(&out)
-	if _, err := zip.Write(archive); err != nil {
+	if _, err := zip.Write(data); err != nil {
 		return nil, err
 	}
 	if err := zip.Close(); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(&out), nil
+	return out.Bytes(), nil
 }
 
-// embedded gives the binary that `make build` has put into this program.
-func embedded(arch string) ([]byte, error) {
-	file, err := binaries.Open("binaries/kamald-proxy-linux-" + arch + ".gz")
+// embedded gives the binary, and the same compressed, that `make build` has put into this program.
+func embedded(arch string) (binary, packed []byte, err error) {
+	packed, err = binaries.ReadFile("binaries/kamald-proxy-linux-" + arch + ".gz")
 	if errors.Is(err, fs.ErrNotExist) {
 		if arch != "amd64" && arch != "arm64" {
-			return nil, fmt.Errorf("there is no kamald proxy for the architecture %s, only for amd64 and arm64: name another image in the proxy's block", arch)
+			return nil, nil, fmt.Errorf("there is no kamald proxy for the architecture %s, only for amd64 and arm64: name another image in the proxy's block", arch)
 		}
-		return nil, errors.New("this kamald was built without the proxy's binaries: run `make build`")
+		return nil, nil, errors.New("this kamald was built without the proxy's binaries: run `make build`")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	zip, err := gzip.NewReader(file)
+	zip, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, fmt.Errorf("the proxy's binary for %s is damaged: run `make build`: %w", arch, err)
+		return nil, nil, fmt.Errorf("the proxy's binary for %s is damaged: run `make build`: %w", arch, err)
 	}
-	binary, err := io.ReadAll(zip)
+	binary, err = io.ReadAll(zip)
 	if err != nil {
-		return nil, fmt.Errorf("the proxy's binary for %s is damaged: run `make build`: %w", arch, err)
+		return nil, nil, fmt.Errorf("the proxy's binary for %s is damaged: run `make build`: %w", arch, err)
 	}
-	return binary, nil
+	return binary, packed, nil
 }
 
 type entry struct {
@@ -107,7 +130,8 @@ type entry struct {
 
 func directory(name string, mode int64) entry { return entry{name: name + "/", mode: mode} }
 
-func layerEntries(binary []byte) []entry {
+// layerEntries has the tag beside the binary: the proxy tells it, so that who looks at a server knows which version runs there.
+func layerEntries(binary []byte, tag string) []entry {
 	return []entry{
 		directory("etc", 0o755),
 		{"etc/passwd", 0o644, []byte("root:x:0:0:root:" + home + ":/sbin/nologin\n")},
@@ -120,6 +144,7 @@ func layerEntries(binary []byte) []entry {
 		directory("usr/local", 0o755),
 		directory("usr/local/bin", 0o755),
 		{strings.TrimPrefix(binaryPath, "/"), 0o755, binary},
+		{strings.TrimPrefix(binaryPath, "/") + ".version", 0o644, []byte(tag + "\n")},
 	}
 }
 

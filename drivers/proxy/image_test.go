@@ -59,6 +59,9 @@ func TestTheImageIsACompleteArchiveWithTheProxyInIt(t *testing.T) {
 	if string(inside["usr/local/bin/kamal-proxy"]) != "ELF" || modes["usr/local/bin/kamal-proxy"] != 0o755 {
 		t.Fatalf("layer holds %v", modes)
 	}
+	if got := string(inside["usr/local/bin/kamal-proxy.version"]); got != "v1.2.3\n" || modes["usr/local/bin/kamal-proxy.version"] != 0o644 {
+		t.Fatalf("the version beside the binary is %q, layer holds %v", got, modes)
+	}
 	if modes["tmp/"] != 0o1777 || modes["home/kamal-proxy/.config/kamal-proxy/"] != 0o755 {
 		t.Fatalf("layer holds %v", modes)
 	}

@@ -18,6 +18,13 @@ const (
 	pauseStopped = 2
 )
 
+// What the proxy takes where it is not told otherwise; routes are given without them.
+const (
+	defaultWriterAffinity = time.Second
+	defaultACMECache      = configPath + "/certs"
+	defaultBalance        = "round-robin"
+)
+
 // ParseState reads kamal-proxy's state file into routes sorted by name, options in canonical form: no hosts for any host,
 // ["/"] for every path, empty lists nil.
 func ParseState(data []byte) ([]state.Route, error) {
@@ -47,75 +54,18 @@ func Canonical(o state.RouteOptions) state.RouteOptions {
 		paths = append(paths, "/")
 	}
 	o.PathPrefixes = paths
-	for _, list := range []*[]string{&o.Hosts, &o.LogRequestHeaders, &o.LogResponseHeaders} {
+	for _, list := range []*[]string{&o.Hosts, &o.LogRequestHeaders, &o.LogResponseHeaders, &o.ExcludeMetricsPaths} {
 		if len(*list) == 0 {
 			*list = nil
 		}
 	}
+	if o.WriterAffinity == defaultWriterAffinity {
+		o.WriterAffinity = 0
+	}
+	if o.ACMECachePath == defaultACMECache {
+		o.ACMECachePath = ""
+	}
 	return o
-}
-
-// service is an entry of the state file, as far as the driver knows it.
-type service struct {
-	Name          string   `json:"name"`
-	ActiveTargets []string `json:"active_targets"`
-	ActiveTarget  string   `json:"active_target"` // older proxies
-	Options       struct {
-		Hosts              []string `json:"hosts"`
-		PathPrefixes       []string `json:"path_prefixes"`
-		TLSEnabled         bool     `json:"tls_enabled"`
-		TLSCertificatePath string   `json:"tls_certificate_path"`
-		TLSPrivateKeyPath  string   `json:"tls_private_key_path"`
-		TLSRedirect        bool     `json:"tls_redirect"`
-		StripPrefix        bool     `json:"strip_prefix"`
-		ErrorPagePath      string   `json:"error_page_path"`
-	} `json:"options"`
-	TargetOptions struct {
-		HealthCheck struct {
-			Path     string        `json:"path"`
-			Port     int           `json:"port"`
-			Interval time.Duration `json:"interval"`
-			Timeout  time.Duration `json:"timeout"`
-			Host     string        `json:"host"`
-		} `json:"health_check_config"`
-		ResponseTimeout     time.Duration `json:"response_timeout"`
-		BufferRequests      bool          `json:"buffer_requests"`
-		BufferResponses     bool          `json:"buffer_responses"`
-		MaxMemoryBufferSize int64         `json:"max_memory_buffer_size"`
-		MaxRequestBodySize  int64         `json:"max_request_body_size"`
-		MaxResponseBodySize int64         `json:"max_response_body_size"`
-		LogRequestHeaders   []string      `json:"log_request_headers"`
-		LogResponseHeaders  []string      `json:"log_response_headers"`
-		ForwardHeaders      bool          `json:"forward_headers"`
-	} `json:"target_options"`
-	PauseController struct {
-		State int `json:"state"`
-	} `json:"pause_controller"`
-}
-
-func (s service) route() state.Route {
-	targets := s.ActiveTargets
-	if len(targets) == 0 && s.ActiveTarget != "" {
-		targets = []string{s.ActiveTarget}
-	}
-	o, t := s.Options, s.TargetOptions
-	return state.Route{
-		Name:    s.Name,
-		Targets: targets,
-		Stopped: s.PauseController.State == pauseStopped,
-		Paused:  s.PauseController.State == pausePaused,
-		Options: Canonical(state.RouteOptions{
-			Hosts: o.Hosts, PathPrefixes: o.PathPrefixes, StripPathPrefix: o.StripPrefix,
-			TLS: o.TLSEnabled, CertificatePath: o.TLSCertificatePath, PrivateKeyPath: o.TLSPrivateKeyPath, TLSRedirect: o.TLSRedirect,
-			ForwardHeaders: t.ForwardHeaders, ResponseTimeout: t.ResponseTimeout,
-			HealthPath: t.HealthCheck.Path, HealthPort: t.HealthCheck.Port, HealthHost: t.HealthCheck.Host,
-			HealthInterval: t.HealthCheck.Interval, HealthTimeout: t.HealthCheck.Timeout,
-			BufferRequests: t.BufferRequests, BufferResponses: t.BufferResponses, BufferMemory: t.MaxMemoryBufferSize,
-			MaxRequestBody: t.MaxRequestBodySize, MaxResponseBody: t.MaxResponseBodySize,
-			LogRequestHeaders: t.LogRequestHeaders, LogResponseHeaders: t.LogResponseHeaders,
-			ErrorPagePath: o.ErrorPagePath,
-		}),
-	}
 }
 
 // deployArgs writes every option out: a deploy replaces them all, and those not given go back to the proxy's defaults.
@@ -156,6 +106,35 @@ func deployArgs(route state.Route, deploy, drain time.Duration) []string {
 	each("log-request-header", o.LogRequestHeaders)
 	each("log-response-header", o.LogResponseHeaders)
 	flag("error-pages", o.ErrorPagePath)
+	return append(argv, rareArgs(route, o)...)
+}
+
+// rareArgs are the options that are given only where they say something: not every version of the proxy knows them all.
+func rareArgs(route state.Route, o state.RouteOptions) (argv []string) {
+	each := func(name string, values ...string) {
+		for _, value := range values {
+			if value != "" {
+				argv = append(argv, "--"+name+"="+quoted(value))
+			}
+		}
+	}
+	plain := func(name, value string, given bool) {
+		if given {
+			argv = append(argv, "--"+name+"="+value)
+		}
+	}
+	each("read-target", route.Readers...)
+	plain("tls-staging", "true", o.TLSStaging)
+	plain("acme-directory", o.ACMEDirectory, o.ACMEDirectory != "")
+	plain("tls-on-demand-url", o.TLSOnDemandURL, o.TLSOnDemandURL != "")
+	plain("tls-acme-cache-path", o.ACMECachePath, o.ACMECachePath != "")
+	plain("canonical-host", o.CanonicalHost, o.CanonicalHost != "")
+	plain("writer-affinity-timeout", max(o.WriterAffinity, 0).String(), o.WriterAffinity != 0)
+	plain("read-target-websockets", "true", o.ReadersTakeWebsockets)
+	plain("scope-cookie-paths", "true", o.ScopeCookiePaths)
+	each("exclude-metrics-path", o.ExcludeMetricsPaths...)
+	plain("client-ip-header", o.ClientIPHeader, o.ClientIPHeader != "")
+	plain("balance", o.Balance, o.Balance != "")
 	return argv
 }
 

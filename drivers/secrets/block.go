@@ -15,7 +15,11 @@ type block struct {
 	release.Fetch
 	declared map[string]string // a secret's name → what the source knows it by
 	open     bool              // it may have others than the declared
-	get      func() (contents, error)
+	ask      func() (contents, error)
+
+	mu    sync.Mutex
+	given func() (contents, error) // ask, once
+	asked bool
 }
 
 // contents is what a block has given.
@@ -39,7 +43,7 @@ func newBlock(at surroundings, f release.Fetch) (*block, error) {
 		b.declared[name] = source
 		q.Keys = append(q.Keys, source)
 	}
-	b.get = sync.OnceValues(func() (contents, error) {
+	b.ask = func() (contents, error) {
 		all, err := fetch(context.Background(), at, q)
 		var c contents
 		if err == nil {
@@ -49,8 +53,25 @@ func newBlock(at surroundings, f release.Fetch) (*block, error) {
 			return contents{}, fmt.Errorf("%s: %w", f, err)
 		}
 		return c, nil
-	})
+	}
+	b.forget()
 	return b, nil
+}
+
+// get gives what the source has; it is asked at the first call.
+func (b *block) get() (contents, error) {
+	b.mu.Lock()
+	given := b.given
+	b.asked = true
+	b.mu.Unlock()
+	return given()
+}
+
+// forget lets the next get ask again.
+func (b *block) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given, b.asked = sync.OnceValues(b.ask), false
 }
 
 // named gives what was found its names: those of the keys, and where only the source knows them the last segment of each path, as

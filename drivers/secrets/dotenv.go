@@ -30,9 +30,10 @@ type dotenv struct {
 	// be nil.
 	fetched func(name string, open bool) value
 
-	mu     sync.Mutex
-	values map[string]value // nil until evaluated
-	unset  []unset          // what was referred to and has no value
+	mu      sync.Mutex
+	values  map[string]value // nil until evaluated
+	results []value          // of the entries, in their order
+	unset   []unset          // what was referred to and has no value
 }
 
 // value is what an entry came to: a value, an error, or (neither known nor err) a reference to what is not set.
@@ -94,7 +95,7 @@ func (d *dotenv) secret(name string) (release.Secret, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.values == nil {
-		d.evaluate()
+		d.evaluate(nil)
 	}
 	v, ok := d.values[name]
 	if !ok || v.err != nil || !v.known {
@@ -127,14 +128,20 @@ func (d *dotenv) unsetBy(key string) string {
 	return strings.Join(said, "; ")
 }
 
-func (d *dotenv) evaluate() {
-	d.values = map[string]value{}
-	for _, e := range d.entries {
-		v := d.expand(e)
-		if v.err != nil {
+// evaluate expands the entries in their order, each with what those above it have given. Those that keep says stay as they were.
+func (d *dotenv) evaluate(keep func(entry) bool) {
+	before := d.results
+	d.values, d.results = map[string]value{}, nil
+	d.unset = slices.DeleteFunc(d.unset, func(u unset) bool { return keep == nil || !keep(entry{key: u.key}) })
+	for i, e := range d.entries {
+		var v value
+		if keep != nil && keep(e) {
+			v = before[i]
+		} else if v = d.expand(e); v.err != nil {
 			v.err = fmt.Errorf("%s:%d: %s: %w", e.file, e.line, e.key, d.conceal(v.err))
 		}
 		d.values[e.key] = v
+		d.results = append(d.results, v)
 	}
 }
 

@@ -43,7 +43,9 @@ func withStandIn(run func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	standInProgram = filepath.Join(dir, "standin")
-	if said, err := exec.Command("go", "build", "-o", standInProgram, "./testdata/standin").CombinedOutput(); err != nil {
+	compile := exec.Command("go", "build", "-trimpath", "-o", standInProgram, "./testdata/standin")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := compile.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the stand-in cannot be built: %v\n%s", err, said)
 		return 1
 	}

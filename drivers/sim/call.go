@@ -39,9 +39,11 @@ func (c Call) String() string {
 	return text
 }
 
+// ErrHang is what a hook gives to let a call hang until its context is done.
+var ErrHang = errors.New("sim: hang")
+
 // What a hook gives to do more than to fail a call with its error.
 var (
-	errHang = errors.New("sim: hang")
 	errKill = errors.New("sim: kill")
 	errTear = fmt.Errorf("the connection was lost in the middle: %w", state.ErrUnreachable)
 )
@@ -78,7 +80,7 @@ func (w *World) ClearHooks() {
 func (w *World) FailNth(n int) { w.Before(nth(n, ErrFault)) }
 
 // HangNth lets the n-th call hang until its context is done; it is not carried out.
-func (w *World) HangNth(n int) { w.Before(nth(n, errHang)) }
+func (w *World) HangNth(n int) { w.Before(nth(n, ErrHang)) }
 
 // LostReplyNth carries the n-th call out and then loses the connection: the caller gets state.ErrUnreachable.
 func (w *World) LostReplyNth(n int) {
@@ -152,7 +154,7 @@ func (w *World) meet(ctx context.Context, c Call, hooks []func(Call) error) erro
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, errHang):
+		case errors.Is(err, ErrHang):
 			<-ctx.Done()
 			return ctx.Err()
 		case errors.Is(err, errKill):

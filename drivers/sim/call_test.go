@@ -124,7 +124,7 @@ func journal(t *testing.T, seed uint64) (text string) {
 			group.Go(func() {
 				c, err := w.Connector().Connect(t.Context(), release.Host{Name: host})
 				if err == nil {
-					err = errors.Join(c.Engine.Pull(t.Context(), repo+":v1", release.Auth{}), c.Engine.CreateNetwork(t.Context(), net))
+					err = errors.Join(c.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{}), c.Engine.CreateNetwork(t.Context(), net))
 				}
 				if err == nil {
 					_, err = c.Engine.Create(t.Context(), "one", state.Spec{Image: repo + ":v1"}, nil, nil)

@@ -10,12 +10,15 @@ import (
 
 // Connection has the parts of a server's connection. Whoever wires the simulator builds the real form from them.
 type Connection struct {
-	Engine  *Engine
-	Files   *Files
-	Prober  *Prober
-	Proxy   *Proxy
-	Environ *Environ
-	Close   func() error
+	Engine   *Engine
+	Files    *Files
+	Prober   *Prober
+	Proxy    *Proxy
+	Environ  *Environ
+	Registry *Registry
+
+	Installer *Installer
+	Close     func() error
 }
 
 // Connector reaches the world's hosts.
@@ -48,7 +51,7 @@ func (c *Connector) Connect(ctx context.Context, on release.Host) (*Connection, 
 		return nil, err
 	}
 	return &Connection{
-		Engine: &Engine{s}, Files: &Files{s}, Prober: &Prober{s}, Proxy: &Proxy{session: s}, Environ: &Environ{s},
+		Engine: &Engine{s}, Files: &Files{s}, Prober: &Prober{s}, Proxy: &Proxy{session: s}, Environ: &Environ{s}, Registry: &Registry{s}, Installer: &Installer{s},
 		Close: func() error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -47,7 +47,9 @@ type container struct {
 	stopAt   time.Time // a stop is under way: it ends then
 	stopCode int
 	inFlight int
-	cuts     int // how often a drain ended with requests in flight
+	program  string            // of a proxy: the version it goes on as; "": its image's
+	uploads  map[string][]byte // files that were put into it
+	cuts     int               // how often a drain ended with requests in flight
 }
 
 func (c *container) running() bool { return c.status == state.StatusRunning }
@@ -113,6 +115,7 @@ func (h *host) run(c *container, at time.Time) {
 	for name := range c.networks {
 		c.networks[name] = h.address(name)
 	}
+	h.restored(c)
 }
 
 // address gives a new one: an engine gives an old one to another container sooner or later, so nobody may keep it.
@@ -190,7 +193,7 @@ func (c *container) observe(h *host, inspect bool, v state.View) state.Container
 	seen := state.Container{
 		ID: c.id, Name: c.name, ImageID: c.image.id, Status: c.status, Created: c.created.Add(h.skew), IPs: maps.Clone(c.networks),
 		Service: c.labels[state.LabelService], Role: c.labels[state.LabelRole], Destination: c.labels[state.LabelDestination],
-		RunDir: c.labels[state.LabelRunDir],
+		RunDir: c.labels[state.LabelRunDir], Owner: c.labels[state.LabelProxyOwner],
 	}
 	seen.Release, _ = strconv.Atoi(c.labels[state.LabelRelease]) // absent or foreign is 0
 	seen.Fence, _ = strconv.Atoi(c.labels[state.LabelFence])

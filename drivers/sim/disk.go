@@ -11,6 +11,9 @@ const containerTakes = 32 << 10
 // engineRoot is where the engine keeps its data. It is on the host's one file system, and nobody sees what is in it.
 const engineRoot = "/var/lib/docker"
 
+// containerdRoot is where containerd keeps its data, where it was given a disk of its own.
+const containerdRoot = "/var/lib/containerd"
+
 // Layer is a part of an image that several may share: a host keeps it once.
 type Layer struct {
 	Digest string
@@ -20,6 +23,12 @@ type Layer struct {
 // SetFree sets the free bytes of a host.
 func (w *World) SetFree(hostName string, bytes int64) {
 	w.at(hostName, func(h *host) { h.free = bytes })
+}
+
+// SetContainerdFree lets the engine of a host say that it keeps images as containerd does, which has a disk of its own with so many free
+// bytes. What comes is not counted there.
+func (w *World) SetContainerdFree(hostName string, bytes int64) {
+	w.at(hostName, func(h *host) { h.containerd, h.containerdFree = true, &bytes })
 }
 
 // Free gives the free bytes of a host.

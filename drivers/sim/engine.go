@@ -27,7 +27,10 @@ type Engine struct{ *session }
 // Info tells about the engine.
 func (e *Engine) Info(ctx context.Context) (info state.Engine, err error) {
 	err = e.read(ctx, "Engine.Info", "", func(h *host) error {
-		info = state.Engine{Version: "29.0.0", API: "1.52", OS: "linux", Arch: "amd64", Root: engineRoot, Clock: h.clock()}
+		info = state.Engine{Version: "29.0.0", API: "1.52", OS: "linux", Arch: h.arch, Root: engineRoot, Clock: h.clock(), Containerd: h.containerd, Mirrors: slices.Clone(h.mirrors)}
+		if h.says != nil {
+			h.says(&info)
+		}
 		return nil
 	})
 	return info, err
@@ -239,6 +242,9 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 	if spec.Digest != "" && image.id != spec.Digest && !slices.ContainsFunc(image.digests, pinned) {
 		return nil, fmt.Errorf("%s is image %s here, and %s is wanted: %w", spec.Image, image.id, spec.Digest, state.ErrConflict)
 	}
+	if asked := spec.Options["platform"]; len(asked) > 0 && !strings.HasPrefix(image.runsOn()+"/", asked[0]+"/") {
+		return nil, fmt.Errorf("image with reference %s was found but does not match the specified platform: wanted %s, actual: %s: %w", spec.Image, asked[0], image.runsOn(), state.ErrNotFound)
+	}
 	for _, secret := range slices.Sorted(maps.Keys(spec.Secrets)) {
 		if _, ok := secrets[secret]; !ok {
 			return nil, fmt.Errorf("container %s: there is no value for the secret %s", name, secret)
@@ -282,34 +288,13 @@ func (h *host) start(c *container) error {
 			return fmt.Errorf("start container %s: %s: %w", c.name, c.fault, state.ErrNotFound)
 		}
 	}
-	if other := h.portOwner(c); other != nil {
+	if holder := h.portHolder(c); holder != "" {
 		c.fault, c.exitCode = "Bind failed: port is already allocated", notStarted
-		return fmt.Errorf("start container %s: %s, by container %s", c.name, c.fault, other.name)
+		return fmt.Errorf("start container %s: %s, by %s", c.name, c.fault, holder)
 	}
 	c.restarts, c.pause = 0, 0
 	h.run(c, time.Now())
 	return nil
-}
-
-// portOwner is another running container that has one of the host's ports that this one wants.
-func (h *host) portOwner(c *container) *container {
-	for _, other := range h.newestFirst() {
-		if other != c && other.running() && overlap(hostPorts(c.spec), hostPorts(other.spec)) {
-			return other
-		}
-	}
-	return nil
-}
-
-// hostPorts reads [address:]host:container; the address does not matter here.
-func hostPorts(spec state.Spec) (ports []string) {
-	for _, publish := range spec.Options["publish"] {
-		parts := strings.Split(publish, ":")
-		if len(parts) > 1 {
-			ports = append(ports, parts[len(parts)-2])
-		}
-	}
-	return ports
 }
 
 // stop gives the time at which it will have ended.

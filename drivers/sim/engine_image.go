@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,16 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// Images lists the images of a repository, newest first.
+// Images lists the images of a repository, or all, newest first.
 func (e *Engine) Images(ctx context.Context, repository string) (list []state.Image, err error) {
 	err = e.read(ctx, "Engine.Images", repository, func(h *host) error {
+		repository := familiar(repository)
 		for _, id := range slices.Sorted(maps.Keys(h.images)) {
-			seen := h.images[id].observe(false)
+			seen := h.images[id].observe(e.world, false)
+			if repository == "" {
+				list = append(list, seen)
+				continue
+			}
 			other := func(separator string) func(string) bool {
 				return func(ref string) bool { return !strings.HasPrefix(ref, repository+separator) }
 			}
@@ -40,48 +44,21 @@ func (e *Engine) Image(ctx context.Context, ref string) (seen state.Image, err e
 	err = e.read(ctx, "Engine.Image", ref, func(h *host) error {
 		m, err := h.image(ref)
 		if err == nil {
-			seen = m.observe(true)
+			seen = m.observe(e.world, true)
 		}
 		return err
 	})
 	return seen, err
 }
 
-// ResolveDigest asks the world's registry.
-func (e *Engine) ResolveDigest(ctx context.Context, ref string, auth release.Auth) (digest string, err error) {
-	err = e.read(ctx, "Engine.ResolveDigest", ref, func(*host) error {
+// Manifest asks the world's registry.
+func (e *Engine) Manifest(ctx context.Context, ref string, auth release.Auth) (m state.Manifest, err error) {
+	err = e.read(ctx, "Engine.Manifest", ref, func(*host) error {
 		image, err := e.world.fetch(ref, auth)
-		digest = image.digest
+		m = state.Manifest{Digest: image.digest, Platforms: slices.DeleteFunc(slices.Clone(image.Platforms), func(p string) bool { return p == Attestation })}
 		return err
 	})
-	return digest, err
-}
-
-// Pull fetches a reference from the world's registry.
-func (e *Engine) Pull(ctx context.Context, ref string, auth release.Auth) error {
-	w, h := e.world, e.host
-	var image Image
-	call := Call{Method: "Engine.Pull", Args: ref, Mutates: true}
-	return e.call(ctx, call, func(*host) (err error) {
-		image, err = w.fetch(ref, auth)
-		return err
-	}, func(ctx context.Context) error {
-		if err := sleep(ctx, image.PullTakes); err != nil {
-			return err
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		m, err := h.bring(image, ref)
-		if err != nil {
-			return err
-		}
-		repository, _, pinned := strings.Cut(ref, "@")
-		if !pinned {
-			repository = ref[:strings.LastIndex(ref, ":")]
-		}
-		m.digests = addOnce(m.digests, repository+"@"+image.digest)
-		return nil
-	})
+	return m, err
 }
 
 // Tag gives an image a further reference.
@@ -98,6 +75,7 @@ func (e *Engine) Tag(ctx context.Context, image, ref string) error {
 // RemoveImage takes a reference away, and the image with its last one.
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	return e.mutate(ctx, "Engine.RemoveImage", ref, func(h *host) error {
+		ref := familiar(ref)
 		m, err := h.image(ref)
 		if errors.Is(err, state.ErrNotFound) {
 			return nil
@@ -134,14 +112,8 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) error {
 	}
 	return e.mutate(ctx, "Engine.Load", strings.Join(refs, " "), func(h *host) error {
 		for _, m := range list {
-			for _, ref := range m.RepoTags {
-				image, err := e.world.loaded(files[m.Config], ref)
-				if err != nil {
-					return err
-				}
-				if _, err := h.bring(image, ref); err != nil {
-					return err
-				}
+			if err := e.world.take(h, m, files); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -159,7 +131,7 @@ func (e *Engine) Save(ctx context.Context, refs ...string) (reader io.ReadCloser
 			}
 			images = append(images, m)
 		}
-		data, err := archive(images, refs)
+		data, err := e.world.archive(images, refs)
 		reader = io.NopCloser(bytes.NewReader(data))
 		return err
 	})
@@ -175,21 +147,4 @@ func (h *host) bring(image Image, ref string) (*stored, error) {
 		return nil, fmt.Errorf("write the layers of %s: %w", ref, syscall.ENOSPC)
 	}
 	return h.keep(image, ref), nil
-}
-
-// loaded is the world's image that a configuration names, or a new one with its labels.
-func (w *World) loaded(config []byte, ref string) (Image, error) {
-	var c struct {
-		Sim    string `json:"sim"`
-		Config struct {
-			Labels map[string]string
-		} `json:"config"`
-	}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return Image{}, fmt.Errorf("the configuration of %s does not read: %w", ref, err)
-	}
-	if image, ok := w.images[c.Sim]; ok {
-		return image, nil
-	}
-	return w.make(Image{Ref: ref, Labels: c.Config.Labels}), nil
 }

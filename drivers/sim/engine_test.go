@@ -20,7 +20,7 @@ import (
 func TestNamesAreUniqueAndACreatedContainerRunsWhenItIsStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, sim.Image{Ref: repo + ":v1"})
-		must(t, b.Engine.Pull(t.Context(), repo+":v1", release.Auth{}))
+		must(t, b.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{}))
 		spec := state.Spec{Image: repo + ":v1", Network: net, Labels: map[string]string{"service": "shop", "destination": ""}}
 		id, err := b.Engine.Create(t.Context(), "one", spec, nil, nil)
 		must(t, err)
@@ -53,7 +53,7 @@ func TestNamesAreUniqueAndACreatedContainerRunsWhenItIsStarted(t *testing.T) {
 func TestAnInspectionShowsNoSecretsValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, sim.Image{Ref: repo + ":v1", Env: map[string]string{"PATH": "/bin"}})
-		must(t, b.Engine.Pull(t.Context(), repo+":v1", release.Auth{}))
+		must(t, b.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{}))
 		key := []byte("key")
 		spec := state.Spec{Image: repo + ":v1", Env: map[string]string{"A": "1"}, Secrets: map[string]string{"S": state.SecretDigest(key, "canary")}}
 		if _, err := b.Engine.Create(t.Context(), "one", spec, nil, nil); err == nil || !strings.Contains(err.Error(), "S") {
@@ -149,12 +149,12 @@ func TestImagesArePulledTaggedCarriedAndRemoved(t *testing.T) {
 		b := setup(t)
 		ctx := t.Context()
 		id, digest := b.Push(sim.Image{Ref: repo + ":v1", PullTakes: time.Minute})
-		got, err := b.Engine.ResolveDigest(ctx, repo+":v1", release.Auth{})
+		got, err := b.Engine.Manifest(ctx, repo+":v1", release.Auth{})
 		must(t, err)
-		if got != digest {
-			t.Fatalf("digest %s, want %s", got, digest)
+		if got.Digest != digest || len(got.Platforms) != 1 {
+			t.Fatalf("%+v, want %s", got, digest)
 		}
-		must(t, b.Engine.Pull(ctx, repo+"@"+digest, release.Auth{}))
+		must(t, b.Engine.Pull(ctx, repo+"@"+digest, "", release.Auth{}))
 		must(t, b.Engine.Tag(ctx, repo+"@"+digest, repo+":v1"))
 		must(t, b.Engine.Tag(ctx, repo+":v1", repo+":latest"))
 		list, err := b.Engine.Images(ctx, repo)
@@ -179,11 +179,11 @@ func TestImagesArePulledTaggedCarriedAndRemoved(t *testing.T) {
 		must(t, b.Engine.Remove(ctx, "one"))
 		must(t, b.Engine.RemoveImage(ctx, repo+":v1"))
 		must(t, b.Engine.RemoveImage(ctx, repo+":v1"))
-		if err := b.Engine.Pull(ctx, repo+":v9", release.Auth{}); !errors.Is(err, state.ErrNotFound) {
+		if err := b.Engine.Pull(ctx, repo+":v9", "", release.Auth{}); !errors.Is(err, state.ErrNotFound) {
 			t.Fatal(err)
 		}
 		b.SetFree(web, 10)
-		if err := b.Engine.Pull(ctx, repo+":v1", release.Auth{}); !errors.Is(err, syscall.ENOSPC) {
+		if err := b.Engine.Pull(ctx, repo+":v1", "", release.Auth{}); !errors.Is(err, syscall.ENOSPC) {
 			t.Fatal(err)
 		}
 	})
@@ -226,10 +226,10 @@ func TestARegistryWithAPasswordRefusesOthers(t *testing.T) {
 		w.AddHost(web)
 		w.Push(sim.Image{Ref: repo + ":v1"})
 		c := connect(t, w)
-		if err := c.Engine.Pull(t.Context(), repo+":v1", release.Auth{Username: "deployer"}); !errors.Is(err, state.ErrDenied) {
+		if err := c.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{Username: "deployer"}); !errors.Is(err, state.ErrDenied) {
 			t.Fatal(err)
 		}
-		must(t, c.Engine.Pull(t.Context(), repo+":v1", release.Auth{Username: "deployer", Password: release.NewSecret("word")}))
+		must(t, c.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{Username: "deployer", Password: release.NewSecret("word")}))
 	})
 }
 

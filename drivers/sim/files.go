@@ -59,6 +59,10 @@ func (f *Files) Home(ctx context.Context) (home string, err error) {
 // Read reads a whole file.
 func (f *Files) Read(ctx context.Context, name string) (data []byte, err error) {
 	err = f.read(ctx, "Files.Read", name, func(h *host) error {
+		if table, kernel := strings.CutPrefix(name, "/proc/net/"); kernel && !h.denies(name) {
+			data = h.sockets(table)
+			return nil
+		}
 		n, err := h.file("read", name)
 		if err != nil {
 			return err
@@ -195,12 +199,32 @@ func (f *Files) Touch(ctx context.Context, name string) error {
 	})
 }
 
+// Chmod sets the permissions of a file or a directory.
+func (f *Files) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	return f.mutate(ctx, "Files.Chmod", name, func(h *host) error {
+		full := h.path(name)
+		n, ok := h.files[full]
+		switch {
+		case h.denies(full):
+			return wrong("chmod", name, fs.ErrPermission)
+		case !ok:
+			return wrong("chmod", name, fs.ErrNotExist)
+		}
+		n.mode = mode
+		return nil
+	})
+}
+
 // Free is the number of free bytes.
 func (f *Files) Free(ctx context.Context, name string) (free int64, err error) {
 	err = f.read(ctx, "Files.Free", name, func(h *host) error {
 		full := h.path(name)
 		if h.denies(full) {
 			return wrong("free", name, fs.ErrPermission)
+		}
+		if full == containerdRoot && h.containerdFree != nil {
+			free = *h.containerdFree
+			return nil
 		}
 		if _, ok := h.files[full]; !ok && full != engineRoot {
 			return wrong("free", name, fs.ErrNotExist)

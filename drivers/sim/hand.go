@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -147,6 +148,16 @@ func (w *World) File(hostName, name string) (data []byte, ok bool) {
 		}
 	})
 	return data, ok
+}
+
+// Mode gives the permissions of a file or a directory; 0 when it is not there.
+func (w *World) Mode(hostName, name string) (mode fs.FileMode) {
+	w.at(hostName, func(h *host) {
+		if n, ok := h.files[h.path(name)]; ok {
+			mode = n.mode
+		}
+	})
+	return mode
 }
 
 // FileNames lists every path on a host, sorted.

@@ -1,14 +1,10 @@
 package sim
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +19,7 @@ type Behaviour struct {
 	SickIn   time.Duration // from then on it answers 500; 0 is never
 	Status   int           // what it answers; 0 is 200
 	Location string        // of a redirect
+	Pages    int           // what it answers where it is not asked for its health; 0 is as there
 	Port     int           // where it listens; 0 is the image's port, below 0 nowhere
 	Serves   time.Duration // how long an answer takes; 0 is 5 ms
 
@@ -47,6 +44,14 @@ func Exits(code int, after time.Duration) Behaviour {
 // NeverHealthy answers with a status that is no success.
 func NeverHealthy(status int) Behaviour { return Behaviour{Status: status} }
 
+// Nowhere is a name that nothing answers at; wherever else a redirect leads, the proxy gets an answer.
+const Nowhere = "elsewhere"
+
+func leadsNowhere(location string) bool {
+	u, err := url.Parse(location)
+	return err == nil && u.Hostname() == Nowhere
+}
+
 // Redirects answers 302.
 func Redirects(location string) Behaviour { return Behaviour{Status: 302, Location: location} }
 
@@ -61,6 +66,7 @@ type Image struct {
 	Size        int64   // the sum of the layers when there are any
 	Layers      []Layer // none: one of its own
 	PullTakes   time.Duration
+	Platforms   []string // os/architecture[/variant], with several a list of images; none is linux/amd64. See Attestation
 	Env         map[string]string
 	Cmd         []string
 	Labels      map[string]string
@@ -72,11 +78,15 @@ type Image struct {
 	created    time.Time
 }
 
+// Attestation is what stands in a list as a platform and is no image: builders add one to a list of one image, too.
+const Attestation = "unknown/unknown"
+
 // stored is an image on a host.
 type stored struct {
 	Image
-	tags    []string
-	digests []string
+	tags     []string
+	digests  []string
+	platform string // that was pulled; "" is the first
 }
 
 // Push puts an image into the registry under its reference and gives its ID and its manifest's digest. The same contents give
@@ -85,7 +95,7 @@ func (w *World) Push(image Image) (id, digest string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	image = w.make(image)
-	w.registry[image.Ref] = image.id
+	w.registry[familiar(image.Ref)] = image.id
 	return image.id, image.digest
 }
 
@@ -93,7 +103,7 @@ func (w *World) Push(image Image) (id, digest string) {
 func (w *World) Unpush(ref string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.registry, ref)
+	delete(w.registry, familiar(ref))
 }
 
 // Place puts an image on a host, as a build there would: it has no manifest digest.
@@ -118,6 +128,9 @@ func (w *World) make(image Image) Image {
 	if image.Size == 0 {
 		image.Size = 6 << 20
 	}
+	if len(image.Platforms) == 0 {
+		image.Platforms = []string{"linux/amd64"}
+	}
 	image.id = "sha256:" + w.id("image", fmt.Sprintf("%+v", image))
 	image.digest = "sha256:" + w.id("manifest", image.id)
 	if known, ok := w.images[image.id]; ok {
@@ -125,6 +138,7 @@ func (w *World) make(image Image) Image {
 	}
 	image.created = time.Now().UTC()
 	w.images[image.id] = image
+	w.register(image)
 	return image
 }
 
@@ -136,12 +150,15 @@ func (h *host) keep(image Image, ref string) *stored {
 		h.hold(image)
 		h.images[image.id] = m
 	}
+	ref = familiar(ref)
 	if repository, digest, ok := strings.Cut(ref, "@"); ok {
 		m.digests = addOnce(m.digests, repository+"@"+digest)
 		return m
 	}
-	h.untag(ref)
-	m.tags = addOnce(m.tags, ref)
+	if ref != "" {
+		h.untag(ref)
+		m.tags = addOnce(m.tags, ref)
+	}
 	return m
 }
 
@@ -159,6 +176,7 @@ func (h *host) image(ref string) (*stored, error) {
 	if m, ok := h.images["sha256:"+ref]; ok {
 		return m, nil
 	}
+	ref = familiar(ref)
 	if !strings.Contains(ref[strings.LastIndex(ref, "/")+1:], ":") {
 		ref += ":latest"
 	}
@@ -170,13 +188,17 @@ func (h *host) image(ref string) (*stored, error) {
 	return nil, fmt.Errorf("no such image: %s: %w", ref, state.ErrNotFound)
 }
 
-func (m *stored) observe(inspect bool) state.Image {
+// runsOn is the platform that a stored image is for.
+func (m *stored) runsOn() string { return cmp.Or(m.platform, m.Platforms[0]) }
+
+func (m *stored) observe(w *World, inspect bool) state.Image {
 	seen := state.Image{
 		ID: m.id, Tags: slices.Sorted(slices.Values(m.tags)), Digests: slices.Sorted(slices.Values(m.digests)),
 		Created: m.created, Size: m.Size, Labels: maps.Clone(m.Labels),
 	}
 	if inspect {
-		seen.Inspected, seen.Arch, seen.Ports = true, "amd64", []int{m.Port}
+		seen.Layers = slices.Clone(w.diffs[m.id])
+		seen.Inspected, seen.Arch, seen.Ports = true, strings.Split(m.runsOn(), "/")[1], []int{m.Port}
 		seen.Env, seen.Cmd, seen.StopSignal, seen.Healthcheck = maps.Clone(m.Env), slices.Clone(m.Cmd), m.StopSignal, m.Healthcheck
 	}
 	return seen
@@ -187,6 +209,7 @@ func (w *World) fetch(ref string, auth release.Auth) (Image, error) {
 	if w.username != "" && (auth.Username != w.username || auth.Password.Reveal() != w.password) {
 		return Image{}, fmt.Errorf("the registry refuses %q for %s: %w", auth.Username, ref, state.ErrDenied)
 	}
+	ref = familiar(ref)
 	if id, ok := w.registry[ref]; ok {
 		return w.images[id], nil
 	}
@@ -200,76 +223,14 @@ func (w *World) fetch(ref string, auth release.Auth) (Image, error) {
 	return Image{}, fmt.Errorf("manifest for %s not found in the registry: %w", ref, state.ErrNotFound)
 }
 
-// manifest is what of a `docker save` archive's manifest counts here.
-type manifest struct {
-	Config   string
-	RepoTags []string
-	Layers   []string
-}
-
-// archive writes images in the form that Load reads: their configuration names the world's own image.
-func archive(images []*stored, refs []string) ([]byte, error) {
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	write := func(name string, data []byte) error {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}); err != nil {
-			return err
-		}
-		_, err := w.Write(data)
-		return err
-	}
-	var list []manifest
-	for i, m := range images {
-		name := strings.TrimPrefix(m.id, "sha256:") + ".json"
-		list = append(list, manifest{Config: name, RepoTags: []string{refs[i]}})
-		config, err := json.Marshal(map[string]string{"sim": m.id})
-		if err != nil {
-			return nil, err
-		}
-		if err := write(name, config); err != nil {
-			return nil, err
+// familiar is a reference, or a repository, as engines list it: without Docker Hub's name.
+func familiar(ref string) string {
+	for _, hub := range []string{"docker.io/", "index.docker.io/"} {
+		if rest, ok := strings.CutPrefix(ref, hub); ok {
+			return strings.TrimPrefix(rest, "library/")
 		}
 	}
-	data, err := json.Marshal(list)
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(write("manifest.json", data), w.Close())
-	return out.Bytes(), err
-}
-
-// unpack reads an archive, ours or a real one, compressed or not.
-func unpack(r io.Reader) (map[string][]byte, []manifest, error) {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	var in io.Reader = bytes.NewReader(data)
-	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
-		if in, err = gzip.NewReader(in); err != nil {
-			return nil, nil, err
-		}
-	}
-	files := map[string][]byte{}
-	for reader := tar.NewReader(in); ; {
-		header, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("the archive does not read: %w", err)
-		}
-		if strings.HasSuffix(header.Name, ".json") {
-			if files[header.Name], err = io.ReadAll(reader); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	var list []manifest
-	if err := json.Unmarshal(files["manifest.json"], &list); err != nil {
-		return nil, nil, fmt.Errorf("the archive has no manifest.json that reads: %w", err)
-	}
-	return files, list, nil
+	return ref
 }
 
 func addOnce(list []string, item string) []string {

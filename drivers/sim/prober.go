@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"syscall"
 	"time"
@@ -20,6 +21,9 @@ func (p *Prober) HTTP(ctx context.Context, address, path, _ string) (result stat
 	err = p.read(ctx, "Prober.HTTP", address+path, func(h *host) error {
 		c, status, err := h.dial(address)
 		if err == nil {
+			if pathOf(c.image.Behaviour.Location) == path {
+				status = http.StatusOK
+			}
 			result = state.HTTPResult{Status: status, Location: c.image.Behaviour.Location, Body: http.StatusText(status)}
 		}
 		return err
@@ -57,4 +61,13 @@ func (h *host) dial(address string) (*container, int, error) {
 		}
 	}
 	return nil, 0, fmt.Errorf("dial %s: %w", address, syscall.EHOSTUNREACH)
+}
+
+// pathOf is where in a container a redirect leads.
+func pathOf(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return location
+	}
+	return u.RequestURI()
 }

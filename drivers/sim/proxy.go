@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,10 @@ const (
 	drainLook = 5 * time.Millisecond
 )
 
-var errProxyEnded = errors.New("the proxy ended: unexpected EOF")
+var (
+	errProxyEnded = errors.New("the proxy ended: unexpected EOF")
+	errUnhealthy  = errors.New("target failed to become healthy within configured timeout")
+)
 
 // ProxyImage is an image that runs as the proxy, to be pushed or placed.
 func ProxyImage(ref string) Image {
@@ -94,7 +98,7 @@ func (p *Proxy) Image(ctx context.Context, ref, _ string) (io.ReadCloser, error)
 	}
 	p.world.mu.Lock()
 	defer p.world.mu.Unlock()
-	data, err := archive([]*stored{{Image: p.world.make(ProxyImage(ref))}}, []string{ref})
+	data, err := p.world.archive([]*stored{{Image: p.world.make(ProxyImage(ref))}}, []string{ref})
 	if err != nil {
 		return nil, err
 	}
@@ -104,18 +108,29 @@ func (p *Proxy) Image(ctx context.Context, ref, _ string) (io.ReadCloser, error)
 // deploy is what the proxy itself does.
 func (w *World) deploy(h *host, proxy life, route state.Route, deploy, drain time.Duration) error {
 	interval := cmp.Or(route.Options.HealthInterval, time.Second)
-	deadline := time.Now().Add(deploy)
+	late := min(w.switchesLate(h), deploy)
+	time.Sleep(late)
+	old, err := w.until(deploy-late, interval, func() ([]*container, bool, error) { return w.trySwitch(h, proxy, route) })
+	if errors.Is(err, errUnhealthy) {
+		return fmt.Errorf("%w (%s)%s", err, deploy, w.lastAnswers(h, proxy, route))
+	}
+	if err != nil {
+		return err
+	}
+	return w.drain(h, proxy, old, drain)
+}
+
+// until tries at an interval, for a time at most, until the targets are healthy, and gives what was routed to before.
+func (w *World) until(limit, interval time.Duration, try func() (old []*container, done bool, err error)) ([]*container, error) {
+	deadline := time.Now().Add(limit)
 	for {
-		old, switched, err := w.trySwitch(h, proxy, route)
-		if err != nil {
-			return err
-		}
-		if switched {
-			return w.drain(h, proxy, old, drain)
+		old, done, err := try()
+		if err != nil || done {
+			return old, err
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
-			return fmt.Errorf("target failed to become healthy within configured timeout (%s)", deploy)
+			return nil, errUnhealthy
 		}
 		time.Sleep(min(interval, left))
 	}
@@ -140,7 +155,11 @@ func (w *World) trySwitch(h *host, proxy life, route state.Route) (old []*contai
 		return nil, false, fmt.Errorf("host settings conflict with another service (%s)", other)
 	}
 	before := h.routes[route.Name]
-	route.Stopped, route.Paused = before.Stopped, before.Paused
+	if h.unread[route.Name] {
+		before = state.Route{}
+		delete(h.unread, route.Name)
+	}
+	route.Stopped, route.Paused, route.StopMessage, route.MaxPause, route.Rollout = before.Stopped, before.Paused, before.StopMessage, before.MaxPause, before.Rollout
 	route.Targets = slices.Clone(route.Targets)
 	h.routes[route.Name] = route
 	for _, target := range before.Targets {
@@ -232,6 +251,9 @@ func (h *host) reach(proxy *container, target string, port int) (*container, int
 	for network := range c.networks {
 		if _, shared := proxy.networks[network]; shared {
 			status, _ := c.answers(port, time.Now())
+			if status >= 300 && status < 400 && !leadsNowhere(c.image.Behaviour.Location) {
+				status = http.StatusOK // it follows redirects
+			}
 			return c, status
 		}
 	}

@@ -16,7 +16,8 @@ const serves = 5 * time.Millisecond
 // the target takes; it is no call of kamald's and meets no fault. It does not come by the network that Cut and BlackHole take.
 func (w *World) Request(hostName, routeHost, path string) (status int) {
 	defer func() { w.at(hostName, func(h *host) { h.requests[status]++ }) }()
-	target, proxy, status := w.arrive(hostName, routeHost, path)
+	target, proxy, status, count := w.arrive(hostName, routeHost, path)
+	defer func() { w.at(hostName, func(*host) { count(status) }) }()
 	if target.container == nil {
 		return status
 	}
@@ -45,15 +46,22 @@ func (w *World) Request(hostName, routeHost, path string) (status int) {
 
 // Answer is what a request would meet at this instant; none is sent.
 func (w *World) Answer(hostName, routeHost, path string) (status int) {
-	_, _, status = w.arrive(hostName, routeHost, path)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _, status, _ = w.host(hostName).arrive(routeHost, path, (*host).active)
 	return status
 }
 
-// arrive finds the target of a request; without one the status is the proxy's own.
-func (w *World) arrive(hostName, routeHost, path string) (target, proxy life, status int) {
+func (w *World) arrive(hostName, routeHost, path string) (target, proxy life, status int, count func(status int)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h := w.host(hostName)
+	return w.host(hostName).arrive(routeHost, path, (*host).side)
+}
+
+// arrive finds the target of a request on the side that choose gives; without one the status is the proxy's own. count notes the
+// answer at the side of a rollout.
+func (h *host) arrive(routeHost, path string, choose func(*host, state.Route) ([]string, func(int))) (target, proxy life, status int, count func(status int)) {
+	count = func(int) {}
 	h.settle(time.Now())
 	for _, c := range h.newestFirst() {
 		if c.isProxy() && c.running() {
@@ -61,27 +69,31 @@ func (w *World) arrive(hostName, routeHost, path string) (target, proxy life, st
 		}
 	}
 	if proxy.container == nil {
-		return target, proxy, 0
+		return target, proxy, 0, count
 	}
 	route, ok := h.match(routeHost, path)
 	switch {
 	case !ok:
-		return target, proxy, 404
+		return target, proxy, 404, count
 	case route.Stopped || route.Paused:
-		return target, proxy, 503
+		return target, proxy, 503, count
 	}
-	for _, name := range route.Targets {
+	targets, count := choose(h, route)
+	for _, name := range targets {
 		if c, status := h.reach(proxy.container, name, 0); status > 0 {
-			return life{c, c.started}, proxy, status
+			return life{c, c.started}, proxy, cmp.Or(c.image.Behaviour.Pages, status), count
 		}
 	}
-	return target, proxy, 502
+	return target, proxy, 502, count
 }
 
 // match finds the route of a request: an exact host before a wildcard before any host, then the longest path prefix.
 func (h *host) match(routeHost, path string) (best state.Route, found bool) {
 	most := -1
 	for _, route := range h.routeList() {
+		if h.unread[route.Name] {
+			continue
+		}
 		for _, host := range hostsOf(route) {
 			for _, prefix := range route.Options.PathPrefixes {
 				if score := score(host, prefix, routeHost, path); score > most {

@@ -93,6 +93,9 @@ func (s *session) arrive(ctx context.Context, c Call, carry func(*host) error) e
 		if isEngine(c.Method) && time.Now().Before(h.downUntil) {
 			return fmt.Errorf("the engine does not answer: %w", state.ErrUnreachable)
 		}
+		if isEngine(c.Method) && h.noEngine != "" {
+			return noEngineError(h.noEngine)
+		}
 		h.settle(time.Now())
 		err := carry(h)
 		if c.Mutates {

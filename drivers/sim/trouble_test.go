@@ -76,7 +76,7 @@ func TestARestartOfSSHLosesConnectionsAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, sim.Image{Ref: repo + ":v1", PullTakes: time.Minute})
 		done := make(chan error)
-		go func() { done <- b.Engine.Pull(t.Context(), repo+":v1", release.Auth{}) }()
+		go func() { done <- b.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{}) }()
 		time.Sleep(time.Second)
 		began := time.Now()
 		b.RestartSSH(web)
@@ -87,7 +87,7 @@ func TestARestartOfSSHLosesConnectionsAndNothingElse(t *testing.T) {
 			t.Fatal("a pull went on without its caller")
 		}
 		c := connect(t, b.World)
-		must(t, c.Engine.Pull(t.Context(), repo+":v1", release.Auth{}))
+		must(t, c.Engine.Pull(t.Context(), repo+":v1", "", release.Auth{}))
 		if !b.Containers(web, state.View{})[0].Running() {
 			t.Fatal("a container noticed")
 		}
@@ -153,9 +153,9 @@ func TestAFullDiskTakesNothingMoreAndIsFreedByWhatIsRemoved(t *testing.T) {
 		b := setup(t, sim.Image{Ref: repo + ":v1", Layers: []sim.Layer{shared, {Digest: "sha256:1", Size: 1 << 20}}},
 			sim.Image{Ref: repo + ":v2", Layers: []sim.Layer{shared, {Digest: "sha256:2", Size: 1 << 20}}})
 		ctx := t.Context()
-		must(t, b.Engine.Pull(ctx, repo+":v1", release.Auth{}))
+		must(t, b.Engine.Pull(ctx, repo+":v1", "", release.Auth{}))
 		b.SetFree(web, 2<<20)
-		must(t, b.Engine.Pull(ctx, repo+":v2", release.Auth{})) // its base is there
+		must(t, b.Engine.Pull(ctx, repo+":v2", "", release.Auth{})) // its base is there
 		b.SetFree(web, 10)
 		for what, err := range map[string]error{
 			"write":  b.Files.Write(ctx, "f", make([]byte, 11), 0o600),

@@ -24,9 +24,14 @@ type World struct {
 	hosts    map[string]*host
 	registry map[string]string            // reference → image ID
 	images   map[string]Image             // every image there is, by ID
+	layers   map[string]Layer             // every layer of theirs, by diff ID
+	diffs    map[string][]string          // the diff IDs of each image, lowest first, by its ID
 	contents map[[sha256.Size]byte][]byte // of large files
 	username string
 	password string
+
+	pulling int // now
+	most    int // at once
 
 	before  []func(Call) error
 	after   []func(Call) error
@@ -50,7 +55,7 @@ func WithCredentials(username, password string) Option {
 func New(seed uint64, options ...Option) *World {
 	w := &World{
 		seed: seed, latency: time.Millisecond,
-		hosts: map[string]*host{}, registry: map[string]string{}, images: map[string]Image{}, stride: strideFor(0),
+		hosts: map[string]*host{}, registry: map[string]string{}, images: map[string]Image{}, layers: map[string]Layer{}, diffs: map[string][]string{}, stride: strideFor(0),
 	}
 	for _, option := range options {
 		option(w)
@@ -65,7 +70,7 @@ func (w *World) AddHost(name string) {
 	index := int64(len(w.hosts) + 1)
 	w.stride = strideFor(len(w.hosts) + 1)
 	w.hosts[name] = &host{
-		name: name, index: index, home: "/root", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
+		name: name, index: index, home: "/root", arch: "amd64", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
 		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
 		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
 		routes: map[string]state.Route{}, requests: map[int]int{}, next: map[string]int{},
@@ -89,15 +94,21 @@ type host struct {
 	name    string
 	index   int64 // from 1
 	home    string
+	arch    string            // Go's name
+	mirrors []string          // that its engine is set to ask first
 	environ map[string]string // of its SSH user
 	free    int64
 	skew    time.Duration // of its clock
+
+	listening []state.Port        // processes outside the engine
+	says      func(*state.Engine) // what else the engine says of itself; nil: nothing
 
 	cut       bool                             // no connection
 	holes     struct{ requests, replies bool } // what is swallowed
 	slow      time.Duration                    // what each call takes longer
 	frozen    bool                             // the engine
 	downUntil time.Time                        // the engine restarts
+	noEngine  state.EngineTrouble              // "": there is one
 	offUntil  time.Time                        // the host reboots
 	lives     int                              // connections made before a cut are dead: they bear an older number
 
@@ -106,16 +117,22 @@ type host struct {
 	waiting  []*waiter
 	changed  chan struct{} // nil when nobody waits for it
 
-	containers map[string]*container // by ID
-	order      []*container          // the oldest first
-	images     map[string]*stored    // by ID
-	layers     map[string]int        // how many images have each, by digest
-	denied     []string              // where the SSH user may do nothing, as absolute paths
-	networks   map[string]string     // name → ID
-	files      map[string]*node      // by absolute path
-	routes     map[string]state.Route
-	requests   map[int]int    // by status; 0 is none
-	next       map[string]int // counters for IDs and addresses
+	containers     map[string]*container // by ID
+	order          []*container          // the oldest first
+	images         map[string]*stored    // by ID
+	layers         map[string]int        // how many images have each, by digest
+	containerd     bool                  // it keeps images as containerd does
+	containerdFree *int64                // on a disk of its own; nil: it has none
+	denied         []string              // where the SSH user may do nothing, as absolute paths
+	networks       map[string]string     // name → ID
+	files          map[string]*node      // by absolute path
+	routes         map[string]state.Route
+	late           time.Duration   // how much later than it could its proxy switches
+	unread         map[string]bool // routes that the running proxy has not read
+	rollouts       map[string]*rollout
+	forgets        bool           // a proxy that starts reads none
+	requests       map[int]int    // by status; 0 is none
+	next           map[string]int // counters for IDs and addresses
 }
 
 func (h *host) clock() time.Time { return time.Now().Add(h.skew).UTC() }

@@ -49,7 +49,7 @@ func connect(t *testing.T, w *sim.World) *sim.Connection {
 // run pulls an image's tag, makes a container of it, and starts it.
 func (b bench) run(t *testing.T, name, tag string) (id string) {
 	t.Helper()
-	must(t, b.Engine.Pull(t.Context(), repo+":"+tag, release.Auth{}))
+	must(t, b.Engine.Pull(t.Context(), repo+":"+tag, "", release.Auth{}))
 	id, err := b.Engine.Create(t.Context(), name, state.Spec{Image: repo + ":" + tag, Network: net, Restart: "unless-stopped"}, nil, nil)
 	must(t, err)
 	must(t, b.Engine.Start(t.Context(), name))
@@ -136,7 +136,7 @@ func TestADrainEndsWithItsTimeoutAndCutsWhatIsLeft(t *testing.T) {
 
 func TestTheProxyTakesOnlyHealthyTargets(t *testing.T) {
 	for name, behaviour := range map[string]sim.Behaviour{
-		"exits": sim.Exits(1, 0), "sick": sim.NeverHealthy(500), "redirects": sim.Redirects("/login"),
+		"exits": sim.Exits(1, 0), "sick": sim.NeverHealthy(500), "redirects": sim.Redirects("https://elsewhere/login"),
 		"elsewhere": sim.ListensElsewhere(8080), "too late": sim.Healthy(time.Minute),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,13 +8,19 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
-	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/kamald/kamald/state"
+)
+
+const (
+	// sessionPatience is how long a session is asked for that sshd has no room for, sessionPause the time between two questions.
+	sessionPatience = 5 * time.Second
+	sessionPause    = 50 * time.Millisecond
 )
 
 // DialUnix opens a unix socket of the host. sshd gives one answer for every refusal, so the cause is looked up: the error is
@@ -61,19 +67,15 @@ func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, e
 // Session runs a command; its stdin and stdout are the connection. Each word of argv reaches the command as it is. A session
 // counts against sshd's MaxSessions (10 on a connection by default).
 func (c *Client) Session(ctx context.Context, argv []string) (net.Conn, error) {
-	words := make([]string, len(argv))
-	for i, word := range argv {
-		quoted, err := syntax.Quote(word, syntax.LangPOSIX)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %q cannot be an argument: %w", c.name, word, err)
-		}
-		words[i] = quoted
+	line, err := c.commandLine(argv)
+	if err != nil {
+		return nil, err
 	}
 	return inBackground(ctx, func() (net.Conn, error) {
 		c.count.sessions.Add(1)
-		session, err := c.wire.NewSession()
+		session, err := c.newSession(ctx)
 		if err != nil {
-			return nil, c.broken(fmt.Errorf("opening a session for %s: %w", argv[0], err))
+			return nil, fmt.Errorf("opening a session for %s: %w", argv[0], err)
 		}
 		if c.agent {
 			_ = agent.RequestAgentForwarding(session) // a server that forbids it goes on without, as ssh does
@@ -84,7 +86,7 @@ func (c *Client) Session(ctx context.Context, argv []string) (net.Conn, error) {
 		}
 		session.Stderr = &conn.stderr
 		if err == nil {
-			err = session.Start(strings.Join(words, " "))
+			err = session.Start(line)
 		}
 		if err != nil {
 			session.Close()
@@ -92,6 +94,23 @@ func (c *Client) Session(ctx context.Context, argv []string) (net.Conn, error) {
 		}
 		return conn, nil
 	}, func(conn net.Conn) { conn.Close() })
+}
+
+// newSession asks again for a moment when sshd opens no session more: one that was closed counts until its process has ended.
+func (c *Client) newSession(ctx context.Context) (*ssh.Session, error) {
+	for patience := time.Now().Add(sessionPatience); ; {
+		session, err := c.wire.NewSession()
+		var refused *ssh.OpenChannelError
+		switch {
+		case err == nil:
+			return session, nil
+		case !errors.As(err, &refused):
+			return nil, c.broken(err)
+		case ctx.Err() != nil || time.Now().After(patience):
+			return nil, fmt.Errorf("%s: sshd opens no more of them on a connection (MaxSessions in sshd_config, 10 where it is not set): %w", c.name, err)
+		}
+		time.Sleep(sessionPause)
+	}
 }
 
 // SFTP gives the connection's one SFTP client, opened at first need.
@@ -152,16 +171,32 @@ func (c *Client) explain(ctx context.Context, path string, refused error) error 
 		info, err := files.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("there is no socket %s: the engine is not installed, not running, or listens elsewhere: %w", path, fs.ErrNotExist)
+			return c.explainMissing(ctx, path)
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("user %s may not look at %s: %w", c.wire.User(), path, fs.ErrPermission)
+			return &state.EngineError{Trouble: state.EngineForbidden, Err: fmt.Errorf("user %s may not look at %s: %w", c.wire.User(), path, fs.ErrPermission)}
 		case err == nil && info.Mode().Type() != fs.ModeSocket:
 			return fmt.Errorf("%s is no socket: %w", path, fs.ErrInvalid)
 		case err == nil && !c.mayOpen(ctx, info):
-			return fmt.Errorf("user %s may not open %s: add it to the socket's group (usermod -aG docker %s): %w", c.wire.User(), path, c.wire.User(), fs.ErrPermission)
+			return &state.EngineError{Trouble: state.EngineForbidden, Err: fmt.Errorf("user %s may not open %s: add it to the socket's group (usermod -aG docker %s): %w",
+				c.wire.User(), path, c.wire.User(), fs.ErrPermission)}
 		}
 	}
 	return fmt.Errorf("sshd forwards no unix sockets (AllowStreamLocalForwarding, AllowTcpForwarding, DisableForwarding, or the key's restrict or no-port-forwarding): %w: %w", state.ErrDenied, refused)
+}
+
+// findEngine finds the engine's program, also where only root looks for programs.
+const findEngine = `PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin; command -v dockerd || command -v docker`
+
+// explainMissing tells an engine that does not run from one that is not installed.
+func (c *Client) explainMissing(ctx context.Context, path string) error {
+	code, err := c.Run(ctx, []string{"sh", "-c", findEngine}, nil, io.Discard, io.Discard)
+	switch {
+	case err == nil && code == 0:
+		return &state.EngineError{Trouble: state.EngineStopped, Err: fmt.Errorf("there is no socket %s: Docker is installed, and its engine is not running or listens elsewhere: %w", path, fs.ErrNotExist)}
+	case err == nil && (code == 1 || code == 127): // dash's and bash's code of command -v that finds nothing
+		return &state.EngineError{Trouble: state.EngineMissing, Err: fmt.Errorf("there is no socket %s: Docker is not installed: %w", path, fs.ErrNotExist)}
+	}
+	return fmt.Errorf("there is no socket %s: the engine is not installed, not running, or listens elsewhere: %w", path, fs.ErrNotExist)
 }
 
 // mayOpen compares the socket's mode with the user's ids; when they cannot be read it assumes the best.

@@ -157,6 +157,9 @@ func TestNoMoreConnectionsThanTheLimitAreMadeAtOnce(t *testing.T) {
 			}
 		})
 	}
+	for s.waiting.Load() < 2 { // two may, and do
+		time.Sleep(time.Millisecond)
+	}
 	for range 6 {
 		s.hold <- struct{}{}
 	}

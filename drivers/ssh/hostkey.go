@@ -119,7 +119,7 @@ func (k *hostKeys) notPinned() error {
 func (k *hostKeys) unknown(shown string) error {
 	algorithm, print, _ := strings.Cut(shown, " ")
 	keyType, _, _ := strings.Cut(strings.TrimPrefix(algorithm, "ssh-"), "-")
-	return fmt.Errorf("%w: the key of %s is unknown: it shows %s, and %s has no line for it. Compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub); if it is the same, accept it with:\n  %s\nor write into its host block:\n  host_key = %q",
+	return fmt.Errorf("%w: the key of %s is unknown: it shows %s, and %s has no line for it. Compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub); if it is the same, accept it with:\n  %s\nor write into its host block:\n  host_key = %q\nTo take the first key of every new host unseen, write into the ssh block:\n  host_keys = \"accept-new\"",
 		ErrHostKey, k.t.address(), shown, k.fileNames(), keyType, k.scan(), print)
 }
 

@@ -42,6 +42,8 @@ type server struct {
 	requests                atomic.Int64 // global requests: keepalives
 	frozen                  atomic.Bool
 	thawed                  chan struct{}
+	signals                 atomic.Int64 // to a command that stays
+	left                    atomic.Int64 // commands that stay, whose session was closed
 }
 
 // keyPair is a key of a user: the file's content and its public half.
@@ -136,6 +138,7 @@ func (s *server) serve(raw net.Conn) {
 	if hold != nil {
 		<-hold
 	}
+	s.waiting.Add(-1) // not after the handshake: the client may be through with it before, and another be let in
 	config := &ssh.ServerConfig{PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		s.user.Store(meta.User())
 		if bytes.Equal(key.Marshal(), allowed.Marshal()) {
@@ -147,7 +150,6 @@ func (s *server) serve(raw net.Conn) {
 		config.AddHostKey(key)
 	}
 	conn, channels, requests, err := ssh.NewServerConn(&freezing{raw, s}, config)
-	s.waiting.Add(-1)
 	if err != nil {
 		return
 	}
@@ -233,12 +235,13 @@ func (s *server) open(n ssh.NewChannel) {
 	target.Close()
 }
 
-// session serves SFTP, and one command: it says its own command line.
+// session serves SFTP, and one command: it says its own command line, and "stay" begins and has no end.
 func (s *server) session(n ssh.NewChannel) {
 	channel, requests, err := n.Accept()
 	if err != nil {
 		return
 	}
+	stays := false
 	for request := range requests {
 		var m struct{ Text string }
 		ssh.Unmarshal(request.Payload, &m)
@@ -249,6 +252,12 @@ func (s *server) session(n ssh.NewChannel) {
 			if err == nil {
 				go server.Serve()
 			}
+		case request.Type == "exec" && m.Text == "stay":
+			stays = true
+			request.Reply(true, nil)
+			fmt.Fprint(channel, "begun")
+		case request.Type == "signal":
+			s.signals.Add(1)
 		case request.Type == "exec":
 			request.Reply(true, nil)
 			fmt.Fprint(channel, m.Text)
@@ -258,6 +267,9 @@ func (s *server) session(n ssh.NewChannel) {
 		default:
 			request.Reply(false, nil)
 		}
+	}
+	if stays {
+		s.left.Add(1)
 	}
 }
 

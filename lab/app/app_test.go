@@ -50,6 +50,7 @@ func TestHealthIsAsSet(t *testing.T) {
 	}{
 		{"well", nil, http.StatusOK, "healthy"},
 		{"sick", map[string]string{"APP_SICK": "true"}, http.StatusServiceUnavailable, "sick: the database does not answer"},
+		{"healthy though its pages are broken", map[string]string{"APP_BROKEN": "true"}, http.StatusOK, "healthy"},
 		{"redirect", map[string]string{"APP_REDIRECT": "true"}, http.StatusFound, "Found"},
 	} {
 		status, body, header := ask(t, read(t, nil, c.env), "/up")

@@ -29,6 +29,7 @@ type settings struct {
 	port       int
 	startDelay time.Duration
 	sick       bool
+	broken     bool
 	redirect   bool
 	crash      bool
 	crashCode  int
@@ -47,6 +48,7 @@ func readSettings(lookup func(string) (string, bool), args []string) (settings, 
 		port:       r.number("APP_PORT_WRONG", r.number("APP_PORT", 3000)),
 		startDelay: r.duration("APP_START_DELAY"),
 		sick:       r.flag("APP_SICK"),
+		broken:     r.flag("APP_BROKEN"),
 		redirect:   r.flag("APP_REDIRECT"),
 		crashCode:  r.number("APP_CRASH", 1),
 		crashAfter: r.duration("APP_CRASH_AFTER"),

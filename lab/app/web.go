@@ -52,12 +52,17 @@ func serveOn(ctx context.Context, listener net.Listener, h http.Handler) error {
 func handler(s settings) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		if s.broken {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 		fmt.Fprintf(w, "version=%s\nrole=%s\nkamal_version=%s\nkamal_host=%s\ncontainer=%s\n", s.version, s.role,
 			os.Getenv("KAMAL_VERSION"), os.Getenv("KAMAL_HOST"), os.Getenv("KAMAL_CONTAINER_NAME"))
 	})
 	mux.HandleFunc("GET /up", func(w http.ResponseWriter, r *http.Request) { up(w, r, s) })
 	mux.HandleFunc("GET /env", env)
 	mux.HandleFunc("GET /slow", slow)
+	mux.HandleFunc("POST /upload", upload)
+	mux.HandleFunc("GET /ws", echoes)
 	return mux
 }
 

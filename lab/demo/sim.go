@@ -55,12 +55,13 @@ func (s simulated) Connect(ctx context.Context, on release.Host) (*reconcile.Con
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Close: c.Close}, nil
+	return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Registry: c.Registry, Close: c.Close}, nil
 }
 
 type noSecrets struct{}
 
 func (noSecrets) Secret(string) (release.Secret, bool, error) { return release.Secret{}, false, nil }
+func (noSecrets) Renew(string) (release.Secret, bool, error)  { return release.Secret{}, false, nil }
 func (noSecrets) Sources() []string                           { return nil }
 
 func (s *simStage) Prepare(context.Context) error { return nil }

@@ -15,7 +15,7 @@ var counterparts = map[string][]string{
 	"app":       {"boot", "start", "stop", "details", "exec", "containers", "images", "logs", "remove", "live", "maintenance", "version"},
 	"proxy":     {"boot", "reboot", "start", "stop", "restart", "details", "logs", "remove"},
 	"accessory": {"boot", "reboot", "start", "stop", "restart", "details", "exec", "logs", "remove"},
-	"build":     {"push", "pull", "create", "remove", "details"},
+	"build":     {"push", "remove", "details"},
 	"prune":     {"all", "images", "containers"},
 	"lock":      {"status", "acquire", "release"},
 	"registry":  {"login", "logout"},
@@ -33,7 +33,7 @@ var ownCommands = []string{"init", "validate", "fmt", "config", "import", "adopt
 var otherFlags = map[string]string{"-r": "--roles", "-h": "--hosts"}
 
 // foreignFlags are flags of Kamal's that kamald does not have.
-var foreignFlags = []string{"-p", "--primary", "-H", "--skip-hooks", "-P", "--skip-push", "--lock-wait-timeout", "--lock-wait-interval"}
+var foreignFlags = []string{"-p", "--primary", "-H", "--skip-hooks", "--lock-wait-timeout", "--lock-wait-interval"}
 
 func (t *translation) aliases(p place) {
 	if !t.open(p) {

@@ -100,7 +100,7 @@ func (t *translation) traefik(p place) {
 	}
 	t.dropRest(p, why)
 	t.lines = append(t.lines, Line{File: p.origin().file, Line: p.origin().line, Key: p.path, What: "the proxy", Severity: Todo,
-		Why: "stop Traefik before the first apply: both want ports 80 and 443"})
+		Why: "both want ports 80 and 443: `kamald proxy switch` changes Traefik for it, with its routes"})
 }
 
 var (

@@ -42,6 +42,23 @@ func TestATestThatWasNotRunIsNamedWithItsReason(t *testing.T) {
 	}
 }
 
+func TestATestThatMayBeLeftOutIsCountedAndFailsNothing(t *testing.T) {
+	var out strings.Builder
+	r := newReport(&out)
+	r.whole = true
+	const name = "TestTraefikItselfServesByTheDriversFiles"
+	err := r.read(strings.NewReader(passing + `{"Action":"output","Package":"github.com/kamald/kamald/drivers/traefik","Test":"` + name + `","Output":"NOT RUN: no image\n"}
+{"Action":"skip","Package":"github.com/kamald/kamald/drivers/traefik","Test":"` + name + `"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok, text := r.close(), out.String()
+	if !ok || !strings.Contains(text, "LEFT OUT, and allowed to be: 1\n") || !strings.Contains(text, name+": no image") || strings.Contains(text, "no test was left out") {
+		t.Errorf("succeeded: %v\n%s", ok, text)
+	}
+}
+
 func TestAFailureIsPrintedWhole(t *testing.T) {
 	text, ok := summary(t, passing+`{"Action":"output","Package":"q","Test":"TestB","Output":"    got 1, want 2\n"}
 {"Action":"fail","Package":"q","Test":"TestB"}
@@ -75,5 +92,14 @@ func TestATestThatPanickedOrTimedOutIsPrinted(t *testing.T) {
 func TestARunWithoutTestsFails(t *testing.T) {
 	if text, ok := summary(t, ""); ok {
 		t.Errorf("it succeeded:\n%s", text)
+	}
+}
+
+func TestATestThatIsLeftToTheLongRunIsNamed(t *testing.T) {
+	text, ok := summary(t, passing+`{"Action":"output","Package":"q","Test":"TestLab","Output":"    x_test.go:3: ONLY LONG: make long runs it\n"}
+{"Action":"skip","Package":"q","Test":"TestLab"}
+`)
+	if !ok || !strings.Contains(text, "LEFT TO `make long`: 1\n  q TestLab\n") {
+		t.Errorf("succeeded: %v\n%s", ok, text)
 	}
 }

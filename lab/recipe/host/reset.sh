@@ -10,6 +10,7 @@ engine() {
 
 lab-cut off
 pkill -CONT 'sshd|dockerd|containerd' || true
+pgrep -x sshd >/dev/null || /usr/sbin/sshd -E /var/log/lab-sshd.log
 until engine http://docker/_ping >/dev/null 2>&1; do sleep 0.1; done
 
 containers=$(engine 'http://docker/containers/json?all=1' | grep -oE '"Id":"[0-9a-f]{64}"' | cut -d'"' -f4 || true)

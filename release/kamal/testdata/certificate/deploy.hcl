@@ -12,10 +12,10 @@ registry {
 build { arch = ["amd64"] }
 
 proxy {
-  hosts         = ["shop.example.com", "www.shop.example.com"]
-  ssl           = true
-  certificate   = secret("CERTIFICATE")
-  private_key   = secret("CERTIFICATE_KEY")
+  hosts = ["shop.example.com", "www.shop.example.com"]
+  # proxy.ssl is left out: The proxy takes the TLS settings of all paths of a name from whoever has its root path: set ssl there, and leave it out of role "web".
+  # proxy.certificate is left out: A certificate has no effect without ssl = true.
+  # proxy.private_key is left out: private_key needs certificate with it.
   path_prefixes = ["/shop", "/cart"]
 }
 

@@ -12,9 +12,9 @@ registry {
 build { arch = ["amd64"] }
 
 proxy {
-  hosts             = ["shop.example.com", "www.shop.example.com"]
-  app_port          = 3000
-  ssl               = true
+  hosts    = ["shop.example.com", "www.shop.example.com"]
+  app_port = 3000
+  # proxy.ssl is left out: The proxy takes the TLS settings of all paths of a name from whoever has its root path: set ssl there, and leave it out of role "web".
   ssl_redirect      = false
   path_prefixes     = ["/api", "/oauth"]
   strip_path_prefix = false
