@@ -236,6 +236,17 @@ func (s *subject) listening(address string) {
 	s.wait(func() bool { return s.prober.TCP(s.ctx, address) == nil }, func() string { return address + " does not listen" })
 }
 
+// bootLines are the lines that the program wrote as it began. An engine takes a program's output over after a while, also
+// while the program listens already, so they are waited for; more than are expected are given too.
+func (s *subject) bootLines(name string, want int, since time.Time) (lines []string, err error) {
+	s.wait(func() bool {
+		lines, err = s.engine.Logs(s.ctx, s.named(name), 100, since)
+		lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "boot line") })
+		return err != nil || len(lines) >= want
+	}, func() string { return fmt.Sprint(lines) })
+	return lines, err
+}
+
 // compare holds the notes of a case to what real servers gave, or writes them down as that.
 func (s *subject) compare(real bool) {
 	s.t.Helper()
