@@ -56,9 +56,9 @@ func TestBrokenReleases(t *testing.T) {
 	}{
 		// It is given up because it ended, and not because time did: waiting would say "not within".
 		{"exits", "60s", []string{"it ended", "exit code 7", "crashing at boot"}},
-		{"sick", "5s", []string{"not within", "503"}},
-		{"redirects", "5s", []string{"redirects to https"}},
-		{"elsewhere", "5s", []string{"port 8080 listens"}},
+		{"sick", "3s", []string{"not within", "503"}},
+		{"redirects", "3s", []string{"redirects to https"}},
+		{"elsewhere", "3s", []string{"port 8080 listens"}},
 		{"nowhere", "5s", []string{"acme/shop:nowhere"}},
 	} {
 		t.Run(c.version, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestBrokenWorker(t *testing.T) {
 	f.image("v1", nil)
 	f.image("v2", nil)
 	f.must(0, "apply", "--version", "v1")
-	f.deploy(settings{workers: "  env {\n    clear = { APP_CRASH = \"3\" }\n  }"})
+	f.deploy(settings{ready: "1s", workers: "  env {\n    clear = { APP_CRASH = \"3\" }\n  }"})
 	load := startLoad(t, 50, time.Minute, f.host(1), f.host(2))
 	r := f.must(1, "apply", "--version", "v2")
 	load.end(t)

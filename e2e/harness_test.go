@@ -33,6 +33,9 @@ type fixture struct {
 	env   []string
 }
 
+// begun says that the hosts were emptied once, of the proxy's image too.
+var begun bool
+
 // within is the fixture of a subtest: what fails there fails there.
 func (f *fixture) within(t *testing.T) *fixture {
 	part := *f
@@ -54,15 +57,20 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, lab: l, dir: t.TempDir(), bin: bin}
 	f.store = filepath.Join(f.dir, "state.db")
 	f.env = append(os.Environ(), "HOME="+f.dir, "SSH_AUTH_SOCK=")
+	reset := (*lab.Host).Reset
+	if !begun { // the first test of a run meets hosts without the proxy's image, the others the image of this build
+		reset = (*lab.Host).ResetBare
+	}
 	var all sync.WaitGroup
 	for i := range l.Hosts {
 		all.Go(func() {
-			if err := l.Hosts[i].Reset(t.Context()); err != nil {
+			if err := reset(&l.Hosts[i], t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
+	begun = true
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -99,6 +107,7 @@ func (f *fixture) rewrite(name string, change *strings.Replacer) {
 type settings struct {
 	user    string // of ssh; default root
 	timeout string // deploy_timeout; default 5s
+	ready   string // readiness_delay; default 300ms, which proves nothing of a worker that ends by itself
 	root    string // lines at the root
 	web     string // lines in role web
 	workers string // lines in role workers
@@ -118,7 +127,7 @@ func (f *fixture) deploy(s settings) {
 image   = "acme/shop"
 deploy_timeout = %q
 drain_timeout = "5s"
-readiness_delay = "1s"
+readiness_delay = %q
 stop_timeout = "5s"
 %s
 registry {
@@ -149,7 +158,7 @@ role "workers" {
 %s
 }
 %s
-`, timeout, s.root, f.lab.Registry.Server, f.lab.Registry.Username, user, f.lab.KeyFile, f.lab.KnownHosts, blocks,
+`, timeout, cmp.Or(s.ready, "300ms"), s.root, f.lab.Registry.Server, f.lab.Registry.Username, user, f.lab.KeyFile, f.lab.KnownHosts, blocks,
 		f.lab.Hosts[0].Name, f.lab.Hosts[1].Name, s.web, f.lab.Hosts[2].Name, s.workers, s.more), 0o600)
 }
 

@@ -32,8 +32,14 @@ func (h *Host) Exec(ctx context.Context, argv ...string) (string, error) {
 }
 
 // Reset brings the host back to how it was made: running, not paused, not cut off, its engine running; without any
-// container, image, volume, custom network, registry login or .kamal directory; with an empty SSH log.
-func (h *Host) Reset(ctx context.Context) error {
+// container, image, volume, custom network, registry login or .kamal directory; with an empty SSH log. The image of
+// kamald/proxy stays: see ResetBare.
+func (h *Host) Reset(ctx context.Context) error { return h.reset(ctx) }
+
+// ResetBare is Reset, and removes the image of kamald/proxy too.
+func (h *Host) ResetBare(ctx context.Context) error { return h.reset(ctx, "bare") }
+
+func (h *Host) reset(ctx context.Context, args ...string) error {
 	have, err := inspect(ctx, h.Container)
 	if err != nil {
 		return err
@@ -44,7 +50,7 @@ func (h *Host) Reset(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = h.Exec(ctx, "lab-reset")
+	_, err = h.Exec(ctx, append([]string{"lab-reset"}, args...)...)
 	return err
 }
 

@@ -40,16 +40,17 @@ func (c *Counter) Calls() map[string]map[string]int {
 
 // callLimits bound single calls; streams of images take as long as their bytes, a deploy and a stop what they were given.
 var callLimits = map[string]time.Duration{
-	"Engine.Pull":   0, // bounded by the driver: silence
-	"Engine.Load":   0, // bounded by its bytes: flow
-	"Bulk":          connectLimit,
-	"Engine.Save":   0,
-	"Engine.Upload": 5 * time.Minute, // of a program, over a slow line
-	"Engine.Stop":   0,               // bounded by its grace, below
-	"Proxy.Deploy":  0,               // bounded by the driver: deploy + drain + margin
-	"Proxy.Pause":   0,               // bounded by the driver: drain + margin
-	"Proxy.Stop":    0,               // the same
-	"Proxy.Upgrade": 0,               // the same
+	"Engine.Pull":     0, // bounded by the driver: silence
+	"Engine.Load":     0, // bounded by its bytes: flow
+	"Bulk":            connectLimit,
+	"Engine.Save":     0,
+	"Engine.Manifest": 15 * time.Second, // of a registry that is out of reach the engine says so, or never
+	"Engine.Upload":   5 * time.Minute,  // of a program, over a slow line
+	"Engine.Stop":     0,                // bounded by its grace, below
+	"Proxy.Deploy":    0,                // bounded by the driver: deploy + drain + margin
+	"Proxy.Pause":     0,                // bounded by the driver: drain + margin
+	"Proxy.Stop":      0,                // the same
+	"Proxy.Upgrade":   0,                // the same
 
 	"Proxy.RolloutDeploy": 0, // bounded by the driver: deploy + drain + margin
 	"Proxy.RolloutStop":   0, // bounded by the driver: drain + margin

@@ -89,7 +89,7 @@ var pauses = []time.Duration{time.Second, 4 * time.Second}
 
 // slowFault is how long a question's faults may take altogether: an engine that waits for a registry out of reach has tried it
 // several times by then, and every host is asked before a plan can say so.
-const slowFault = 10 * time.Second
+const slowFault = 5 * time.Second
 
 // patiently does something again as long as a registry's fault may pass, unless the limit is over by then; 0 is none. An engine
 // has tried each layer several times by then.

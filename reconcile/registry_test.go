@@ -287,7 +287,7 @@ func TestARegistryThatNeverAnswersIsNotTakenForALostHost(t *testing.T) {
 		w := newWorld(t, 619)
 		w.mustApply(w.release("v1"))
 		c := w.behind("h2", func(e reconcile.Engine) reconcile.Engine { return silentRegistry{e} })
-		w.mustRefuse(c, w.release("v2"), "h2: the image", "the registry gave the engine there no answer within 30s", "curl -i")
+		w.mustRefuse(c, w.release("v2"), "h2: the image", "the registry gave the engine there no answer within 15s", "curl -i")
 	})
 }
 

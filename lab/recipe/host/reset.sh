@@ -2,6 +2,9 @@
 # lab-reset: brings a host back to how it was made: not cut off, nothing stopped by signal, and no container, network,
 # volume, image, login or file of a test. It asks the engine itself where it can: a start of the docker command takes
 # longer than all of the engine's work here.
+#
+# The image of kamald/proxy stays, because loading it is most of what a first release on an empty host takes; `lab-reset bare`
+# removes it too.
 set -eu
 
 engine() {
@@ -17,9 +20,13 @@ containers=$(engine 'http://docker/containers/json?all=1' | grep -oE '"Id":"[0-9
 if [ -n "$containers" ]; then
 	docker rm -f -v $containers >/dev/null
 fi
-# {"dangling":["false"]}: not only the images without a name.
+# {"dangling":["false"]}: not only the images without a name. {…,"label!":["org.opencontainers.image.title=kamal-proxy"]}
+filters='%7B%22dangling%22%3A%5B%22false%22%5D%2C%22label!%22%3A%5B%22org.opencontainers.image.title%3Dkamal-proxy%22%5D%7D'
+if [ "${1:-}" = bare ]; then
+	filters='%7B%22dangling%22%3A%5B%22false%22%5D%7D'
+fi
 engine -X POST -o /dev/null http://docker/networks/prune -o /dev/null http://docker/build/prune -o /dev/null \
-	'http://docker/images/prune?filters=%7B%22dangling%22%3A%5B%22false%22%5D%7D'
+	"http://docker/images/prune?filters=$filters"
 volumes=$(engine http://docker/volumes | grep -oE '"Name":"[^"]+"' | cut -d'"' -f4 || true)
 if [ -n "$volumes" ]; then
 	docker volume rm -f $volumes >/dev/null
