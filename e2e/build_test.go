@@ -17,11 +17,7 @@ import (
 // repository makes the fixture's folder a git repository with the sample app in it, and lets Docker's ssh use the lab's key.
 func (f *fixture) repository() {
 	f.t.Helper()
-	compile := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(f.dir, "app"), "../lab/app")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	if said, err := compile.CombinedOutput(); err != nil {
-		f.t.Fatalf("%v\n%s", err, said)
-	}
+	f.compile("../lab/app")
 	ssh, err := exec.LookPath("ssh")
 	if err != nil {
 		f.t.Fatal(err)
@@ -31,6 +27,16 @@ func (f *fixture) repository() {
 	f.env = append(f.env, "PATH="+filepath.Join(f.dir, "bin")+":"+os.Getenv("PATH"), "XDG_CACHE_HOME="+filepath.Join(f.dir, "cache"), "XDG_STATE_HOME="+filepath.Join(f.dir, "state"))
 	f.write(".gitignore", "/*\n!/.gitignore\n!/Dockerfile\n!/deploy.hcl\n!/app\n", 0o600)
 	f.git("init", "-q")
+}
+
+// compile makes the folder's program app of a package.
+func (f *fixture) compile(source string) {
+	f.t.Helper()
+	compile := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(f.dir, "app"), source)
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if said, err := compile.CombinedOutput(); err != nil {
+		f.t.Fatalf("%v\n%s", err, said)
+	}
 }
 
 func (f *fixture) git(args ...string) string {
@@ -78,7 +84,7 @@ func (f *fixture) inRegistry(tag string) string {
 		f.t.Fatal(err)
 	}
 	request.SetBasicAuth(f.lab.Registry.Username, f.lab.Registry.Password.Reveal())
-	request.Header.Set("Accept", "application/vnd.docker.distribution.manifest.v2+json")
+	request.Header.Set("Accept", "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		f.t.Fatal(err)

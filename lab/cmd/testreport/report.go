@@ -14,6 +14,7 @@ var mayBeLeftOut = map[string]string{
 	"github.com/kamald/kamald/drivers/traefik TestTraefikItselfServesByTheDriversFiles": "Traefik's image comes from a registry that a test may not need",
 	"github.com/kamald/kamald/drivers/build TestBuildKitWithinAnOlderClientGetsSecrets": "docker commands after 20.10 have no BuildKit within",
 	"github.com/kamald/kamald/drivers/build TestBuildxGetsSecretsAndPassesOnWhatItMade": "buildx is a plugin of docker's that may not be installed; KAMALD_BUILDX names its program",
+	"github.com/kamald/kamald/e2e TestBuildersOfBuildx":                                 "BuildKit's image comes from a registry that a test may not need; KAMALD_BUILDKIT names its programs",
 }
 
 // notRun begins the message of a skipped test that should have been run.
