@@ -61,7 +61,12 @@ func TestFullDisks(t *testing.T) {
 	if _, err := f.lab.BuildApp(t.Context(), lab.AppImage{Repository: "acme/shop", Version: "v2", PadMiB: 16}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := f.lab.BuildApp(t.Context(), lab.AppImage{Repository: "acme/shop", Version: "huge", PadMiB: 128}); err != nil {
+		t.Fatal(err)
+	}
 	f.must(0, "apply", "--version", "v1")
+	// What no server has yet is as large as its registry says.
+	f.says(f.must(1, "apply", "--version", "huge"), h.Name+": the image", "has no room: it needs at least 12", "nothing was changed")
 	load := startLoad(t, 30, 5*time.Minute, f.host(1), f.host(2))
 
 	f.fill(h, "/var/lib/docker")

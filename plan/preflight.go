@@ -21,6 +21,7 @@ type Preflight struct {
 	desired  release.Release
 	observed state.Snapshot
 	ignore   []Check
+	size     int64 // of the image at its registry, in bytes; 0: not known
 
 	order  map[string]int     // of the hosts
 	on     map[string][]*Step // those of a host that bring or start something, in the plan's order
@@ -60,6 +61,9 @@ func (f *Preflight) Brings(host state.Host) bool {
 	return f.images[host.Name] && pin != "" && host.Unreachable == "" &&
 		!slices.ContainsFunc(host.Images, func(m state.Image) bool { return bears(m, pin) })
 }
+
+// Weighs says how many bytes of the plan's image its registry holds.
+func (f *Preflight) Weighs(size int64) { f.size = size }
 
 // Object adds a problem, or warns of it where its check is ignored.
 func (f *Preflight) Object(problem Problem) { f.plan.object(f.ignore, problem) }

@@ -30,7 +30,7 @@ func (c *Controller) examine(ctx context.Context, planned *Planned, ignore []pla
 		seen, _ := planned.Snapshot.Host(on.Name)
 		asking.Go(func() { answers[i] = c.inquire(ctx, flight, planned.registry, on, seen) })
 	}
-	planned.registry.preflight(ctx, planned)
+	planned.registry.preflight(ctx, planned, flight)
 	asking.Wait()
 	facts := map[string]plan.Facts{}
 	for i, on := range hosts {

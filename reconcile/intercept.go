@@ -380,6 +380,11 @@ type registry struct {
 	next Registry
 }
 
+func (r registry) Size(ctx context.Context, ref, platform string, auth release.Auth) (size int64, err error) {
+	err = r.read(ctx, "Registry.Size", func(ctx context.Context) (err error) { size, err = r.next.Size(ctx, ref, platform, auth); return })
+	return
+}
+
 func (r registry) Tags(ctx context.Context, repository string, auth release.Auth) (tags []string, err error) {
 	err = r.read(ctx, "Registry.Tags", func(ctx context.Context) (err error) { tags, err = r.next.Tags(ctx, repository, auth); return })
 	return

@@ -16,7 +16,7 @@ import (
 
 // preflight asks, for every host that can be reached and lacks the image, whether it can be got there, by its digest or from this
 // machine, and runs there. What cannot is added to the plan's problems, so that all of them are seen at once and nothing is changed.
-func (k *credentials) preflight(ctx context.Context, planned *Planned) {
+func (k *credentials) preflight(ctx context.Context, planned *Planned, flight *plan.Preflight) {
 	if planned.Plan.Empty() || planned.Plan.Pin.Value() == "" {
 		return
 	}
@@ -39,9 +39,41 @@ func (k *credentials) preflight(ctx context.Context, planned *Planned) {
 			}
 		})
 	}
+	if tight, is := tightest(*planned, lacking); is && planned.Plan.Pin.Digest != "" {
+		asking.Go(func() { flight.Weighs(k.weigh(ctx, *planned, tight)) })
+	}
 	asking.Wait()
 	planned.Plan.Problems = append(planned.Plan.Problems, slices.Concat(found...)...)
 	slices.SortStableFunc(planned.Plan.Problems, func(a, b plan.Problem) int { return cmp.Compare(a.Host, b.Host) })
+}
+
+// ampleRoom is what a host has free in bytes where nobody asks how large the image is: hardly one is larger.
+const ampleRoom = 16 << 30
+
+// tightest is the host with the least room for the image, where one has so little that the image's size is worth a question.
+func tightest(planned Planned, lacking []release.Host) (tight release.Host, is bool) {
+	least := int64(ampleRoom)
+	for _, on := range lacking {
+		if seen, _ := planned.Snapshot.Host(on.Name); seen.FreeBytes >= 0 && seen.FreeBytes < least {
+			least, tight, is = seen.FreeBytes, on, true
+		}
+	}
+	return tight, is
+}
+
+// weigh asks the registry how large the image is; 0 where it does not say, which an engine's own answer explains better.
+func (k *credentials) weigh(ctx context.Context, planned Planned, on release.Host) (size int64) {
+	conn, err := k.c.fleet.Connection(ctx, on)
+	if err != nil || conn.Registry == nil {
+		return 0
+	}
+	seen, _ := planned.Snapshot.Host(on.Name)
+	platform := cmp.Or(plan.PullPlatform(planned.Desired, on.Name), "linux/"+seen.Engine.Arch)
+	_ = k.show(ctx, slowFault, func(auth release.Auth) (err error) {
+		size, err = conn.Registry.Size(ctx, planned.Desired.ImageName()+"@"+planned.Plan.Pin.Digest, platform, auth)
+		return err
+	})
+	return size
 }
 
 // imageless are the hosts that the image has to come to.

@@ -182,6 +182,8 @@ type Registry interface {
 	// Tags lists the tags of a repository (server/repo). state.ErrNotFound when there is no such repository, state.ErrDenied when the
 	// registry refused who asked.
 	Tags(ctx context.Context, repository string, auth release.Auth) ([]string, error)
+	// Size gives how many bytes of an image (repository@digest) the registry holds, of a list those for a platform (os/arch).
+	Size(ctx context.Context, ref, platform string, auth release.Auth) (int64, error)
 }
 
 // Environ is the environment that a host gives to its SSH user.

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -164,5 +165,41 @@ func TestNobodyIsAlarmedWhereRoomIsNotKnown(t *testing.T) {
 		if host.FreeBytes != -1 || len(planned.Plan.Problems) > 0 {
 			t.Errorf("%d: %+v", host.FreeBytes, planned.Plan.Problems)
 		}
+	})
+}
+
+// What no server has yet is as large as its registry says; a registry that does not say is no obstacle.
+func TestAnImageThatNoServerHasIsWeighedAtItsRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 847)
+		w.mustApply(w.release("v1"))
+		w.Push(sim.Image{Ref: repository + ":v9", Size: 2 << 30, Behaviour: sim.Healthy(0), Labels: map[string]string{"service": "shop"}})
+		asked, mute := "", false
+		w.Before(func(c sim.Call) error {
+			if c.Method == "Registry.Size" {
+				asked += c.Host + " "
+				if mute {
+					return errors.New("the registry does not say")
+				}
+			}
+			return nil
+		})
+		w.mustPlan(w.release("v9"))
+		if asked != "" {
+			t.Errorf("with room on every host %s was asked", asked)
+		}
+		w.SetFree("h2", 800<<20)
+		w.SetFree("h3", 900<<20)
+		w.untouched(func() {
+			_, err := w.apply(t.Context(), w.release("v9"))
+			mustSay(t, err, "h2: the image "+repository+":v9 has no room: it needs at least", "h3: the image "+repository+":v9 has no room", "and 800 MiB are free", "docker system df")
+		})
+		if asked != "h2 " {
+			t.Errorf("asked: %s, want the tightest host alone, once", asked)
+		}
+		mute = true
+		w.SetFree("h2", 8<<30)
+		w.SetFree("h3", 8<<30)
+		w.mustApply(w.release("v9"))
 	})
 }

@@ -33,11 +33,13 @@ var login = release.Auth{Server: name, Username: "deploy", Password: release.New
 // standin is a registry with one repository, acme/shop.
 type standin struct {
 	*httptest.Server
-	tags   []string
-	auth   string // "", "basic" or "bearer"
-	realm  string // of tokens; "": its own
-	page   int    // at most so many tags on a page; 0: all that are asked for
-	before func(w http.ResponseWriter, r *http.Request) bool
+	tags  []string
+	auth  string // "", "basic" or "bearer"
+	realm string // of tokens; "": its own
+	page  int    // at most so many tags on a page; 0: all that are asked for
+	// manifests by their digest, which need not be theirs
+	manifests map[string]string
+	before    func(w http.ResponseWriter, r *http.Request) bool
 
 	mu   sync.Mutex
 	seen []string // method, path and kind of Authorization of each request
@@ -84,6 +86,14 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("WWW-Authenticate", challenge)
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+	case strings.HasPrefix(r.URL.Path, "/v2/acme/shop/manifests/"):
+		manifest, ok := s.manifests[path.Base(r.URL.Path)]
+		if !ok {
+			http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`, http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		_, _ = w.Write([]byte(manifest))
 	case r.URL.Path != "/v2/acme/shop/tags/list":
 		http.Error(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}`, http.StatusNotFound)
 	default:

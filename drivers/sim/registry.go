@@ -22,6 +22,16 @@ func (r *Registry) Tags(ctx context.Context, repository string, auth release.Aut
 	return tags, err
 }
 
+// Size gives half of what the image takes on a host: as the registry holds it, it is compressed.
+func (r *Registry) Size(ctx context.Context, ref, _ string, auth release.Auth) (size int64, err error) {
+	err = r.read(ctx, "Registry.Size", ref, func(*host) error {
+		image, err := r.world.fetch(ref, auth)
+		size = image.Size / 2
+		return err
+	})
+	return size, err
+}
+
 func (w *World) tags(repository string, auth release.Auth) (tags []string, err error) {
 	if w.username != "" && (auth.Username != w.username || auth.Password.Reveal() != w.password) {
 		return nil, fmt.Errorf("the registry refuses %q for %s: %w", auth.Username, repository, state.ErrDenied)
