@@ -163,6 +163,7 @@ func (s shape) caching() []string {
 func (s shape) pack() []string {
 	b := s.job.Release.Build
 	argv := []string{"pack", "build", s.job.Release.Image(), "--builder", b.Pack.Builder, "--creation-time", "now", "--no-color"}
+	argv = append(argv, s.packCaches()...)
 	if len(b.Arch) > 0 {
 		argv = append(argv, "--platform", "linux/"+b.Arch[0])
 	}
@@ -185,6 +186,16 @@ func (s shape) pack() []string {
 		argv = append(argv, "--clear-cache")
 	}
 	return append(argv, "--path", s.job.Tree.Dir)
+}
+
+// packCaches names the volumes of the buildpacks' caches. By itself pack names them after the image with its version, so that each
+// commit would begin with empty ones, and leave two.
+func (s shape) packCaches() []string {
+	var argv []string
+	for _, kind := range []string{"build", "launch"} {
+		argv = append(argv, "--cache", "type="+kind+";format=volume;name=kamald-pack-"+s.job.Release.Service+"."+kind)
+	}
+	return argv
 }
 
 // spoken is the command line for people: arguments of a build may be what nobody else should read.
