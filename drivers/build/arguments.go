@@ -207,7 +207,7 @@ func spoken(argv []string) string {
 				words[i] = name + "=…"
 			}
 		}
-		if strings.ContainsAny(words[i], " \t\n") || words[i] == "" {
+		if strings.ContainsAny(words[i], " \t\n;") || words[i] == "" {
 			words[i] = strconv.Quote(words[i])
 		}
 	}
