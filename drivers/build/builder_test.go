@@ -193,11 +193,11 @@ func TestAbandonLeavesNothing(t *testing.T) {
 	m.gone(pid)
 }
 
-// waitFor waits for a file of the stand-in's, and reads it.
+// waitFor waits for a file of the stand-in's, and reads it. A file is there before its text is.
 func (m machine) waitFor(name string) string {
 	m.t.Helper()
 	for {
-		if data, err := os.ReadFile(filepath.Join(m.dir, name)); err == nil {
+		if data, err := os.ReadFile(filepath.Join(m.dir, name)); err == nil && len(data) > 0 {
 			return string(data)
 		}
 		select {

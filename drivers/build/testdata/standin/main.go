@@ -104,7 +104,7 @@ func answer(dir string, argv []string, r reply) {
 		must(os.WriteFile(filepath.Join(dir, "hanging"), fmt.Appendf(nil, "%d", child.Process.Pid), 0o600))
 		select {
 		case <-signals:
-			must(os.WriteFile(filepath.Join(dir, "interrupted"), nil, 0o600))
+			must(os.WriteFile(filepath.Join(dir, "interrupted"), []byte("by a signal"), 0o600))
 		case <-time.After(time.Minute):
 		}
 		fmt.Fprintln(os.Stderr, "interrupted")
