@@ -20,10 +20,11 @@ func (f *fixture) later(h *lab.Host, argv ...string) {
 	})
 }
 
-// lies is all that a release would change on a host: containers, images, networks, and kamald's files with their times.
+// lies is all that a release would change on a host: containers, images, networks, and kamald's files with their times. Images that
+// were made at one time come in any order.
 func (f *fixture) lies(h *lab.Host) string {
 	f.t.Helper()
-	return f.exec(h, "sh", "-c", "docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'; docker images -a --no-trunc -q; docker network ls -q; find /root/.kamal /home/deploy/.kamal -printf '%p %T@\n' 2>/dev/null; true")
+	return f.exec(h, "sh", "-c", "docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'; docker images -a --no-trunc -q | sort; docker network ls -q; find /root/.kamal /home/deploy/.kamal -printf '%p %T@\n' 2>/dev/null; true")
 }
 
 // TestPreflight: three servers with five different troubles, all named in one plan; nothing is changed, and with the troubles gone nothing is said.
