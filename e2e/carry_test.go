@@ -222,6 +222,9 @@ func (f *fixture) carriedOn(r result) {
 func TestAServersEngineRefusesADamagedLayer(t *testing.T) {
 	onlyLong(t)
 	f := newFixture(t)
+	if err := f.host(1).ResetBare(t.Context()); err != nil { // of the proxy's image too
+		t.Fatal(err)
+	}
 	f.large(1)
 	here := docker.New(docker.DialLocal, docker.Options{Socket: cmp.Or(strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"), docker.DefaultSocket)})
 	defer here.Close()

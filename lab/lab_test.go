@@ -80,9 +80,15 @@ func TestVersionsShareTheProgramAndDifferInALayerOfTheirOwn(t *testing.T) {
 func TestResetLeavesNothingOfATestOnAHost(t *testing.T) {
 	l := Require(t)
 	h := &l.Hosts[1]
-	reset(t, h)
+	if err := h.ResetBare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	login(t, l, h)
 	reference := buildApp(t, l, AppImage{Repository: "lab/shop", Version: "v1"})
+	proxy, err := h.Load(t.Context(), AppImage{Repository: "lab/proxy", Version: "v1", Labels: map[string]string{"org.opencontainers.image.title": "kamal-proxy"}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	mustExec(t, h, "docker", "network", "create", "kamal")
 	mustExec(t, h, "docker", "volume", "create", "kept")
 	mustExec(t, h, "docker", "run", "-d", "--restart", "unless-stopped", "--network", "kamal", "-v", "kept:/data", reference)
@@ -92,6 +98,12 @@ func TestResetLeavesNothingOfATestOnAHost(t *testing.T) {
 	}
 
 	reset(t, h)
+	if left := mustExec(t, h, "docker", "images", "--format", "{{.Repository}}:{{.Tag}}"); left != proxy {
+		t.Errorf("of the images there are %q, want the proxy's alone, %s", left, proxy)
+	}
+	if err := h.ResetBare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, list := range [][]string{{"docker", "ps", "-aq"}, {"docker", "images", "-aq"}, {"docker", "volume", "ls", "-q"},
 		{"docker", "network", "ls", "-q", "--filter", "type=custom"}, {"find", "/root", "/home/deploy", "-name", ".kamal", "-o", "-name", ".docker"}} {
 		if left := mustExec(t, h, list...); left != "" {
