@@ -4,8 +4,8 @@ package plan
 const leastFree = 32 << 20
 
 // checkRoom looks whether the plan's image has room on the hosts as they are now: a saved plan was made when they were otherwise, and of
-// an image whose size nobody knows it can be said that a full disk does not take it. Unpacked, an image is no smaller than at its registry. Where something goes before the image comes, that
-// may make room.
+// an image whose size nobody knows it can be said that a full disk does not take it. Unpacked, an image is no smaller than at its
+// registry. Where something goes before the image comes, that may make room.
 func (f *Preflight) checkRoom() {
 	size := max(f.plan.Pin.Bytes, f.size)
 	for _, host := range f.observed.Hosts {
