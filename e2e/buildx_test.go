@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -116,7 +117,7 @@ func (f *fixture) buildkitContext(dir, programs string) {
 		f.t.Fatal(err)
 	}
 	for path, text := range map[string]string{
-		"root/etc/buildkit/buildkitd.toml": fmt.Sprintf("[registry.%q]\n  http = true\n", registry),
+		"root/etc/buildkit/buildkitd.toml": fmt.Sprintf("[registry.%q]\n  http = true\n[registry.\"docker.io\"]\n  mirrors = [%q]\n", registry, registry),
 		"root/entry":                       fmt.Sprintf("#!/bin/sh\necho '%s %s' >>/etc/hosts\nexec /usr/bin/buildkitd \"$@\"\n", address, name),
 		"Dockerfile":                       "FROM scratch\nCOPY root /\nENV PATH=/usr/bin:/bin\nWORKDIR /tmp\nENTRYPOINT [\"/entry\"]\nVOLUME /var/lib/buildkit\n",
 	} {
@@ -180,6 +181,8 @@ func TestBuildersOfBuildx(t *testing.T) {
 		{"a secret is read, and is nowhere", buildsWithSecret},
 		{"a cache in the registry outlives the builder", buildsFromCache("registry", "    image = \"acme/shop-cache\"\n    options = \"mode=max\"\n")},
 		{"a cache in a directory outlives the builder", buildsFromCache("local", "    options = \"mode=max\"\n")},
+		{"a cache of GitHub's actions outlives the builder", buildsFromGithubsCache},
+		{"a bill of materials is pushed beside the image, and the release runs", buildsWithBill},
 		{"provenance is pushed beside the image, and the release runs", buildsWithProvenance},
 		{"a builder half here and half there builds each part where it belongs", buildsInTwoPlaces},
 	} {
@@ -261,6 +264,37 @@ func buildsWithProvenance(f *fixture, build func(string)) {
 	f.compile("../lab/app")
 	build("  driver = \"docker-container\"\n  provenance = \"mode=max\"\n")
 	version := f.commit("provenance", "")
+	f.must(0, "deploy")
+	if got := f.platforms(version); fmt.Sprint(got) != "[linux/amd64 unknown/unknown]" {
+		f.t.Errorf("the list has %v", got)
+	}
+	f.wantRunning(f.host(2), "shop-web-"+version)
+	f.emptyTwice(version)
+}
+
+// scanner is a program that writes a bill of materials, as BuildKit asks for one: its own comes from Docker Hub, whose mirror is the
+// lab's registry for these builders.
+const scanner = `#!/bin/sh
+echo '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{"name":"shop"}}' >"$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json"
+`
+
+func buildsWithBill(f *fixture, build func(string)) {
+	dir := f.t.TempDir()
+	for name, text := range map[string]string{"scan": scanner, "Dockerfile": "FROM " + buildkitImage + "\nCOPY scan /scan\nENTRYPOINT [\"/scan\"]\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	image := f.lab.Registry.Push + "/docker/buildkit-syft-scanner:stable-1"
+	f.shell("docker", "build", "-q", "-t", image, "--label", "kamald.test=e2e", dir)
+	defer f.shell("docker", "rmi", "-f", image)
+	login := base64.StdEncoding.EncodeToString([]byte(f.lab.Registry.Username + ":" + f.lab.Registry.Password.Reveal()))
+	f.write("docker/config.json", fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, f.lab.Registry.Push, login), 0o600)
+	f.shell("docker", "push", "-q", image)
+
+	f.compile("../lab/app")
+	build("  driver = \"docker-container\"\n  provenance = \"false\"\n  sbom = true\n")
+	version := f.commit("bill", "")
 	f.must(0, "deploy")
 	if got := f.platforms(version); fmt.Sprint(got) != "[linux/amd64 unknown/unknown]" {
 		f.t.Errorf("the list has %v", got)

@@ -13,14 +13,8 @@ import (
 
 func TestAnEndingServerAsksClientsToGoInsteadOfClosingTheirConnections(t *testing.T) {
 	f := startProxy(t)
-	arrived, finish := make(chan struct{}), make(chan struct{})
-	f.deploy(deployRequest("app", backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			close(arrived)
-			<-finish
-		}
-		_, _ = io.WriteString(w, "ok")
-	}), "app.test"))
+	target, arrived, finish := heldBackend(t, "/slow", "ok")
+	f.deploy(deployRequest("app", target, "app.test"))
 	slow, idle := dialRaw(t, f.address()), dialRaw(t, f.address())
 	if resp := idle.get(t, "/"); resp.Close {
 		t.Error("an answer says `Connection: close` although the server goes on")

@@ -267,6 +267,22 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// heldBackend answers with a text. A request of the path ("" is any) tells arrived that it is there, and is held until finish is closed.
+func heldBackend(t *testing.T, path, text string) (address string, arrived, finish chan struct{}) {
+	t.Helper()
+	arrived, finish = make(chan struct{}, 1), make(chan struct{})
+	return backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if path == "" || r.URL.Path == path {
+			arrived <- struct{}{}
+			select {
+			case <-finish:
+			case <-r.Context().Done(): // the test failed
+			}
+		}
+		_, _ = io.WriteString(w, text)
+	}), arrived, finish
+}
+
 // backendWithHealth is an app whose health check is answered by handle too.
 func backendWithHealth(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()

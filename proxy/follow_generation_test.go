@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"testing"
 	"time"
 )
@@ -86,14 +84,7 @@ func TestGenerationsOfBothSidesOutlastARestart(t *testing.T) {
 
 func TestAFollowerDrainsTheRequestsOfBeforeARedeployToTheSameName(t *testing.T) {
 	f := startProxy(t)
-	arrived, finish := make(chan struct{}, 1), make(chan struct{})
-	target := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			arrived <- struct{}{}
-			<-finish
-		}
-		_, _ = io.WriteString(w, "old")
-	})
+	target, arrived, finish := heldBackend(t, "/slow", "old")
 	f.deploy(deployRequest("app", target, "app.test"))
 	old, follower := f.follows()
 	answered := make(chan string, 1)

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -55,17 +53,7 @@ func TestAFollowerDoesWhatTheStateSaysAndWritesNothing(t *testing.T) {
 
 func TestAFollowerKeepsTheTargetsThatStayAndDrainsThoseThatGo(t *testing.T) {
 	f := startProxy(t)
-	arrived, finish := make(chan struct{}, 1), make(chan struct{})
-	target := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			arrived <- struct{}{}
-			select {
-			case <-finish:
-			case <-r.Context().Done():
-			}
-		}
-		_, _ = io.WriteString(w, "old")
-	})
+	target, arrived, finish := heldBackend(t, "/slow", "old")
 	f.deploy(deployRequest("app", target, "app.test"))
 	old, follower := f.follows()
 	answered := make(chan string, 1)

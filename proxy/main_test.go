@@ -202,15 +202,8 @@ func checkAccessLog(t *testing.T, log []map[string]any, target string) {
 func TestATerminatedServerFinishesTheRequestsInFlight(t *testing.T) {
 	p := newProgram(t)
 	address, end := p.serve()
-	arrived, finish := make(chan struct{}), make(chan struct{})
-	p.succeeds("deploy", "app", "--target", backend(t, func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		select {
-		case <-finish:
-		case <-r.Context().Done(): // the test failed
-		}
-		_, _ = io.WriteString(w, "done")
-	}))
+	target, arrived, finish := heldBackend(t, "", "done")
+	p.succeeds("deploy", "app", "--target", target)
 	answered := make(chan string, 1)
 	go func() {
 		resp, err := http.Get("http://" + address)

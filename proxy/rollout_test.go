@@ -275,15 +275,8 @@ func TestARolloutSurvivesDeploysOfTheServiceAndRestarts(t *testing.T) {
 func TestAStoppedRolloutIsDrainedAndForgotten(t *testing.T) {
 	f := startProxy(t)
 	f.deploy(deployRequest("app", backend(t, says("old")), "app.test"))
-	arrived, finish := make(chan struct{}), make(chan struct{})
-	f.rollOut(backend(t, func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		select {
-		case <-finish:
-		case <-r.Context().Done():
-		}
-		_, _ = w.Write([]byte("new"))
-	}))
+	target, arrived, finish := heldBackend(t, "", "new")
+	f.rollOut(target)
 	f.split(Split{Percent: 100})
 	answered := make(chan string, 1)
 	go func() {

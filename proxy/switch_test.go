@@ -156,15 +156,7 @@ func TestARedirectThatEndsIn200IsHealthy(t *testing.T) {
 
 func TestADeployReturnsOnlyWhenTheOldRequestsAreDone(t *testing.T) {
 	f := startProxy(t)
-	arrived, finish := make(chan struct{}), make(chan struct{})
-	old := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		select {
-		case <-finish:
-		case <-r.Context().Done(): // the test failed
-		}
-		_, _ = io.WriteString(w, "old")
-	})
+	old, arrived, finish := heldBackend(t, "", "old")
 	f.deploy(deployRequest("app", old, "app.test"))
 	answered := make(chan string, 1)
 	go func() {

@@ -241,14 +241,7 @@ func TestAnUpgradeWaitsForADeployThatWaitsAndLosesNothingOfIt(t *testing.T) {
 
 func TestASwitchInTheNewProgramWaitsForTheRequestsOfTheOldOne(t *testing.T) {
 	p := install(t)
-	arrived, finish := make(chan struct{}), make(chan struct{})
-	old := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			close(arrived)
-			<-finish
-		}
-		fmt.Fprint(w, "old")
-	})
+	old, arrived, finish := heldBackend(t, "/slow", "old")
 	p.do("deploy", "app", "--target", old, "--host", "app.test")
 	slow, switched := make(chan string, 1), make(chan error, 1)
 	go func() {

@@ -45,6 +45,7 @@ var callLimits = map[string]time.Duration{
 	"Bulk":            connectLimit,
 	"Engine.Save":     0,
 	"Engine.Manifest": 15 * time.Second, // of a registry that is out of reach the engine says so, or never
+	"Registry.Size":   15 * time.Second, // the same
 	"Engine.Upload":   5 * time.Minute,  // of a program, over a slow line
 	"Engine.Stop":     0,                // bounded by its grace, below
 	"Proxy.Deploy":    0,                // bounded by the driver: deploy + drain + margin
