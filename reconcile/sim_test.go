@@ -54,6 +54,7 @@ type memory struct {
 	releases map[int]state.Record
 	plans    []state.PlanRecord
 	events   []state.Event
+	watch    state.Watch
 	full     error // what every write fails with
 }
 
@@ -126,6 +127,24 @@ func (m *memory) Events(state.App, int) ([]state.Event, error) {
 	slices.Reverse(newest)
 	return newest, nil
 }
+
+func (m *memory) SaveWatch(w state.Watch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
+	m.watch = w
+	return nil
+}
+
+func (m *memory) Watch(state.App) (state.Watch, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.watch, m.watch.Schema > 0, nil
+}
+
+func (m *memory) Trim(state.App, int, int) error { return nil }
 
 func (m *memory) Apps() ([]state.App, error) { return nil, nil }
 func (m *memory) Close() error               { return nil }

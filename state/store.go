@@ -24,6 +24,14 @@ type Store interface {
 	// Events returns up to limit events, newest first.
 	Events(app App, limit int) ([]Event, error)
 
+	// SaveWatch keeps what the daemon remembers of its app.
+	SaveWatch(Watch) error
+	// Watch returns what the daemon remembers of an app; false when nothing was ever kept.
+	Watch(App) (Watch, bool, error)
+
+	// Trim takes away the oldest events and plans beyond so many.
+	Trim(app App, events, plans int) error
+
 	// Apps lists every app that the store knows, sorted.
 	Apps() ([]App, error)
 	Close() error

@@ -41,6 +41,8 @@ func (s *Store) Check() error {
 		errs = append(errs, err)
 		_, err = list[state.Event](s, app, bucketEvents, 0)
 		errs = append(errs, err)
+		_, _, err = s.Watch(app)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

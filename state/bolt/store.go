@@ -225,6 +225,9 @@ func planKey(plans *bbolt.Bucket, plan state.PlanRecord) ([]byte, error) {
 	return key, nonces.Put([]byte(plan.Nonce), key)
 }
 
+// timeKeyBytes is the length of a timeKey.
+const timeKeyBytes = 12
+
 // timeKey sorts by time, also before 1970.
 func timeKey(t time.Time) []byte {
 	key := binary.BigEndian.AppendUint64(nil, uint64(t.Unix())^1<<63)
