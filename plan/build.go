@@ -310,7 +310,7 @@ func (p Plan) kindOf(in Input, slots []*slot) Kind {
 	switch {
 	case slices.ContainsFunc(slots, func(s *slot) bool { return s.ahead != nil && s.boots() }):
 		return KindRelease // also back to the held version, from a partial release of another
-	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
+	case in.Options.Heal, in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
 		return KindHeal
 	case in.Held != nil && in.Held.Version == in.Desired.Version:
 		return KindConfig

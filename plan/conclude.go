@@ -10,6 +10,9 @@ import (
 // defaultGrace is Docker's own, for orphans that say nothing of theirs.
 const defaultGrace = 10 * time.Second
 
+// approveFirst is why healing leaves what no release asks for any more.
+const approveFirst = "healing takes nothing away: `kamald approve` or `kamald apply` does"
+
 // orphans plans the end of what a role or a host that left the file has left behind.
 func (b *builder) orphans(after []string) {
 	for _, on := range b.in.Desired.Hosts {
@@ -41,6 +44,11 @@ func (b *builder) orphan(host state.Host, c state.Container, reason string, afte
 			Reason: reason, Risk: Destructive, Deferred: "none of the hosts that the role is to run on takes part: what serves goes on until one does"})
 		return
 	}
+	if b.in.Options.Heal && !b.in.Options.Orphans {
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
+			Reason: reason, Risk: Destructive, Deferred: approveFirst})
+		return
+	}
 	needs := slices.Clone(after)
 	at := host.Name + "/" + c.Role + "/" + c.ShortID()
 	route, routed := host.Proxy.Route(b.app.RouteName(c.Role))
@@ -65,7 +73,7 @@ func (b *builder) orphan(host state.Host, c state.Container, reason string, afte
 func (b *builder) orphanRoutes(host state.Host, after []string) {
 	for _, s := range b.on[host.Name] {
 		route, there := host.Proxy.Route(b.app.RouteName(s.role.Name))
-		if s.role.Proxy != nil || !there {
+		if s.role.Proxy != nil || !there || b.in.Options.Heal && !b.in.Options.Orphans {
 			continue
 		}
 		b.add(Step{ID: "unroute/" + host.Name + "/" + s.role.Name, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: s.role.Name, Needs: after,
@@ -78,7 +86,8 @@ func (b *builder) orphanRoutes(host state.Host, after []string) {
 // conclude plans what happens only after every role on every host has succeeded: tag, record, prune.
 func (b *builder) conclude() {
 	released := gateIf(b, "released", PhaseFinish, 0, ids(b.steps))
-	if !b.in.Options.Filter.Whole() { // a part of the release moves no latest and takes nothing away
+	whole := b.in.Options.Filter.Whole()
+	if !whole && !b.in.Options.Heal { // a part of the release moves no latest and takes nothing away
 		b.records(released)
 		return
 	}
@@ -87,6 +96,9 @@ func (b *builder) conclude() {
 		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
 			tags = append(tags, b.tag(host, released)...)
 		}
+	}
+	if !whole { // healing a part puts back what was moved there, and takes nothing away
+		return
 	}
 	b.retain()
 	records := b.records(append(slices.Clone(released), tags...))

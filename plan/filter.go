@@ -14,12 +14,14 @@ import (
 type Filter struct {
 	Hosts []string `json:"hosts,omitempty"`
 	Roles []string `json:"roles,omitempty"`
+	// Except are roles on hosts, as host/role, that are left as they are.
+	Except []string `json:"except,omitempty"`
 }
 
 // FilterOf resolves patterns (names or globs) against a release. One that matches nothing is an error that names what there is. A
-// scope that leaves nothing out is the whole release.
-func FilterOf(desired release.Release, hosts, roles []string) (Filter, error) {
-	var s Filter
+// scope that leaves nothing out is the whole release. except are roles on hosts, as host/role, that are left out of it.
+func FilterOf(desired release.Release, hosts, roles []string, except ...string) (Filter, error) {
+	s := Filter{Except: except}
 	var hostNames, roleNames []string
 	for _, on := range desired.Hosts {
 		hostNames = append(hostNames, on.Name)
@@ -44,6 +46,8 @@ func FilterOf(desired release.Release, hosts, roles []string) (Filter, error) {
 	switch {
 	case all:
 		return Filter{}, nil
+	case !some && len(except) > 0:
+		return Filter{}, fmt.Errorf("every role of %s is left out", desired.App())
 	case !some:
 		return Filter{}, fmt.Errorf("no role of %s is on a host of %s", strings.Join(s.Roles, ", "), strings.Join(s.Hosts, ", "))
 	}
@@ -51,11 +55,11 @@ func FilterOf(desired release.Release, hosts, roles []string) (Filter, error) {
 }
 
 // Whole tells whether nothing is left out.
-func (s Filter) Whole() bool { return len(s.Hosts) == 0 && len(s.Roles) == 0 }
+func (s Filter) Whole() bool { return len(s.Hosts) == 0 && len(s.Roles) == 0 && len(s.Except) == 0 }
 
 // Has tells whether a role on a host is within.
 func (s Filter) Has(host, role string) bool {
-	return s.hasHost(host) && (len(s.Roles) == 0 || slices.Contains(s.Roles, role))
+	return s.hasHost(host) && (len(s.Roles) == 0 || slices.Contains(s.Roles, role)) && !slices.Contains(s.Except, host+"/"+role)
 }
 
 func (s Filter) hasHost(host string) bool { return len(s.Hosts) == 0 || slices.Contains(s.Hosts, host) }
@@ -68,6 +72,9 @@ func (s Filter) String() string {
 	}
 	if len(s.Roles) > 0 {
 		parts = append(parts, "roles "+strings.Join(s.Roles, ", "))
+	}
+	if len(s.Except) > 0 {
+		parts = append(parts, "all but "+strings.Join(s.Except, ", "))
 	}
 	return strings.Join(parts, "; ")
 }

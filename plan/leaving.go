@@ -49,7 +49,7 @@ func (b *builder) checkCordoned(heals bool) {
 
 // leave notes the hosts that left the file: those that can be reached are planned for, the others named.
 func (b *builder) leave() {
-	if !b.in.Options.Filter.Whole() {
+	if !b.in.Options.Filter.Whole() || b.in.Options.Heal && !b.in.Options.Orphans {
 		return
 	}
 	var left []state.Host
@@ -117,7 +117,7 @@ func (b *builder) emptyRoutes(host state.Host, after []string) {
 		if b.homeless(former.role) {
 			continue
 		}
-		if b.ended[routeKey(host.Name, former.route.Name)] {
+		if b.ended[routeKey(host.Name, former.route.Name)] || b.in.Options.Heal && !b.in.Options.Orphans {
 			continue
 		}
 		b.add(Step{ID: "unroute/" + host.Name + "/" + former.role, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: former.role, Needs: after,

@@ -11,15 +11,15 @@ type lookup struct {
 }
 
 // scopeSet is a filter as sets; nil is all.
-type scopeSet struct{ hosts, roles map[string]bool }
+type scopeSet struct{ hosts, roles, except map[string]bool }
 
 func (s scopeSet) has(host, role string) bool {
-	return (s.hosts == nil || s.hosts[host]) && (s.roles == nil || s.roles[role])
+	return (s.hosts == nil || s.hosts[host]) && (s.roles == nil || s.roles[role]) && !(s.except != nil && s.except[host+"/"+role])
 }
 
 func lookupOf(in Input) lookup {
 	n := lookup{hosts: make(map[string]release.Host, len(in.Desired.Hosts)), primary: map[string]bool{},
-		concerned: make(map[string]bool, len(in.Desired.Hosts)), scope: scopeSet{setOf(in.Options.Filter.Hosts), setOf(in.Options.Filter.Roles)}}
+		concerned: make(map[string]bool, len(in.Desired.Hosts)), scope: scopeSet{setOf(in.Options.Filter.Hosts), setOf(in.Options.Filter.Roles), setOf(in.Options.Filter.Except)}}
 	whole := in.Options.Filter.Whole()
 	for _, on := range in.Desired.Hosts {
 		n.hosts[on.Name] = on

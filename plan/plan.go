@@ -69,6 +69,10 @@ type Options struct {
 	// KeepPartial leaves what a partial release has put ahead of the held one as it is.
 	KeepPartial bool `json:"keep_partial,omitempty"`
 	Back        bool `json:"back,omitempty"` // the desired release is an earlier one, and not what the file says
+	// Heal plans nothing but repairs of what the held release says: secrets that were pushed since wait for a release, and what a
+	// release has left behind is not taken away, unless Orphans says so.
+	Heal    bool `json:"heal,omitempty"`
+	Orphans bool `json:"orphans,omitempty"`
 	// Prune plans nothing but the removal of what is kept for nothing.
 	Prune bool `json:"prune,omitempty"`
 	// Ignore are the checks whose problems are only warned of.

@@ -79,6 +79,9 @@ func (b *builder) upgrade(host state.Host, step Step) bool {
 	if image == "" || b.proxyOfAnother(host, []Field{{Path: "image"}}) {
 		return false
 	}
+	if b.in.Options.Heal { // kamald is newer, not the server otherwise than it was
+		return true
+	}
 	fields := []Field{{Path: "version", Before: host.Proxy.Version, After: wanted}}
 	if !slices.Contains(host.Proxy.Features, state.FeatureUpgrade) {
 		b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: step.Name, Risk: Downtime,

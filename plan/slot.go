@@ -20,6 +20,7 @@ type slot struct {
 	olds []state.Container // those that are not the wanted one
 
 	kept         bool // a partial release's container is to stay as that release asked for it
+	heals        bool // only what is not as the held release says is put right
 	reconfigured bool // what differs from the held release was asked for
 	released     bool // the host's latest and the held record say that the wanted version was released there
 
@@ -55,7 +56,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	app := in.Desired.App()
 	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
-	s.reconfigured = in.reconfigured
+	s.reconfigured, s.heals = in.reconfigured, in.Options.Heal
 	s.released = (in.Held == nil || in.Held.Version == in.Desired.Version) && (in.tookPart(host) || s.latestIsWanted(in.Pin.Value()))
 	s.own = ofRole(app, host, role.Name)
 	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
@@ -125,6 +126,9 @@ func (s *slot) decideContainer() {
 	var fields []Field
 	if w.Asked != nil {
 		fields, cause, asked = diff(*w.Asked, s.spec), Change, *w.Asked
+	}
+	if s.heals {
+		fields, cause = withoutSecrets(fields), Drift
 	}
 	if len(fields) > 0 {
 		s.replace(w, cause, "its configuration changed", fields)

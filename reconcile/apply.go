@@ -39,6 +39,9 @@ func (c *Controller) Apply(ctx context.Context, desired release.Release, options
 	if err := problems(first.Plan); err != nil {
 		return Report{Kind: first.Plan.Kind, Version: first.Desired.Version, Skipped: first.Plan.Unreachable, Plan: first.Plan}, err
 	}
+	if err := first.guarded(options); err != nil {
+		return Report{}, err
+	}
 	report := c.done(Report{Outcome: state.OutcomeSucceeded, Kind: first.Plan.Kind}, first, first.Snapshot, began)
 	if first.Plan.Empty() {
 		err = c.sweep(ctx, first)
@@ -68,6 +71,9 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 	}
 	if err := problems(planned.Plan); err != nil {
 		return Report{Kind: planned.Plan.Kind, Version: planned.Desired.Version, Skipped: planned.Plan.Unreachable, Plan: planned.Plan}, err
+	}
+	if err := planned.guarded(options); err != nil {
+		return Report{}, err
 	}
 	if planned.Plan.Empty() {
 		return c.done(Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind}, planned, planned.Snapshot, c.now()), nil

@@ -24,11 +24,20 @@ type Options struct {
 	choice      *plan.Choice // what a version policy made of the version; nil: it was given
 	keepPartial bool         // what a partial release has put ahead of the held one stays
 	nonce       string       // of the saved plan that is applied; "": the plan gets one of its own
-	heldThen    int          // of a rollback: what was held when its release was chosen
+	heldThen    int          // of a rollback and of healing: what was held when it was decided on
 	measures    bool         // what is held is measured against: nothing waits
 	Hold        bool         // a person names the version: it goes through a hold, and sets one
 
 	Ignore []plan.Check // checks whose problems are only warned of
+
+	// Except are roles on hosts, as host/role, that are left as they are.
+	Except []string
+	// Orphans are taken away by healing, too.
+	Orphans bool
+	// Guard is asked before anything is begun, and again under the lock; its error is why it is not. nil: nobody is asked.
+	Guard func(Planned) error
+
+	heal bool // only what is not as the held release says is put right
 }
 
 // Planned is a plan with what it was made from.
@@ -100,7 +109,7 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	if held == nil {
 		return c.planFrom(ctx, file, snapshot, nil, options)
 	}
-	desired, err := decodeRelease(*held, file)
+	desired, err := heldAs(*held, file) // a host that came to the file since is a change, and no drift
 	if err != nil {
 		return Planned{}, err
 	}
@@ -129,6 +138,14 @@ func asDrift(items []plan.Item) []plan.Item {
 	return turned
 }
 
+// guarded asks whoever guards the plan; one with nothing to do needs nobody's leave.
+func (p Planned) guarded(options Options) error {
+	if options.Guard == nil || p.Plan.Empty() {
+		return nil
+	}
+	return options.Guard(p)
+}
+
 // observed tells whether every host of the release is in the snapshot.
 func observed(desired release.Release, seen state.Snapshot) bool {
 	for _, on := range desired.Hosts {
@@ -141,13 +158,16 @@ func observed(desired release.Release, seen state.Snapshot) bool {
 
 func (c *Controller) planFrom(ctx context.Context, desired release.Release, snapshot state.Snapshot, keys keys, options Options) (Planned, error) {
 	held := newestRecord(snapshot)
-	scope, err := plan.FilterOf(desired, options.Hosts, options.Roles)
+	if options.heal && held != nil && held.Number > options.heldThen {
+		return Planned{}, ErrSuperseded
+	}
+	scope, err := plan.FilterOf(desired, options.Hosts, options.Roles, options.Except...)
 	if err != nil {
 		return Planned{}, err
 	}
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Choice: options.choice, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
-			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore}}
+			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore, Heal: options.heal, Orphans: options.Orphans}}
 	if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 		return Planned{}, err
 	}
@@ -174,7 +194,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 			return Planned{}, err
 		}
 	}
-	if keys != nil { // without them a digest cannot be compared with those on the hosts
+	if keys != nil && !options.heal { // without them a digest cannot be compared with those on the hosts
 		if in.Secrets, err = c.digests(desired, snapshot, keys); err != nil {
 			return Planned{}, err
 		}

@@ -15,11 +15,13 @@ type Watch struct {
 	// Comparator names the comparison that looked last: after another one the first round only reports.
 	Comparator string `json:"comparator"`
 
-	Wanted     *Wanted     `json:"wanted,omitempty"` // the newest proposal that could be read
-	Pauses     []Pause     `json:"pauses,omitempty"`
-	Approved   []string    `json:"approved,omitempty"` // what a person has approved, and that is not done yet
-	Baseline   string      `json:"baseline,omitempty"` // the proposal that this store saw first, beside another held release: it waits for an approval
-	Retry      string      `json:"retry,omitempty"`    // the proposal that a person asks for again
+	Wanted   *Wanted  `json:"wanted,omitempty"` // the newest proposal that could be read
+	Pauses   []Pause  `json:"pauses,omitempty"`
+	Approved []string `json:"approved,omitempty"` // what a person has approved, and that is not done yet
+	// Settled is the digest of the proposal that is not carried out again by itself: it was, or another release came after it, or this
+	// store saw it first beside servers that run something else.
+	Settled    string      `json:"settled,omitempty"`
+	Held       int         `json:"held,omitempty"` // the newest release that was seen to be held
 	Conditions []Condition `json:"conditions,omitempty"`
 	Findings   []Finding   `json:"findings,omitempty"` // drift that is there now
 	Heals      []Heal      `json:"heals,omitempty"`    // those within the window of the budget
