@@ -42,7 +42,8 @@ func (s *slot) decideCertificate(in Input) {
 	case len(c.lacks) > 0:
 		c.fields = nil
 		s.items = append(s.items, Item{Action: Update, Cause: Drift, Resource: ResourceCertificate, Host: s.host.Name, Role: s.role.Name, Risk: Safe,
-			Name: strings.Join(secrets, ", "), Reason: "its certificate is not there", Deferred: fmt.Sprintf("`kamald env push --hosts %s` brings it", s.host.Name)})
+			Name: strings.Join(secrets, ", "), Reason: "its certificate is not there", Class: DriftSecretsFile,
+			Deferred: fmt.Sprintf("`kamald env push --hosts %s` brings it", s.host.Name)})
 	case len(c.fields) > 0:
 		c.push, c.reason = true, "its certificate is another than the one at hand"
 		if len(file.Digests) == 0 {
@@ -54,7 +55,7 @@ func (s *slot) decideCertificate(in Input) {
 	c.tell = c.push || file.Pending
 	if c.push {
 		s.items = append(s.items, Item{Action: Update, Cause: Change, Resource: ResourceCertificate, Host: s.host.Name, Role: s.role.Name,
-			Name: strings.Join(secrets, ", "), Reason: c.reason, Fields: c.fields, Risk: Safe})
+			Name: strings.Join(secrets, ", "), Reason: c.reason, Class: DriftSecretsFile, Fields: c.fields, Risk: Safe})
 	}
 }
 

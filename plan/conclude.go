@@ -41,7 +41,7 @@ func (b *builder) whyOrphan(host state.Host, c state.Container) string {
 func (b *builder) orphan(host state.Host, c state.Container, reason string, after []string) {
 	if b.homeless(c.Role) {
 		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
-			Reason: reason, Risk: Destructive, Deferred: "none of the hosts that the role is to run on takes part: what serves goes on until one does"})
+			Reason: reason, Class: DriftOrphan, Risk: Destructive, Deferred: "none of the hosts that the role is to run on takes part: what serves goes on until one does"})
 		return
 	}
 	if b.in.Options.Heal && !b.in.Options.Orphans {
@@ -66,7 +66,7 @@ func (b *builder) orphan(host state.Host, c state.Container, reason string, afte
 	b.afterwards(Step{ID: "remove/" + at, Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Role: c.Role, Needs: needs,
 		Container: c.ID, Name: c.Name, Reason: reason, Risk: Destructive})
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: c.Role, Name: c.Name,
-		Reason: reason, Risk: Destructive})
+		Reason: reason, Class: DriftOrphan, Risk: Destructive})
 }
 
 // orphanRoutes takes away routes of roles that are there and not proxied any more.
@@ -79,7 +79,7 @@ func (b *builder) orphanRoutes(host state.Host, after []string) {
 		b.add(Step{ID: "unroute/" + host.Name + "/" + s.role.Name, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: s.role.Name, Needs: after,
 			Name: route.Name, OldRoute: &route, Reason: "the role is not proxied any more", Risk: Destructive})
 		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceRoute, Host: host.Name, Role: s.role.Name, Name: route.Name,
-			Reason: "the role is not proxied any more", Risk: Destructive})
+			Reason: "the role is not proxied any more", Class: DriftOrphan, Risk: Destructive})
 	}
 }
 
@@ -132,7 +132,7 @@ func (b *builder) tag(host state.Host, released []string) []string {
 		cause, reason = Drift, "it was moved"
 	}
 	b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: cause, Resource: ResourceTag, Host: host.Name, Name: b.app.LatestTag(), Reason: reason,
-		Fields: []Field{{Path: "version", Before: before, After: after}}, Risk: Safe})
+		Class: DriftTag, Fields: []Field{{Path: "version", Before: before, After: after}}, Risk: Safe})
 	return []string{b.add(Step{ID: "tag/" + host.Name, Kind: StepTag, Phase: PhaseFinish, Host: host.Name, Needs: released,
 		Name: ref, OldImage: host.Latest, Reason: reason})}
 }

@@ -123,7 +123,7 @@ func (b *builder) emptyRoutes(host state.Host, after []string) {
 		b.add(Step{ID: "unroute/" + host.Name + "/" + former.role, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: former.role, Needs: after,
 			Name: former.route.Name, OldRoute: &former.route, Reason: reason, Risk: Destructive})
 		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceRoute, Host: host.Name, Role: former.role, Name: former.route.Name,
-			Reason: reason, Risk: Destructive})
+			Reason: reason, Class: DriftOrphan, Risk: Destructive})
 	}
 }
 

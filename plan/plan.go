@@ -132,17 +132,18 @@ type Plan struct {
 
 // Item is one line of the diff: a thing on a host, and what happens to it.
 type Item struct {
-	Action   Action   `json:"action"`
-	Cause    Cause    `json:"cause"`
-	Resource Resource `json:"resource"`
-	Host     string   `json:"host"`
-	Role     string   `json:"role,omitempty"`
-	Name     string   `json:"name"`
-	Reason   string   `json:"reason"`
-	Fields   []Field  `json:"fields,omitempty"`
-	Risk     Risk     `json:"risk"`
-	Bytes    int64    `json:"bytes,omitempty"`    // what removing it frees at most: images share layers
-	Deferred string   `json:"deferred,omitempty"` // why it waits, and what would do it; not part of the steps
+	Action   Action     `json:"action"`
+	Cause    Cause      `json:"cause"`
+	Resource Resource   `json:"resource"`
+	Host     string     `json:"host"`
+	Role     string     `json:"role,omitempty"`
+	Name     string     `json:"name"`
+	Reason   string     `json:"reason"`
+	Class    DriftClass `json:"class,omitempty"` // what the thing was found to be
+	Fields   []Field    `json:"fields,omitempty"`
+	Risk     Risk       `json:"risk"`
+	Bytes    int64      `json:"bytes,omitempty"`    // what removing it frees at most: images share layers
+	Deferred string     `json:"deferred,omitempty"` // why it waits, and what would do it; not part of the steps
 }
 
 // Field is one difference. Secrets' values are never here.

@@ -32,7 +32,7 @@ func (b *builder) prepareNetwork(host state.Host) {
 		return
 	}
 	b.add(Step{ID: "network/" + host.Name, Kind: StepNetwork, Phase: PhasePrepare, Host: host.Name, Name: name, Reason: "it is not there"})
-	b.hostItem(host, Create, ResourceNetwork, Change, name, "it is not there")
+	b.hostItem(host, Create, ResourceNetwork, Change, DriftNetwork, name, "it is not there")
 }
 
 // prepareImage plans the image where a container is made of it. A version's tag that somebody moved is put right in any case:
@@ -50,7 +50,7 @@ func (b *builder) prepareImage(host state.Host, slots []*slot) {
 	}
 	b.imaged[host.Name] = true
 	b.add(Step{ID: "image/" + host.Name, Kind: StepImage, Phase: PhasePrepare, Host: host.Name, Name: ref, Reason: reason})
-	b.hostItem(host, action, ResourceImage, Change, ref, reason)
+	b.hostItem(host, action, ResourceImage, Change, DriftImage, ref, reason)
 }
 
 // prepareEnv plans the push of secrets that are at hand and are not what lies on the host.
@@ -70,7 +70,7 @@ func (b *builder) prepareEnv(host state.Host, slots []*slot) {
 		}
 		b.add(Step{ID: "env/" + host.Name + "/" + s.role.Name, Kind: StepEnv, Phase: PhasePrepare, Host: host.Name, Role: s.role.Name, Reason: "secrets differ from those at hand"})
 		b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: Change, Resource: ResourceEnvFile, Host: host.Name, Role: s.role.Name,
-			Name: s.role.Name + ".env", Reason: "secrets differ from those at hand", Fields: fields, Risk: Safe})
+			Name: s.role.Name + ".env", Reason: "secrets differ from those at hand", Class: DriftSecretsFile, Fields: fields, Risk: Safe})
 	}
 }
 
@@ -109,16 +109,16 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 	switch {
 	case host.Proxy.ID == "":
 		step.Reason = "it is not there"
-		b.hostItem(host, Create, ResourceProxy, Change, server.Name, step.Reason)
+		b.hostItem(host, Create, ResourceProxy, Change, DriftProxy, server.Name, step.Reason)
 	case !host.Proxy.Running && host.Proxy.Stopped != nil:
 		b.proxyStopped(host, slots)
 		return
 	case !host.Proxy.Running:
 		step.Reason = "it is stopped"
-		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
+		b.hostItem(host, Update, ResourceProxy, Drift, DriftProxy, server.Name, step.Reason)
 	case !slices.Contains(host.Proxy.Networks, b.in.Desired.Network):
 		step.Reason = "it is not attached to the network " + b.in.Desired.Network
-		b.hostItem(host, Update, ResourceProxy, Drift, server.Name, step.Reason)
+		b.hostItem(host, Update, ResourceProxy, Drift, DriftProxy, server.Name, step.Reason)
 	default:
 		b.proxyRuns(host, step)
 		return
@@ -126,6 +126,7 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 	b.add(step)
 }
 
-func (b *builder) hostItem(host state.Host, action Action, resource Resource, cause Cause, name, reason string) {
-	b.plan.Items = append(b.plan.Items, Item{Action: action, Cause: cause, Resource: resource, Host: host.Name, Name: name, Reason: reason, Risk: Safe})
+func (b *builder) hostItem(host state.Host, action Action, resource Resource, cause Cause, class DriftClass, name, reason string) {
+	b.plan.Items = append(b.plan.Items, Item{Action: action, Cause: cause, Resource: resource, Host: host.Name, Name: name, Reason: reason,
+		Class: class, Risk: Safe})
 }

@@ -59,7 +59,7 @@ func (b *builder) proxyRuns(host state.Host, step Step) {
 		return
 	}
 	b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: step.Name, Risk: Downtime,
-		Reason: "it was made with other settings", Fields: fields, Deferred: reboots})
+		Reason: "it was made with other settings", Class: DriftProxy, Fields: fields, Deferred: reboots})
 }
 
 // proxyOfAnother tells whether something is asked of a proxy that another app owns.
@@ -85,7 +85,7 @@ func (b *builder) upgrade(host state.Host, step Step) bool {
 	fields := []Field{{Path: "version", Before: host.Proxy.Version, After: wanted}}
 	if !slices.Contains(host.Proxy.Features, state.FeatureUpgrade) {
 		b.plan.Items = append(b.plan.Items, Item{Action: Replace, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: step.Name, Risk: Downtime,
-			Reason: "it is of an earlier version, which cannot be replaced while it serves", Fields: fields, Deferred: reboots})
+			Reason: "it is of an earlier version, which cannot be replaced while it serves", Class: DriftProxy, Fields: fields, Deferred: reboots})
 		return true
 	}
 	step.NewName, step.Reason, step.Risk = image, "upgrade in place, loses no request", Safe
@@ -93,7 +93,7 @@ func (b *builder) upgrade(host state.Host, step Step) bool {
 		step.Needs = append(step.Needs, b.upgraded)
 	}
 	b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: Change, Resource: ResourceProxy, Host: host.Name, Name: step.Name, Risk: Safe,
-		Reason: step.Reason, Fields: fields})
+		Reason: step.Reason, Class: DriftProxy, Fields: fields})
 	b.upgraded = b.add(step)
 	return true
 }

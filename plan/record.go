@@ -22,7 +22,7 @@ func (b *builder) records(needs []string) []string {
 	for _, on := range b.in.Desired.Hosts {
 		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
 			if told {
-				b.hostItem(host, Update, ResourceRecord, Leftover, "release record", "what runs was never recorded: the run ended before")
+				b.hostItem(host, Update, ResourceRecord, Leftover, DriftRecord, "release record", "what runs was never recorded: the run ended before")
 			}
 			records = append(records, b.add(Step{ID: "record/" + host.Name, Kind: StepRecord, Phase: PhaseFinish, Host: host.Name, Needs: gate, Reason: "the release has succeeded"}))
 		}
@@ -79,7 +79,7 @@ func (b *builder) keepHeld(needs []string) {
 		if host.Record != nil && host.Record.Number == held.Number {
 			reason = "the host has an older copy of it"
 		}
-		b.hostItem(host, Create, ResourceRecord, Leftover, "release record", reason)
+		b.hostItem(host, Create, ResourceRecord, Leftover, DriftRecord, "release record", reason)
 		b.add(Step{ID: "keep/" + host.Name, Kind: StepKeep, Phase: PhaseFinish, Host: host.Name, Needs: needs, Reason: reason})
 	}
 }

@@ -122,7 +122,8 @@ func (b *builder) clean(host state.Host) {
 
 func (b *builder) cleanFile(host, path string, cause Cause, reason string) {
 	b.afterwards(Step{ID: "clean/" + host + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host, Name: path, Reason: reason})
-	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceFile, Host: host, Name: path, Reason: reason, Risk: Safe})
+	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceFile, Host: host, Name: path, Reason: reason,
+		Class: DriftDisk, Risk: Safe})
 }
 
 // beyond gives the old containers that are not kept. Kept is one of each of so many older versions, and beside them the one that
@@ -152,15 +153,16 @@ func (b *builder) removeOld(host state.Host, s *slot, c state.Container, past pa
 	if b.early[step.ID] {
 		return
 	}
-	cause := Retention
+	cause, class := Retention, DriftDisk
 	switch {
 	case c.Status == state.StatusCreated:
-		cause, step.Reason = Leftover, "it was made and never started"
+		cause, class, step.Reason = Leftover, DriftOrphan, "it was made and never started"
 	case b.in.Options.Prune && past.failed(c):
-		cause, step.Reason = Leftover, fmt.Sprintf("release %d failed", c.Release)
+		cause, class, step.Reason = Leftover, DriftOrphan, fmt.Sprintf("release %d failed", c.Release)
 	}
 	b.afterwards(step)
-	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: host.Name, Role: s.role.Name, Name: c.Name, Reason: step.Reason, Risk: Safe})
+	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: host.Name, Role: s.role.Name, Name: c.Name,
+		Reason: step.Reason, Class: class, Risk: Safe})
 }
 
 func (b *builder) removalsOn(host string) []string {

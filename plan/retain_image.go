@@ -86,7 +86,7 @@ func (b *builder) removeImages(host state.Host, gone map[string]bool, past past)
 			}
 			b.afterwards(Step{ID: "untag/" + host.Name + "/" + ref, Kind: StepUntag, Phase: PhaseFinish, Host: host.Name, Name: ref,
 				Needs: b.removalsOn(host.Name), Reason: reason})
-			item := Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: ref, Reason: reason, Risk: Safe}
+			item := Item{Action: Remove, Cause: Retention, Resource: ResourceImage, Host: host.Name, Name: ref, Reason: reason, Class: DriftDisk, Risk: Safe}
 			if i == 0 {
 				item.Bytes = image.Size
 			}

@@ -131,19 +131,19 @@ func (s *slot) decideContainer() {
 		fields, cause = withoutSecrets(fields), Drift
 	}
 	if len(fields) > 0 {
-		s.replace(w, cause, "its configuration changed", fields)
+		s.replace(w, cause, DriftSpec, "its configuration changed", fields)
 		return
 	}
 	fields = drift(asked, w, image)
 	switch {
 	case len(fields) > 0 && !inPlace(asked, fields):
-		s.replace(w, Drift, "it is not as it was asked for", towards(fields))
+		s.replace(w, Drift, DriftSpec, "it is not as it was asked for", towards(fields))
 	case w.Status == state.StatusPaused: // the engine starts no paused container
-		s.replace(w, Drift, "it is paused", nil)
+		s.replace(w, Drift, DriftPaused, "it is paused", nil)
 	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
-		s.replace(w, Drift, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
+		s.replace(w, Drift, DriftRestarting, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
 	case w.Health == "unhealthy" && w.Running() && s.role.Proxy == nil && s.role.Health == nil: // Docker's check is the role's
-		s.replace(w, Drift, "its health check says unhealthy", nil)
+		s.replace(w, Drift, DriftUnhealthy, "its health check says unhealthy", nil)
 	default:
 		s.mend(w, fields)
 	}
@@ -153,7 +153,11 @@ func (s *slot) decideContainer() {
 func (s *slot) mend(w state.Container, fields []Field) {
 	if len(fields) > 0 {
 		s.update, s.connect = corrections(s.spec, fields)
-		s.item(Update, Drift, Safe, "it was changed on the host", towards(fields))
+		class := DriftSpec
+		if s.update == nil {
+			class = DriftNetwork
+		}
+		s.item(Update, Drift, class, Safe, "it was changed on the host", towards(fields))
 	}
 	if w.Running() {
 		return
@@ -162,13 +166,13 @@ func (s *slot) mend(w state.Container, fields []Field) {
 	s.start, s.prove = true, true
 	switch {
 	case s.current != nil && s.released && s.ahead == nil:
-		s.item(Replace, Drift, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
+		s.item(Replace, Drift, DriftExited, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
 	case s.current != nil:
-		s.item(Replace, Change, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), s.differs(*s.current))
+		s.item(Replace, Change, DriftSuperseded, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), s.differs(*s.current))
 	case w.Status == state.StatusCreated:
-		s.item(Update, Leftover, Safe, "it was made and never started", nil)
+		s.item(Update, Leftover, DriftExited, Safe, "it was made and never started", nil)
 	default:
-		s.item(Update, Drift, Safe, "it is stopped ("+ended(w)+")", nil)
+		s.item(Update, Drift, DriftExited, Safe, "it is stopped ("+ended(w)+")", nil)
 	}
 }
 
@@ -180,20 +184,20 @@ func (s *slot) bootNew() {
 		if s.released {
 			cause, reason = Drift, "it was removed"
 		}
-		s.item(Create, cause, Safe, reason, nil)
+		s.item(Create, cause, DriftMissing, Safe, reason, nil)
 		return
 	}
 	current := *s.current
-	cause, reason := Change, fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"])
+	cause, class, reason := Change, DriftSuperseded, fmt.Sprintf("version %s → %s", current.Version(), s.spec.Env["KAMAL_VERSION"])
 	switch {
 	case s.ahead != nil:
 		reason += fmt.Sprintf(", which partial release %d has put there", s.ahead.Number)
 	case current.Replaced() && strings.HasPrefix(current.Name, s.name+"_"):
-		reason = "its configuration changed"
+		class, reason = DriftSpec, "its configuration changed"
 	case s.released:
-		cause, reason = Drift, fmt.Sprintf("it was removed, and %s runs instead", current.Name)
+		cause, class, reason = Drift, DriftMissing, fmt.Sprintf("it was removed, and %s runs instead", current.Name)
 	}
-	s.item(Replace, cause, s.risk(), reason, s.differs(current))
+	s.item(Replace, cause, class, s.risk(), reason, s.differs(current))
 }
 
 // differs is what changes from another container to the wanted one.
@@ -222,14 +226,14 @@ func (s *slot) latestIsWanted(pin string) bool {
 }
 
 // replace plans another container of the same name.
-func (s *slot) replace(w state.Container, cause Cause, reason string, fields []Field) {
+func (s *slot) replace(w state.Container, cause Cause, class DriftClass, reason string, fields []Field) {
 	s.create, s.start, s.prove = true, true, true
 	if w.Name == s.name {
 		s.rename = &w
 	}
 	s.wanted = nil
 	s.olds = append([]state.Container{w}, s.olds...)
-	s.item(Replace, cause, s.risk(), reason, fields)
+	s.item(Replace, cause, class, s.risk(), reason, fields)
 }
 
 // risk of a boot: a singleton stops before it starts.
@@ -253,14 +257,14 @@ func (s *slot) decideOlds() {
 				cause = Leftover
 			}
 			s.items = append(s.items, Item{Action: Remove, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
-				Name: c.Name, Reason: "another container of the role serves; this one is stopped", Risk: Safe})
+				Name: c.Name, Reason: "another container of the role serves; this one is stopped", Class: DriftSuperseded, Risk: Safe})
 		}
 	}
 }
 
-func (s *slot) item(action Action, cause Cause, risk Risk, reason string, fields []Field) {
+func (s *slot) item(action Action, cause Cause, class DriftClass, risk Risk, reason string, fields []Field) {
 	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceContainer, Host: s.host.Name, Role: s.role.Name,
-		Name: s.name, Reason: reason, Fields: fields, Risk: risk})
+		Name: s.name, Reason: reason, Class: class, Fields: fields, Risk: risk})
 }
 
 // corrections splits drift that needs no new container into options to set and a network to attach. An option without values

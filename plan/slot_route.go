@@ -86,7 +86,7 @@ func routeFields(have, want state.Route, target string) []Field {
 
 func (s *slot) routeItem(action Action, cause Cause, reason string, fields []Field) {
 	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceRoute, Host: s.host.Name, Role: s.role.Name,
-		Name: s.routeName(), Reason: reason, Fields: fields, Risk: Safe})
+		Name: s.routeName(), Reason: reason, Class: DriftRoute, Fields: fields, Risk: Safe})
 }
 
 func (s *slot) routeName() string {
