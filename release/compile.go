@@ -52,6 +52,7 @@ func (c *compiler) compile() {
 	c.compileProxyServer()
 	c.compileRollout()
 	c.compileOutput()
+	c.compileReconcile()
 	c.compileSecrets()
 	c.checkRoles()
 	c.checkRoutes()

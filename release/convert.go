@@ -326,7 +326,7 @@ func (c *conversion) interpret(s string, t cty.Type) {
 			}
 			c.fail(rng, "Bad duration", "%s takes a duration in a string, such as \"30s\", \"5m\" or \"1h30m\", not %s.%s", c.spec.name, literal(s, t), hint)
 		} else if c.value.duration < time.Duration(c.spec.min) {
-			c.fail(rng, "Out of range", "%s is more than 0, not %q.", c.spec.name, s)
+			c.fail(rng, "Out of range", "%s is %s, not %q.", c.spec.name, strings.TrimPrefix(c.spec.bounds(), "that is "), s)
 		}
 	case kindSize:
 		if c.value.number, err = units.RAMInBytes(s); err != nil || c.value.number < 0 {

@@ -26,6 +26,7 @@ var frames = map[string]string{
 	"registry":               least + "registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}", "secrets.fetch": least + "secrets {\nfetch \"doppler\" { %s }\n}",
 	"logging": least + "logging { %s }", "rollout": least + "rollout { %s }", "rollout.canary": least + "rollout {\ncanary {\npercent = 5\nhold = \"1m\"\n%s\n}\n}", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
 	"build": least + "registry { server = \"registry.example.com\" }\nbuild { %s }", "build.cache": least + "build {\ncache {\ntype = \"registry\"\n%s\n}\n}", "build.pack": least + "build {\npack {\nbuilder = \"b\"\n%s\n}\n}",
+	"reconcile": least + "reconcile { %s }", "reconcile.freeze": least + "reconcile {\nfreeze \"f\" {\nfrom = \"17:00\"\nto = \"09:00\"\n%s\n}\n}",
 	"version_policy": least + "version_policy {\nsemver = \"~> 2.1\"\n%s\n}",
 }
 
@@ -40,6 +41,8 @@ var effects = map[string]string{
 	"proxy.ssl":         "", "proxy.certificate": "", "proxy.private_key": "", // they need each other: TestACertificateIsReadIntoItsRole has them
 	"role.proxy.ssl": "", "role.proxy.certificate": "", "role.proxy.private_key": "",
 	"rollout.canary.percent": "", "rollout.canary.hold": "", // each needs the other: TestACanaryIsReadIntoTheRelease has them
+	"reconcile.ignore": `["env"]`, "reconcile.freeze.from": "", "reconcile.freeze.to": "",
+	"reconcile.freeze.days": `["mon"]`, "reconcile.freeze.zone": `"Europe/Berlin"`, // TestTheReconcileBlockIsRead has them
 	"version_policy.semver": "", "version_policy.pattern": "", // one of them must be there: TestAPolicyStandsInPlaceOfTheCommit has it
 	"registry.username": "", "registry.password": "", // each needs the other: TestARegistrysLoginIsRead has them
 	"secrets.fetch.file": "", "secrets.fetch.identity": "", // age's alone: TestFetchBlocksAreReadAndADestinationAddsItsOwn has them
@@ -123,6 +126,8 @@ func otherThanDefault(as attrSpec) string {
 		return `{ OTHER = "b" }`
 	case as.kind == kindLimit:
 		return "1"
+	case as.kind == kindShare:
+		return `"41%"`
 	}
 	return `"other"`
 }
@@ -136,7 +141,7 @@ func compiledText(t *testing.T, text string) string {
 	}
 	r.Unbuilt = nil
 	forgetWhoSaidIt(&r)
-	data, err := json.Marshal([]any{r, r.Build})
+	data, err := json.Marshal([]any{r, r.Build, r.Reconcile})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"time"
 )
 
@@ -9,6 +10,23 @@ const (
 	ModeReport  = "report"  // touches nothing
 	ModeHeal    = "heal"    // repairs drift against what is held
 	ModeRelease = "release" // rolls changes of what is wanted out, too
+)
+
+// modes are in the order of what they do.
+var modes = []string{ModeReport, ModeHeal, ModeRelease}
+
+// What holds without the block, or without an attribute of it.
+const (
+	defaultMode      = ModeReport
+	defaultInterval  = 5 * time.Minute
+	defaultBudget    = 20 // percent
+	defaultWindow    = 10 * time.Minute
+	defaultFlap      = 5
+	defaultMaxRemove = 30 // percent
+	defaultMinFree   = 10 // percent
+	defaultZone      = "UTC"
+
+	leastInterval = time.Second
 )
 
 // Reconcile says how the daemon keeps the servers that way. It is no part of what is released: changing it changes nothing there.
@@ -34,4 +52,12 @@ type Freeze struct {
 	From string   `json:"from"` // "17:00"
 	To   string   `json:"to"`   // "09:00": on the next day when it is not after From
 	Zone string   `json:"zone"` // of the tz database
+}
+
+// Lower gives the same with at most the mode: of two the one that does less holds. "" and what is no mode change nothing.
+func (r Reconcile) Lower(mode string) Reconcile {
+	if to := slices.Index(modes, mode); to >= 0 && to < slices.Index(modes, r.Mode) {
+		r.Mode = mode
+	}
+	return r
 }

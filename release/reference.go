@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reference is the vocabulary of a file as data, made from what the decoder itself goes by.
@@ -151,6 +152,8 @@ func blockDoc(spec *blockSpec, path string, bastion bool) BlockDoc {
 // bounds are a whole number's or a duration's, "" when it has none.
 func (a attrSpec) bounds() string {
 	switch {
+	case a.kind == kindDuration && a.min > 1:
+		return "that is at least " + shortDuration(time.Duration(a.min))
 	case a.kind == kindDuration && a.min > 0:
 		return "that is more than 0"
 	case a.kind != kindInt || a.min == 0 && a.max == 0:

@@ -40,6 +40,8 @@ type Release struct {
 
 	Output Output `json:"output,omitzero"`
 
+	Reconcile Reconcile `json:"-"` // how the daemon keeps it so; no part of what runs, as Build is none
+
 	// Leaving are hosts that left the release and may hold something of it still. Only a release record has them.
 	Leaving []Host `json:"leaving,omitempty"`
 

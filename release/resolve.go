@@ -34,7 +34,7 @@ func (c *compiler) resolved() *block {
 	})
 	root.put("version", c.rel.Version != "", &value{one: text{s: c.rel.Version}, derived: !root.get("version").set() && c.opts.Version == ""})
 	root.putDefault("primary_role", c.rel.PrimaryRole != "", &value{one: text{s: c.rel.PrimaryRole}})
-	for _, name := range []string{"ssh", "rollout", "secrets"} {
+	for _, name := range []string{"ssh", "rollout", "secrets", "reconcile"} {
 		root.ensure(name)
 	}
 	root.child("secrets").putDefault("files", true, listOf(c.rel.SecretFiles))

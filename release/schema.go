@@ -122,6 +122,9 @@ func (a attrSpec) within(low, high int64) attrSpec { a.min, a.max = low, high; r
 // positive makes a duration one that passes: longer than nothing.
 func (a attrSpec) positive() attrSpec { a.min = 1; return a }
 
+// atLeast bounds a duration from below.
+func (a attrSpec) atLeast(least time.Duration) attrSpec { a.min = int64(least); return a }
+
 // otherwise says what holds without the attribute: the constant that the compiler takes.
 func (a attrSpec) otherwise(value any) attrSpec { a.byDefault = written(a.kind, value); return a }
 
@@ -152,8 +155,11 @@ func written(k kind, value any) string {
 	case time.Duration:
 		return strconv.Quote(shortDuration(v))
 	case int:
-		if k == kindSize {
+		switch k {
+		case kindSize:
 			return strconv.Quote(sizeText(int64(v)))
+		case kindShare:
+			return fmt.Sprintf(`"%d%%"`, v)
 		}
 	}
 	return fmt.Sprint(value)

@@ -16,9 +16,9 @@ type Setting struct {
 }
 
 // Settings gives everything that a release says and that is not empty, sorted by path. Secrets are in it by name. How the image is
-// made is no part of it.
+// made and how the daemon keeps it are no part of it.
 func Settings(r Release) []Setting {
-	r.Unbuilt, r.Build = nil, Build{}
+	r.Unbuilt, r.Build, r.Reconcile = nil, Build{}, Reconcile{}
 	var list []Setting
 	flatten("", reflect.ValueOf(r), &list)
 	slices.SortFunc(list, func(a, b Setting) int { return strings.Compare(a.Path, b.Path) })

@@ -28,7 +28,6 @@ var unbuilt = map[string]string{
 	"asset_path":       whenPlan,
 	"role.asset_path":  whenPlan,
 	"error_pages_path": whenPlan,
-	"reconcile":        whenRun,
 }
 
 // UnbuiltFor is what the file uses and the given commands must refuse: "plan" for whatever looks at or changes servers, and

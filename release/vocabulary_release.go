@@ -1,5 +1,7 @@
 package release
 
+import "slices"
+
 // How a release goes over the hosts, what runs around it, and how it stays that way.
 
 // The moments at which a hook can run, and the kinds of release that it can run on.
@@ -40,18 +42,19 @@ func hookSpec() *blockSpec {
 
 func reconcileSpec() *blockSpec {
 	return single("reconcile", "How kamald run keeps the servers that way.", []attrSpec{
-		attr("mode", kindString, "report touches nothing, heal repairs drift, release also rolls out changes").among("report", "heal", "release").otherwise("report"),
-		attr("interval", kindDuration, "full look at every host; events come in between").like(`"5m"`),
-		attr("budget", kindShare, "of a role's containers healed a window, rounded up; then it stops and says so").like(`"20%"`),
-		attr("window", kindDuration, "the time that budget and flap are about").like(`"10m"`),
-		attr("flap", kindInt, "restarts a window; then a container is reported and left alone").within(1, 0).like("5"),
-		attr("max_remove", kindShare, "a change that would remove more of what runs waits for an approval").like(`"30%"`),
-		attr("min_free", kindShare, "prune beyond retention when a host's disk has less").like(`"10%"`),
-		attr("ignore", kindStrings, "drift that is nobody's business, by path").like(`["role.workers.options.memory"]`),
+		attr("mode", kindString, "report touches nothing, heal repairs drift, release also rolls out changes").among(modes...).otherwise(defaultMode),
+		attr("interval", kindDuration, "full look at every host; events come in between").atLeast(leastInterval).otherwise(defaultInterval),
+		attr("budget", kindShare, "of a role's containers healed a window, rounded up; then it stops and says so").otherwise(defaultBudget),
+		attr("window", kindDuration, "the time that budget and flap are about").positive().otherwise(defaultWindow),
+		attr("flap", kindInt, "restarts a window; then a container is reported and left alone").within(1, 0).otherwise(defaultFlap),
+		attr("max_remove", kindShare, "a change that would remove more of what runs waits for an approval").otherwise(defaultMaxRemove),
+		attr("min_free", kindShare, "prune beyond retention when a host's disk has less; 0%: never").otherwise(defaultMinFree),
+		attr("ignore", kindStrings, "drift that is nobody's business, by path: role.NAME, role.NAME.SETTING, a SETTING of every role, tag, or route").
+			like(`["role.workers.options.memory", "env.LOG_LEVEL"]`),
 	}, labelled("freeze", "name", "A time of nothing but healing.", []attrSpec{
-		attr("days", kindStrings, "days of the week").among("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-		attr("from", kindString, "time of day that it begins").like(`"17:00"`),
-		attr("to", kindString, "time of day that it ends").like(`"09:00"`),
-		attr("zone", kindString, "time zone").like(`"Europe/Berlin"`),
+		attr("days", kindStrings, "days of the week on which it begins").among(slices.Concat(weekdays[1:], weekdays[:1])...).ruled("every day"),
+		attr("from", kindString, "time of day that it begins").needed().like(`"17:00"`),
+		attr("to", kindString, "time of day that it ends: on the next day where it is not after from").needed().like(`"09:00"`),
+		attr("zone", kindString, "time zone, by its name in the tz database").otherwise(defaultZone),
 	}))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	_ "time/tzdata" // freezes name time zones, and a bastion may know none
 
 	"github.com/kamald/kamald/drivers/bootstrap"
 	"github.com/kamald/kamald/drivers/docker"
