@@ -40,7 +40,7 @@ func filtered[T any](list []T, keep func(T) bool) []T {
 // kept is what a saved plan keeps of an observation: its scope, without clocks, counters, addresses and records.
 func kept(desired release.Release, host state.Host) state.Host {
 	host = Scope(desired, host)
-	host.FreeBytes, host.FreeIn, host.Fence, host.Record = 0, "", 0, nil
+	host.FreeBytes, host.DiskBytes, host.FreeIn, host.Fence, host.Record, host.SeenAt = 0, 0, "", 0, nil, time.Time{}
 	host.Containers = slices.Clone(host.Containers)
 	for i, c := range host.Containers {
 		c.RestartCount, c.Started, c.Finished = 0, time.Time{}, time.Time{}

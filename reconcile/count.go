@@ -48,6 +48,7 @@ var callLimits = map[string]time.Duration{
 	"Registry.Size":   15 * time.Second, // the same
 	"Engine.Upload":   5 * time.Minute,  // of a program, over a slow line
 	"Engine.Stop":     0,                // bounded by its grace, below
+	"Engine.Events":   0,                // for as long as anybody listens
 	"Proxy.Deploy":    0,                // bounded by the driver: deploy + drain + margin
 	"Proxy.Pause":     0,                // bounded by the driver: drain + margin
 	"Proxy.Stop":      0,                // the same

@@ -40,7 +40,7 @@ func TestOneSlowCallCutsNoPull(t *testing.T) {
 			pulled <- first.Engine.Pull(t.Context(), repository+":v1", "", release.Auth{Username: "deploy", Password: release.NewSecret("registry-password")})
 		}()
 		var slow *reconcile.DeadlineError
-		if _, err := first.Files.Free(t.Context(), "."); !errors.As(err, &slow) {
+		if _, _, err := first.Files.Free(t.Context(), "."); !errors.As(err, &slow) {
 			t.Fatalf("error: %v", err)
 		}
 		again, err := fleet.Connection(t.Context(), host)

@@ -60,7 +60,7 @@ func full(ctx context.Context, conn *Connection, host, what, dir string, err err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if free, asked := conn.Files.Free(ctx, dir); dir != "" && asked == nil {
+	if free, _, asked := conn.Files.Free(ctx, dir); dir != "" && asked == nil {
 		e.Free = free
 	}
 	return e

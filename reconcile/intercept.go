@@ -209,6 +209,10 @@ func (e engine) ConnectNetwork(ctx context.Context, network, container string, a
 	})
 }
 
+func (e engine) Events(ctx context.Context, since time.Time, heard func(state.EngineEvent)) error {
+	return e.read(ctx, "Engine.Events", func(ctx context.Context) error { return e.next.Events(ctx, since, heard) })
+}
+
 type files struct {
 	caller
 	next Files
@@ -262,8 +266,8 @@ func (f files) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
 	return f.write(ctx, "Files.Chmod", func(ctx context.Context) error { return f.next.Chmod(ctx, path, mode) })
 }
 
-func (f files) Free(ctx context.Context, path string) (bytes int64, err error) {
-	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { bytes, err = f.next.Free(ctx, path); return })
+func (f files) Free(ctx context.Context, path string) (free, size int64, err error) {
+	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { free, size, err = f.next.Free(ctx, path); return })
 	return
 }
 

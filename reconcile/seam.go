@@ -89,6 +89,12 @@ type Engine interface {
 	Networks(ctx context.Context) ([]state.Network, error)
 	CreateNetwork(ctx context.Context, name string) error
 	ConnectNetwork(ctx context.Context, network, container string, aliases []string) error
+
+	// Events follows what happens there: to containers that bear the label service, to proxies, to images, and containers' connections to
+	// networks. It begins at a time by the engine's clock, as far back as the engine remembers; zero: from now on. heard gets each event
+	// in the engine's order, one at a time, and holds the next up. Events ends with why the stream ended: state.ErrUnreachable when the
+	// connection or the engine went, the context's cause when that ended. It has no limit.
+	Events(ctx context.Context, since time.Time, heard func(state.EngineEvent)) error
 }
 
 // Files is the file system of one host as the SSH user sees it. A relative path begins at the user's home. Errors are
@@ -116,8 +122,8 @@ type Files interface {
 	Touch(ctx context.Context, path string) error
 	// Chmod sets the permissions of a file or a directory.
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
-	// Free is the number of bytes that are free on the file system of path.
-	Free(ctx context.Context, path string) (int64, error)
+	// Free is the number of bytes that are free on the file system of path, -1 when nobody says, and its size in bytes, 0 when nobody says.
+	Free(ctx context.Context, path string) (free, size int64, err error)
 }
 
 // Prober asks a container's own address, through the connection to its host.

@@ -46,27 +46,27 @@ func engineInfo(ctx context.Context, conn *Connection) (state.Engine, error) {
 // free keeps how many bytes are free where an engine keeps its data, and where that is least; what the user may not look at, or that
 // cannot say, stays unknown.
 func (l *look) free(ctx context.Context, engine state.Engine) {
-	l.host.FreeBytes, l.host.FreeIn = -1, ""
+	l.host.FreeBytes, l.host.DiskBytes, l.host.FreeIn = -1, 0, ""
 	if engine.Root == "" {
 		return
 	}
-	var images int64 = -1
+	var images, imageDisk int64 = -1, 0
 	var asking sync.WaitGroup
 	if engine.Containerd {
-		asking.Go(func() { images = l.freeIn(ctx, containerdRoot) })
+		asking.Go(func() { images, imageDisk = l.freeIn(ctx, containerdRoot) })
 	}
-	l.host.FreeBytes = l.freeIn(ctx, engine.Root)
+	l.host.FreeBytes, l.host.DiskBytes = l.freeIn(ctx, engine.Root)
 	asking.Wait()
 	if images >= 0 && (l.host.FreeBytes < 0 || images < l.host.FreeBytes) {
-		l.host.FreeBytes, l.host.FreeIn = images, containerdRoot
+		l.host.FreeBytes, l.host.DiskBytes, l.host.FreeIn = images, imageDisk, containerdRoot
 	}
 }
 
-// freeIn is how many bytes are free in a directory; -1 where nobody says.
-func (l *look) freeIn(ctx context.Context, dir string) int64 {
-	free, err := l.conn.Files.Free(ctx, dir)
+// freeIn is how many bytes are free in a directory, and how large its file system is; -1 and 0 where nobody says.
+func (l *look) freeIn(ctx context.Context, dir string) (free, size int64) {
+	free, size, err := l.conn.Files.Free(ctx, dir)
 	if err != nil {
-		return -1
+		return -1, 0
 	}
-	return free
+	return free, size
 }

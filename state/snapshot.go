@@ -30,6 +30,8 @@ type Host struct {
 	Name        string `json:"name"`
 	Unreachable string `json:"unreachable,omitempty"` // the reason, for a person
 	Leaving     bool   `json:"leaving,omitempty"`     // it is in no role of the release any more
+	// SeenAt is when the look at it began; zero where nobody could look.
+	SeenAt time.Time `json:"seen_at,omitzero"`
 	// NoEngine is set where the host itself could be reached, and Unreachable is about its engine.
 	NoEngine EngineTrouble `json:"no_engine,omitempty"`
 
@@ -50,7 +52,9 @@ type Host struct {
 	Intents      []Intent  `json:"intents,omitempty"`  // those that lie there, of any host
 	FreeBytes    int64     `json:"free_bytes"`         // where the engine keeps images and containers; -1 when not known
 	FreeIn       string    `json:"free_in,omitempty"`  // the directory of that, where it is not the engine's own
-	EnvFiles     []EnvFile `json:"env_files,omitempty"`
+	// DiskBytes is the size of the file system that FreeBytes is about; 0 when not known.
+	DiskBytes int64     `json:"disk_bytes,omitempty"`
+	EnvFiles  []EnvFile `json:"env_files,omitempty"`
 	// Environ is what the host sets for its SSH user, of the variables that the release asks it for.
 	Environ map[string]string `json:"environ,omitempty"`
 }

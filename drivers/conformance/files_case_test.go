@@ -149,8 +149,8 @@ func init() {
 		},
 		"free room": func(s *subject) {
 			for _, name := range []string{"/", ".", s.file("not/there")} {
-				free, err := s.files.Free(s.ctx, name)
-				s.note("of "+strings.ReplaceAll(name, s.slug(), "OWN"), free > 0, err)
+				free, size, err := s.files.Free(s.ctx, name)
+				s.note("of "+strings.ReplaceAll(name, s.slug(), "OWN"), free > 0, size >= free && size > 0, err)
 			}
 		},
 	})

@@ -115,6 +115,10 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 		s.must(err)
 	}
 	s.connect = func() *reconcile.Connection { return dial(t, l, h) }
+	s.disconnect = func(container, network string) {
+		_, err := h.Exec(s.ctx, "docker", "network", "disconnect", network, container)
+		s.must(err)
+	}
 	s.request = func(ctx context.Context, p program) int {
 		path := "/" // a stopped proxy answers the health path by itself
 		if p.serves > 0 {

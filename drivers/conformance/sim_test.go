@@ -41,6 +41,7 @@ func simulated(t *testing.T, name string) *subject {
 		restartEngine: func() { w.RestartEngine(host, 2*time.Second); time.Sleep(3 * time.Second) },
 		request:       func(context.Context, program) int { return w.Request(host, "", "/") },
 	}
+	s.disconnect = func(container, network string) { w.DetachNetwork(host, container, network) }
 	s.push = func(repository, tag string, p program) {
 		w.Push(p.simulated(s.server+"/"+repository+":"+tag, tag, repository))
 	}

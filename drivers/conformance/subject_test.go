@@ -57,6 +57,7 @@ type subject struct {
 	request       func(ctx context.Context, p program) int // one request to the proxy
 	restartEngine func()
 	connect       func() *reconcile.Connection
+	disconnect    func(container, network string) // by hand
 
 	mu    sync.Mutex
 	notes strings.Builder

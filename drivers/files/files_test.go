@@ -34,7 +34,7 @@ type host interface {
 	Modified(ctx context.Context, path string) (time.Time, error)
 	Touch(ctx context.Context, path string) error
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
-	Free(ctx context.Context, path string) (int64, error)
+	Free(ctx context.Context, path string) (free, size int64, err error)
 }
 
 // onBoth runs a test on this machine's files and on those of an SFTP server, each with a home directory of its own.
@@ -264,8 +264,8 @@ func TestHomeAndFreeSpaceAreKnown(t *testing.T) {
 		if got, err := h.Home(t.Context()); err != nil || got != home {
 			t.Errorf("home %q, %v; want %q", got, err, home)
 		}
-		if free, err := h.Free(t.Context(), home); err != nil || free <= 0 {
-			t.Errorf("free %d, %v", free, err)
+		if free, size, err := h.Free(t.Context(), home); err != nil || free <= 0 || size < free {
+			t.Errorf("free %d of %d, %v", free, size, err)
 		}
 	})
 }

@@ -3,4 +3,4 @@
 package files
 
 // free is not known here.
-func free(string) (int64, error) { return -1, nil }
+func free(string) (free, size int64, err error) { return -1, 0, nil }

@@ -190,11 +190,11 @@ func (l *Local) Chmod(ctx context.Context, name string, mode fs.FileMode) error 
 	return os.Chmod(name, mode)
 }
 
-// Free is the number of bytes that are free for the user on the file system of a path.
-func (l *Local) Free(ctx context.Context, name string) (int64, error) {
-	name, err := l.at(ctx, name)
+// Free is the number of bytes that are free for the user on the file system of a path, and its size.
+func (l *Local) Free(ctx context.Context, name string) (room, size int64, err error) {
+	name, err = l.at(ctx, name)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return free(name)
 }

@@ -185,18 +185,20 @@ func (s *SFTP) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
 	return act(ctx, s, "set the permissions of", name, func(c *sftp.Client) error { return c.Chmod(name, mode) })
 }
 
-// Free is the number of bytes that are free for the user on the file system of a path, -1 when the server cannot say.
-func (s *SFTP) Free(ctx context.Context, name string) (int64, error) {
-	return do(ctx, s, "ask for free space at", name, func(c *sftp.Client) (int64, error) {
+// Free is the number of bytes that are free for the user on the file system of a path, and its size; -1 and 0 when the server cannot say.
+func (s *SFTP) Free(ctx context.Context, name string) (free, size int64, err error) {
+	type room struct{ free, size int64 }
+	found, err := do(ctx, s, "ask for free space at", name, func(c *sftp.Client) (room, error) {
 		if _, offered := c.HasExtension("statvfs@openssh.com"); !offered {
-			return -1, nil
+			return room{free: -1}, nil
 		}
 		stat, err := c.StatVFS(name)
 		if err != nil {
-			return 0, err
+			return room{}, err
 		}
-		return int64(stat.Frsize * stat.Bavail), nil
+		return room{free: int64(stat.Frsize * stat.Bavail), size: int64(stat.Frsize * stat.Blocks)}, nil
 	})
+	return found.free, found.size, err
 }
 
 // do runs one call; it stops waiting when ctx ends, since SFTP requests know no context.

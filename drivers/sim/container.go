@@ -50,29 +50,39 @@ type container struct {
 	program  string            // of a proxy: the version it goes on as; "": its image's
 	uploads  map[string][]byte // files that were put into it
 	cuts     int               // how often a drain ended with requests in flight
+	bearer   *bearer           // nil: nobody is told of it
+	told     string            // what the engine's check said last
 }
 
 func (c *container) running() bool { return c.status == state.StatusRunning }
 
 // settle brings every container of the host to what it is at a time.
 func (h *host) settle(now time.Time) {
+	from := len(h.events)
 	for _, c := range h.order {
 		h.settleOne(c, now)
 	}
+	h.sortEvents(from)
+	h.settledAt = now
 }
 
 func (h *host) settleOne(c *container, now time.Time) {
 	b := c.image.Behaviour
 	for {
+		h.tellHealth(c, now)
 		switch {
 		case c.running() && !c.stopAt.IsZero() && !now.Before(c.stopAt):
-			c.end(c.stopAt, c.stopCode)
+			at := c.stopAt
+			h.end(c, at, c.stopCode)
+			h.tell(c, at, state.ActionStop, "")
 			c.byHand = true
 			return
 		case c.running() && b.Ends && !now.Before(c.started.Add(max(b.EndsIn, endsAtOnce))):
 			ended := c.started.Add(max(b.EndsIn, endsAtOnce))
-			c.end(ended, b.ExitCode)
-			c.oom = b.OOM
+			if c.oom = b.OOM; c.oom {
+				h.tell(c, ended, state.ActionOOM, "")
+			}
+			h.end(c, ended, b.ExitCode)
 			if c.byHand || !c.restarted() {
 				return
 			}
@@ -89,7 +99,9 @@ func (h *host) settleOne(c *container, now time.Time) {
 	}
 }
 
-func (c *container) end(at time.Time, code int) {
+// end ends it at a time, and tells so.
+func (h *host) end(c *container, at time.Time, code int) {
+	h.tellEnd(c, at, code)
 	c.status, c.finished, c.exitCode, c.stopAt = state.StatusExited, at, code, time.Time{}
 	for name := range c.networks {
 		c.networks[name] = ""
@@ -111,11 +123,13 @@ func (c *container) restarted() bool {
 
 // run starts it at a time.
 func (h *host) run(c *container, at time.Time) {
-	c.status, c.started, c.exitCode, c.oom, c.fault, c.byHand, c.stopAt = state.StatusRunning, at, 0, false, "", false, time.Time{}
+	c.status, c.started, c.exitCode, c.oom, c.fault, c.byHand, c.stopAt, c.told = state.StatusRunning, at, 0, false, "", false, time.Time{}, ""
 	for name := range c.networks {
 		c.networks[name] = h.address(name)
 	}
 	h.restored(c)
+	h.tellNetworks(c, at, state.ActionNetworkConnect)
+	h.tell(c, at, state.ActionStart, "")
 }
 
 // address gives a new one: an engine gives an old one to another container sooner or later, so nobody may keep it.

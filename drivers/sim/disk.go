@@ -25,6 +25,11 @@ func (w *World) SetFree(hostName string, bytes int64) {
 	w.at(hostName, func(h *host) { h.free = bytes })
 }
 
+// SetDisk sets the size of a host's disks in bytes; none is smaller than what is free on it.
+func (w *World) SetDisk(hostName string, bytes int64) {
+	w.at(hostName, func(h *host) { h.disk = bytes })
+}
+
 // SetContainerdFree lets the engine of a host say that it keeps images as containerd does, which has a disk of its own with so many free
 // bytes. What comes is not counted there.
 func (w *World) SetContainerdFree(hostName string, bytes int64) {

@@ -111,7 +111,7 @@ func (e *Engine) Rename(ctx context.Context, name, to string) error {
 		if err := h.nameFree(to); err != nil {
 			return err
 		}
-		c.name = to
+		h.rename(c, to)
 		return nil
 	})
 }
@@ -127,7 +127,7 @@ func (e *Engine) Update(ctx context.Context, name string, options map[string][]s
 		if err != nil {
 			return err
 		}
-		return c.update(options)
+		return h.update(c, options)
 	})
 }
 
@@ -225,6 +225,7 @@ func (e *Engine) ConnectNetwork(ctx context.Context, network, name string, _ []s
 		c.networks[network] = ""
 		if c.running() {
 			c.networks[network] = h.address(network)
+			h.tell(c, time.Now(), state.ActionNetworkConnect, network)
 		}
 		return nil
 	})
@@ -275,6 +276,8 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 	}
 	h.containers[c.id] = c
 	h.order = append(h.order, c)
+	c.bearer = bearerOf(c)
+	h.tell(c, time.Now(), state.ActionCreate, "")
 	return c, nil
 }
 
@@ -304,7 +307,9 @@ func (h *host) stop(c *container, grace time.Duration) time.Time {
 	case c.status == state.StatusRestarting:
 		c.status = state.StatusExited
 		c.byHand = true
+		h.tell(c, now, state.ActionStop, "")
 	case c.running():
+		h.tell(c, now, state.ActionKill, "")
 		c.byHand = true // from the first signal on: an engine that restarts meanwhile leaves it
 		takes := cmp.Or(c.image.Behaviour.StopsIn, stopsIn)
 		code := 0
@@ -339,6 +344,11 @@ func (h *host) newestFirst() []*container {
 
 // discard takes a container away, whatever it does.
 func (h *host) discard(c *container) {
+	if c.running() {
+		h.tell(c, time.Now(), state.ActionKill, "")
+		h.tellEnd(c, time.Now(), 137)
+	}
+	h.tell(c, time.Now(), state.ActionDestroy, "")
 	h.free += containerTakes
 	delete(h.containers, c.id)
 	h.order = slices.DeleteFunc(h.order, func(other *container) bool { return other == c })

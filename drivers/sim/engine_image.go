@@ -67,6 +67,7 @@ func (e *Engine) Tag(ctx context.Context, image, ref string) error {
 		m, err := h.image(image)
 		if err == nil {
 			h.keep(m.Image, ref)
+			h.tellImage(state.ActionTag, familiar(ref))
 		}
 		return err
 	})
@@ -85,6 +86,7 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 		}
 		rest := slices.DeleteFunc(slices.Clone(m.tags), func(tag string) bool { return tag == ref || ref == m.id })
 		if len(rest) > 0 {
+			h.tellImage(state.ActionUntag, m.id)
 			m.tags = rest
 			m.digests = slices.DeleteFunc(m.digests, func(digest string) bool { return digest == ref })
 			return nil
@@ -94,6 +96,8 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 				return fmt.Errorf("image %s is in use by container %s: %w", ref, c.name, state.ErrConflict)
 			}
 		}
+		h.tellImage(state.ActionUntag, m.id)
+		h.tellImage(state.ActionDelete, m.id)
 		delete(h.images, m.id)
 		h.release(m.Image)
 		return nil

@@ -215,24 +215,24 @@ func (f *Files) Chmod(ctx context.Context, name string, mode fs.FileMode) error 
 	})
 }
 
-// Free is the number of free bytes.
-func (f *Files) Free(ctx context.Context, name string) (free int64, err error) {
+// Free is the number of free bytes, and the size of the disk.
+func (f *Files) Free(ctx context.Context, name string) (free, size int64, err error) {
 	err = f.read(ctx, "Files.Free", name, func(h *host) error {
 		full := h.path(name)
 		if h.denies(full) {
 			return wrong("free", name, fs.ErrPermission)
 		}
 		if full == containerdRoot && h.containerdFree != nil {
-			free = *h.containerdFree
+			free, size = *h.containerdFree, max(*h.containerdFree, h.disk)
 			return nil
 		}
 		if _, ok := h.files[full]; !ok && full != engineRoot {
 			return wrong("free", name, fs.ErrNotExist)
 		}
-		free = h.free
+		free, size = h.free, max(h.free, h.disk)
 		return nil
 	})
-	return free, err
+	return free, size, err
 }
 
 func (h *host) path(name string) string {

@@ -35,9 +35,10 @@ func (w *World) RemoveContainer(hostName, name string) {
 
 // StopContainer is `docker kill`: it has ended when this returns, and the engine does not restart it.
 func (w *World) StopContainer(hostName, name string) {
-	w.container(hostName, name, func(_ *host, c *container) {
+	w.container(hostName, name, func(h *host, c *container) {
 		if c.running() {
-			c.end(time.Now(), 137)
+			h.tell(c, time.Now(), state.ActionKill, "")
+			h.end(c, time.Now(), 137)
 		}
 		c.status, c.byHand = state.StatusExited, true
 	})
@@ -54,22 +55,23 @@ func (w *World) StartContainer(hostName, name string) {
 
 // Misbehave changes what a container's program does from now on; others of the same image are as they were.
 func (w *World) Misbehave(hostName, name string, b Behaviour) {
-	w.container(hostName, name, func(_ *host, c *container) {
+	w.container(hostName, name, func(h *host, c *container) {
 		own := *c.image
 		own.Behaviour = b
 		c.image = &own
+		h.stir() // what happens next is at another time
 	})
 }
 
 // RenameContainer is `docker rename`.
 func (w *World) RenameContainer(hostName, name, to string) {
-	w.container(hostName, name, func(_ *host, c *container) { c.name = to })
+	w.container(hostName, name, func(h *host, c *container) { h.rename(c, to) })
 }
 
 // UpdateContainer is `docker update` with canonical options.
 func (w *World) UpdateContainer(hostName, name string, options map[string][]string) {
-	w.container(hostName, name, func(_ *host, c *container) {
-		if err := c.update(options); err != nil {
+	w.container(hostName, name, func(h *host, c *container) {
+		if err := h.update(c, options); err != nil {
 			panic("sim: " + err.Error())
 		}
 	})
@@ -82,7 +84,12 @@ func (w *World) UpdateMemory(hostName, name, bytes string) {
 
 // DetachNetwork is `docker network disconnect`.
 func (w *World) DetachNetwork(hostName, name, network string) {
-	w.container(hostName, name, func(_ *host, c *container) { delete(c.networks, network) })
+	w.container(hostName, name, func(h *host, c *container) {
+		if _, on := c.networks[network]; on && c.running() {
+			h.tell(c, time.Now(), state.ActionNetworkDisconnect, network)
+		}
+		delete(c.networks, network)
+	})
 }
 
 // Retag is `docker tag`: ref becomes the image that image means.
@@ -93,11 +100,19 @@ func (w *World) Retag(hostName, image, ref string) {
 			panic("sim: " + err.Error())
 		}
 		h.keep(m.Image, ref)
+		h.tellImage(state.ActionTag, familiar(ref))
 	})
 }
 
 // Untag takes a reference away, as `docker rmi` does.
-func (w *World) Untag(hostName, ref string) { w.at(hostName, func(h *host) { h.untag(ref) }) }
+func (w *World) Untag(hostName, ref string) {
+	w.at(hostName, func(h *host) {
+		if m, err := h.image(ref); err == nil {
+			h.tellImage(state.ActionUntag, m.id)
+		}
+		h.untag(ref)
+	})
+}
 
 // RemoveRoute is the proxy's own `remove`.
 func (w *World) RemoveRoute(hostName, name string) {

@@ -13,6 +13,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/kamald/kamald/state"
 )
 
 // manifest is what of a `docker save` archive's manifest counts here.
@@ -184,13 +186,18 @@ func (w *World) take(h *host, m manifest, files map[string][]byte) error {
 		image = known
 	}
 	if len(m.RepoTags) == 0 {
-		_, err := h.bring(w.named(image, ""), "")
+		m, err := h.bring(w.named(image, ""), "")
+		if err == nil {
+			h.tellImage(state.ActionLoad, m.id)
+		}
 		return err
 	}
 	for _, ref := range m.RepoTags {
-		if _, err := h.bring(w.named(image, ref), ref); err != nil {
+		m, err := h.bring(w.named(image, ref), ref)
+		if err != nil {
 			return err
 		}
+		h.tellImage(state.ActionLoad, m.id)
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func (w *World) pulled(h *host, image Image, platform, ref string) error {
 		repository = repository[:strings.LastIndex(repository, ":")]
 	}
 	m.digests = addOnce(m.digests, repository+"@"+image.digest)
+	h.tellImage(state.ActionPull, familiar(ref))
 	return nil
 }
 

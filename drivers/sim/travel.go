@@ -145,6 +145,7 @@ func (h *host) change() <-chan struct{} {
 }
 
 func (h *host) wake() {
+	h.stir()
 	if h.changed != nil {
 		close(h.changed)
 		h.changed = nil

@@ -99,7 +99,7 @@ func (h *host) endAll(back time.Time, asked bool) {
 			case asked:
 				code = 0
 			}
-			c.end(now, code)
+			h.end(c, now, code)
 		}
 		policy, _, _ := strings.Cut(c.spec.Restart, ":")
 		switch {
@@ -111,6 +111,7 @@ func (h *host) endAll(back time.Time, asked bool) {
 			c.status = state.StatusExited
 		}
 	}
+	h.forget() // what an engine remembers ends with it
 }
 
 // lose ends every connection.

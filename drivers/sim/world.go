@@ -70,7 +70,7 @@ func (w *World) AddHost(name string) {
 	index := int64(len(w.hosts) + 1)
 	w.stride = strideFor(len(w.hosts) + 1)
 	w.hosts[name] = &host{
-		name: name, index: index, home: "/root", arch: "amd64", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
+		name: name, index: index, home: "/root", arch: "amd64", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, disk: 40 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
 		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
 		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
 		routes: map[string]state.Route{}, requests: map[int]int{}, next: map[string]int{},
@@ -98,6 +98,7 @@ type host struct {
 	mirrors []string          // that its engine is set to ask first
 	environ map[string]string // of its SSH user
 	free    int64
+	disk    int64         // the size of it
 	skew    time.Duration // of its clock
 
 	listening []state.Port        // processes outside the engine
@@ -116,6 +117,11 @@ type host struct {
 	meetings map[int64]meeting // by instant
 	waiting  []*waiter
 	changed  chan struct{} // nil when nobody waits for it
+
+	events    []happened    // the newest last
+	forgotten int           // how many before those
+	hears     chan struct{} // nil when nobody follows
+	settledAt time.Time
 
 	containers     map[string]*container // by ID
 	order          []*container          // the oldest first
