@@ -10,6 +10,11 @@ func withoutSecrets(fields []Field) []Field {
 	return slices.DeleteFunc(fields, func(f Field) bool { return strings.HasPrefix(f.Path, "secret ") })
 }
 
+// minded leaves out drift that the file says is nobody's business.
+func (s *slot) minded(fields []Field) []Field {
+	return slices.DeleteFunc(fields, func(f Field) bool { return s.keeps.Ignores(s.role.Name, f.Path) })
+}
+
 // Places are the roles on hosts, as host/role, in which something starts serving or is put right, in the plan's order; a part of a host
 // that is of no role (its proxy, its tag) is "host/".
 func (p Plan) Places() []string {

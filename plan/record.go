@@ -9,7 +9,7 @@ import (
 // records writes the release record on every host that took part; drift that is healed is no release, but a host that lacks the
 // held record is given it.
 func (b *builder) records(needs []string) []string {
-	unrecorded := b.unrecorded()
+	unrecorded := b.unrecorded() && !b.in.Options.Heal
 	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
 		if b.kind == KindHeal {
 			b.keepHeld(needs)

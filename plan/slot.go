@@ -21,6 +21,7 @@ type slot struct {
 
 	kept         bool // a partial release's container is to stay as that release asked for it
 	heals        bool // only what is not as the held release says is put right
+	keeps        release.Reconcile
 	reconfigured bool // what differs from the held release was asked for
 	released     bool // the host's latest and the held record say that the wanted version was released there
 
@@ -56,7 +57,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	app := in.Desired.App()
 	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
 	s.spec = compile(in, host, on, role)
-	s.reconfigured, s.heals = in.reconfigured, in.Options.Heal
+	s.reconfigured, s.heals, s.keeps = in.reconfigured, in.Options.Heal, in.Desired.Reconcile
 	s.released = (in.Held == nil || in.Held.Version == in.Desired.Version) && (in.tookPart(host) || s.latestIsWanted(in.Pin.Value()))
 	s.own = ofRole(app, host, role.Name)
 	if c, ok := currentAmong(app, host, role.Name, s.own); ok {
@@ -134,7 +135,7 @@ func (s *slot) decideContainer() {
 		s.replace(w, cause, DriftSpec, "its configuration changed", fields)
 		return
 	}
-	fields = drift(asked, w, image)
+	fields = s.minded(drift(asked, w, image))
 	switch {
 	case len(fields) > 0 && !inPlace(asked, fields):
 		s.replace(w, Drift, DriftSpec, "it is not as it was asked for", towards(fields))
