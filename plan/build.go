@@ -308,9 +308,11 @@ func (p Plan) kindOf(in Input, slots []*slot) Kind {
 		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
 	}
 	switch {
+	case in.Options.Heal:
+		return KindHeal
 	case slices.ContainsFunc(slots, func(s *slot) bool { return s.ahead != nil && s.boots() }):
 		return KindRelease // also back to the held version, from a partial release of another
-	case in.Options.Heal, in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
+	case in.Held != nil && in.Held.Version == in.Desired.Version && !changed && !in.reconfigured:
 		return KindHeal
 	case in.Held != nil && in.Held.Version == in.Desired.Version:
 		return KindConfig

@@ -14,7 +14,7 @@ import (
 // healing is the plan that repairs what is held, and nothing else.
 func healing(w *world) plan.Plan {
 	w = w.clone()
-	w.options.Heal, w.options.SkipUnreachable = true, true
+	w.options.Heal, w.options.KeepPartial, w.options.SkipUnreachable, w.atHand = true, true, true, nil
 	return w.plan()
 }
 
@@ -45,6 +45,7 @@ func TestHealingRollsNoSecretOut(t *testing.T) {
 	if p := healing(w); len(p.Steps) > 0 {
 		t.Errorf("a secret that was pushed is healed:\n%s", show(p))
 	}
+	w.atHand = nil
 	if p := w.plan(); p.Kind != plan.KindConfig {
 		t.Errorf("a plan of the file is of kind %s", p.Kind)
 	}
@@ -98,7 +99,12 @@ func TestHealingIgnoresWhatTheFileSaysIsNobodysBusiness(t *testing.T) {
 func TestHealingIsNeverARelease(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := anyWorld(t)
-		w.options.Heal, w.options.SkipUnreachable, w.options.Filter = true, true, plan.Filter{}
+		if w.held == nil {
+			t.Skip("nothing is held, so there is nothing to heal towards")
+		}
+		w.desired.Version, w.heldRelease = w.held.Version, &w.desired
+		w.options.Heal, w.options.KeepPartial, w.options.SkipUnreachable, w.atHand = true, true, true, nil
+		w.options.Prune = false
 		p := w.plan()
 		for _, s := range p.Steps {
 			switch s.Kind {

@@ -46,7 +46,9 @@ func (c *Controller) Logs(ctx context.Context, desired release.Release, host, co
 	if err != nil {
 		return nil, named(host, "list containers", err)
 	}
-	i := slices.IndexFunc(all, func(c state.Container) bool { return c.Name == container && c.Destination == desired.Destination && c.Role != "" })
+	i := slices.IndexFunc(all, func(c state.Container) bool {
+		return c.Name == container && c.Destination == desired.Destination && c.Role != ""
+	})
 	if i < 0 {
 		return nil, fmt.Errorf("%s has no container %s of %s: %w", host, container, desired.App(), state.ErrNotFound)
 	}
