@@ -132,7 +132,7 @@ func blockDoc(spec *blockSpec, path string, bastion bool) BlockDoc {
 	below := func(name string) string { return strings.TrimPrefix(path+"."+name, ".") }
 	refused := func(name string) string {
 		if bastion {
-			return "" // said of the file as a whole
+			return unbuiltBastion[below(name)]
 		}
 		return unbuilt[below(name)]
 	}

@@ -30,6 +30,9 @@ var unbuilt = map[string]string{
 	"error_pages_path": whenPlan,
 }
 
+// unbuiltBastion is the same for kamald.hcl.
+var unbuiltBastion = map[string]string{"store.etcd": whenRun}
+
 // UnbuiltFor is what the file uses and the given commands must refuse: "plan" for whatever looks at or changes servers, and
 // "run" or "alias" for those commands too.
 func (r Release) UnbuiltFor(commands ...string) []Unbuilt {

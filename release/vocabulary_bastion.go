@@ -1,6 +1,14 @@
 package release
 
+import "time"
+
 // What belongs to the bastion and not to an app.
+
+// transitions are what somebody can be told of.
+var transitions = []string{"drifted", "healed", "released", "failed", "waiting", "held", "not-converging", "unreachable"}
+
+// leastEvery keeps a repository's server from being asked without a pause.
+const leastEvery = time.Second
 
 // bastionSpec is the vocabulary of kamald.hcl, the bastion's own file.
 var bastionSpec = newBastionSpec()
@@ -12,8 +20,8 @@ func newBastionSpec() *blockSpec {
 			attr("listen", kindString, "address and port").like(`"127.0.0.1:9464"`),
 		}),
 		own("log", "", "The daemon's log.", []attrSpec{
-			attr("format", kindString, "form of its lines").among("json", "text"),
-			attr("level", kindString, "the least that is written").among("trace", "debug", "info", "warn", "error"),
+			attr("format", kindString, "form of its lines").among("json", "text").otherwise(defaultLogFormat),
+			attr("level", kindString, "the least that is written").among("trace", "debug", "info", "warn", "error").otherwise(defaultLogLevel),
 		}),
 	}}
 }
@@ -46,34 +54,36 @@ func listenSpec() *blockSpec {
 func tokenSpec() *blockSpec {
 	return own("token", "name", "Who may ask over the network.", []attrSpec{
 		attr("hash", kindString, "SHA-256 of the token; kamald store token makes one").needed().like(`"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`),
-		attr("role", kindString, "what its bearer may do").among("read", "operate", "admin"),
-		attr("apps", kindStrings, "services that it is for").like(`["shop"]`),
+		attr("role", kindString, "what its bearer may do").among(RoleRead, RoleOperate, RoleAdmin).otherwise(defaultTokenRole),
+		attr("apps", kindStrings, "services that it is for").ruled("all").like(`["shop"]`),
 	})
 }
 
 func appSpec() *blockSpec {
 	source := own("source", "kind", "What is there is proposed: version and file at the same commit.", []attrSpec{
 		attr("url", kindString, "repository, for git").like(`"git@example.com:acme/shop.git"`),
-		attr("branch", kindString, "its branch, for git").like(`"production"`),
-		attr("path", kindString, "the file").like(`"deploy.hcl"`),
-		attr("every", kindDuration, "how often it is looked at").like(`"1m"`),
+		attr("branch", kindString, "its branch, for git").ruled("the repository's own").like(`"production"`),
+		attr("path", kindString, "the file; for git within the repository").ruled(written(kindString, defaultPath) + " for git").like(`"/etc/kamald/shop/deploy.hcl"`),
+		attr("every", kindDuration, "how often it is looked at, for git").atLeast(leastEvery).otherwise(defaultEvery),
 		attr("signed", kindBool, "only commits with a trusted signature").otherwise(false),
 	})
-	source.known, source.repeats = []string{"git", "file"}, true
+	source.known, source.repeats = []string{SourceGit, SourceFile}, true
 	notify := own("notify", "kind", "Who is told, one message a transition.", []attrSpec{
 		attr("url", kindStringOrSecret, "where it is sent, for webhook and slack").like(`"https://hooks.example.com/kamald"`),
 		attr("secret", kindSecret, "key of the HMAC-SHA256 over the body, for webhook").like(`secret("HOOK_SIGNING_KEY")`),
 		attr("to", kindStrings, "addresses, for email").like(`["oncall@example.com"]`),
 		attr("smtp", kindStringOrSecret, "mail server, for email").like(`"smtp://mail.example.com:587"`),
-		attr("on", kindStrings, "the transitions").among("drifted", "healed", "released", "failed", "waiting", "held", "not-converging", "unreachable").
+		attr("on", kindStrings, "the transitions").among(transitions...).
 			ruled("all"),
 	})
-	notify.known, notify.repeats = []string{"webhook", "slack", "email"}, true
-	return own("app", "service", "An app that the daemon drives.", []attrSpec{
-		attr("destinations", kindStrings, "the destinations that it drives").like(`["production"]`),
-		attr("mode", kindString, "may only lower what the app's file says").among("report", "heal", "release"),
-		attr("image_wait", kindDuration, "an image that is not there yet is waited for this long before anyone is told").like(`"30m"`),
+	notify.known, notify.repeats = []string{NotifyWebhook, NotifySlack, NotifyEmail}, true
+	app := own("app", "service", "An app that the daemon drives.", []attrSpec{
+		attr("destinations", kindStrings, "the destinations that it drives").ruled("the one without a name").like(`["production"]`),
+		attr("mode", kindString, "may only lower what the app's file says").among(modes...).ruled("what the app's file says"),
+		attr("image_wait", kindDuration, "an image that is not there yet is waited for this long before anyone is told").otherwise(defaultImageWait),
 	}, source, notify, own("secrets", "", "The daemon's secrets: registry, certificates, notifications.", []attrSpec{
 		attr("files", kindStrings, "dotenv files, 0600").like(`["/etc/kamald/shop.secrets"]`),
 	}))
+	app.repeats = true // for other destinations
+	return app
 }

@@ -130,7 +130,6 @@ var additions = map[string]string{
 	"store.etcd":        "shown in a comment: it stands in place of bolt",
 	"store.ca":          "of etcd, named in a comment",
 	"store.certificate": "of etcd, named in a comment", "store.key": "of etcd, named in a comment",
-	"listen.certificate": "of https, named in a comment", "listen.key": "of https, named in a comment",
 	"locals": "holds names of the user's own",
 }
 
