@@ -170,9 +170,9 @@ func (t *texter) choice(c *Choice) {
 	if c == nil || c.Version == "" { // what is waited for says it
 		return
 	}
-	t.line("%s", printable(c.String()))
+	t.line("%s", Printable(c.String()))
 	for _, note := range c.Notes() {
-		t.line("  %s", printable(note))
+		t.line("  %s", Printable(note))
 	}
 }
 
@@ -180,11 +180,11 @@ func markdownChoice(b *strings.Builder, c *Choice) {
 	if c == nil || c.Version == "" {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n", escape(c.String()))
+	fmt.Fprintf(b, "\n%s\n", EscapeMarkdown(c.String()))
 	for i, note := range c.Notes() {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(b, "- %s\n", escape(note))
+		fmt.Fprintf(b, "- %s\n", EscapeMarkdown(note))
 	}
 }

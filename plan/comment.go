@@ -11,9 +11,9 @@ const commentLimit = 65536
 // ending has room for what is said instead of the rest.
 const ending = 400
 
-// fitted cuts a Markdown text between two lines so that it fits into a comment, and says what was left out. The last lines, which
-// sum the plan up, stay.
-func fitted(text, last string) string {
+// Fitted cuts a Markdown text between two lines so that it fits into a comment, and says what was left out, and which command shows
+// all of it. The last lines, which sum it up, stay.
+func Fitted(what, text, last, command string) string {
 	if len(text)+len(last) <= commentLimit { // bytes are never fewer than characters
 		return text + last
 	}
@@ -22,5 +22,5 @@ func fitted(text, last string) string {
 	}
 	cut := strings.LastIndexByte(text[:commentLimit-ending-len(last)], '\n') + 1
 	left := strings.Count(text[cut:], "\n")
-	return text[:cut] + fmt.Sprintf("\n*The plan is longer than a comment may be: %s left out here. `kamald plan` shows all of it.*\n", number(left, "line")) + last
+	return text[:cut] + fmt.Sprintf("\n*%s is longer than a comment may be: %s left out here. `%s` shows all of it.*\n", what, number(left, "line"), command) + last
 }

@@ -23,17 +23,17 @@ type Gate struct {
 
 // String says it to a person, and what ends it.
 func (g Gate) String() string {
-	what := "route " + printable(g.Route)
+	what := "route " + Printable(g.Route)
 	switch {
 	case g.Route == "":
-		return fmt.Sprintf("%s: the proxy was stopped on purpose by %s; `kamald proxy start` ends it", g.Host, printable(g.Intent.By()))
+		return fmt.Sprintf("%s: the proxy was stopped on purpose by %s; `kamald proxy start` ends it", g.Host, Printable(g.Intent.By()))
 	case g.Intent != nil && g.State == state.RouteRunning:
 		return fmt.Sprintf("%s: %s serves, and maintenance was asked for by %s: it failed, or somebody has resumed it; `kamald app live` forgets the maintenance, `kamald app maintenance` stops it again",
-			g.Host, what, printable(g.Intent.By()))
+			g.Host, what, Printable(g.Intent.By()))
 	case g.Intent != nil && g.Passed:
-		return fmt.Sprintf("%s: the maintenance of %s has ended (%s); it answers 503 until it is resumed", g.Host, what, printable(g.Intent.By()))
+		return fmt.Sprintf("%s: the maintenance of %s has ended (%s); it answers 503 until it is resumed", g.Host, what, Printable(g.Intent.By()))
 	case g.Intent != nil:
-		return fmt.Sprintf("%s: %s is in maintenance by %s; `kamald app live` ends it", g.Host, what, printable(g.Intent.By()))
+		return fmt.Sprintf("%s: %s is in maintenance by %s; `kamald app live` ends it", g.Host, what, Printable(g.Intent.By()))
 	case g.State == state.RoutePaused:
 		return fmt.Sprintf("%s: %s is paused: it holds requests; `kamald proxy resume` ends it", g.Host, what)
 	}
@@ -148,6 +148,6 @@ func markdownGates(b *strings.Builder, gates []Gate) {
 		if i == 0 {
 			b.WriteString("\n#### Not serving, on purpose\n\n")
 		}
-		fmt.Fprintf(b, "- %s\n", escape(g.String()))
+		fmt.Fprintf(b, "- %s\n", EscapeMarkdown(g.String()))
 	}
 }

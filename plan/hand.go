@@ -20,7 +20,7 @@ type HandMove struct {
 
 // String says it to a person.
 func (m HandMove) String() string {
-	return fmt.Sprintf("%s: %s is at %s, and no record says so: the newest is of %s", m.Host, printable(m.What), printable(m.To), printable(m.From))
+	return fmt.Sprintf("%s: %s is at %s, and no record says so: the newest is of %s", m.Host, Printable(m.What), Printable(m.To), Printable(m.From))
 }
 
 // MovedByHand finds what another than kamald has moved to another version: the tag latest, or a role's serving container that

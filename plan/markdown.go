@@ -11,13 +11,13 @@ import (
 func (p Plan) Markdown(w io.Writer) error {
 	var b strings.Builder
 	o := p.outline()
-	fmt.Fprintf(&b, "### %s\n", escape(o.title))
+	fmt.Fprintf(&b, "### %s\n", EscapeMarkdown(o.title))
 	markdownChoice(&b, p.VersionPolicy)
 	if o.scope != "" {
-		fmt.Fprintf(&b, "\n%s\n", escape(o.scope))
+		fmt.Fprintf(&b, "\n%s\n", EscapeMarkdown(o.scope))
 	}
 	for _, host := range o.hosts {
-		fmt.Fprintf(&b, "\n#### %s\n\n", escape(host.name))
+		fmt.Fprintf(&b, "\n#### %s\n\n", EscapeMarkdown(host.name))
 		for _, item := range host.items {
 			markdownItem(&b, item, "")
 		}
@@ -25,7 +25,7 @@ func (p Plan) Markdown(w io.Writer) error {
 	if len(p.Moved) > 0 {
 		b.WriteString("\n#### Moved by hand\n\n")
 		for _, m := range p.Moved {
-			fmt.Fprintf(&b, "- %s\n", escape(m.String()))
+			fmt.Fprintf(&b, "- %s\n", EscapeMarkdown(m.String()))
 		}
 	}
 	markdownGates(&b, p.Gates)
@@ -34,9 +34,9 @@ func (p Plan) Markdown(w io.Writer) error {
 	if len(o.deferred) > 0 {
 		b.WriteString("\n#### Deferred\n\n")
 		for _, item := range o.deferred {
-			markdownItem(&b, item, escape(item.Host)+": ")
+			markdownItem(&b, item, EscapeMarkdown(item.Host)+": ")
 			if item.Deferred != p.Waits {
-				fmt.Fprintf(&b, "  - waits: %s\n", escape(item.Deferred))
+				fmt.Fprintf(&b, "  - waits: %s\n", EscapeMarkdown(item.Deferred))
 			}
 		}
 	}
@@ -46,16 +46,16 @@ func (p Plan) Markdown(w io.Writer) error {
 	if len(p.Problems) > 0 {
 		b.WriteString("\n#### This cannot be carried out\n\n")
 		for _, problem := range p.Problems {
-			fmt.Fprintf(&b, "- **%s**: %s\n  - next: %s\n", escape(problem.where()), escape(problem.Summary), escape(problem.Next))
+			fmt.Fprintf(&b, "- **%s**: %s\n  - next: %s\n", EscapeMarkdown(problem.where()), EscapeMarkdown(problem.Summary), EscapeMarkdown(problem.Next))
 		}
 	}
 	var end strings.Builder
 	for _, last := range []string{o.pinned, o.rollout, o.unrecorded, o.summary} {
 		if last != "" {
-			fmt.Fprintf(&end, "\n%s\n", escape(last))
+			fmt.Fprintf(&end, "\n%s\n", EscapeMarkdown(last))
 		}
 	}
-	_, err := io.WriteString(w, fitted(b.String(), end.String()))
+	_, err := io.WriteString(w, Fitted("The plan", b.String(), end.String(), "kamald plan"))
 	return err
 }
 
@@ -64,21 +64,21 @@ func markdownHosts(b *strings.Builder, title string, hosts []Skipped) {
 		if i == 0 {
 			fmt.Fprintf(b, "\n#### %s\n\n", title)
 		}
-		fmt.Fprintf(b, "- **%s**: %s\n", escape(host.Host), escape(host.Reason))
+		fmt.Fprintf(b, "- **%s**: %s\n", EscapeMarkdown(host.Host), EscapeMarkdown(host.Reason))
 	}
 }
 
 func markdownItem(b *strings.Builder, item Item, prefix string) {
-	fmt.Fprintf(b, "- %s`%s` %s: %s\n", prefix, item.Action, code(item.what()), escape(item.why()))
+	fmt.Fprintf(b, "- %s`%s` %s: %s\n", prefix, item.Action, code(item.what()), EscapeMarkdown(item.why()))
 	for _, f := range item.Fields {
 		before, after := f.values()
-		fmt.Fprintf(b, "  - %s: %s → %s\n", escape(f.Path), code(before), code(after))
+		fmt.Fprintf(b, "  - %s: %s → %s\n", EscapeMarkdown(f.Path), code(before), code(after))
 	}
 }
 
-// escape keeps a text from meaning anything in Markdown or HTML, on one line.
-func escape(text string) string {
-	return markup.Replace(printable(strings.Join(strings.Fields(text), " ")))
+// EscapeMarkdown keeps a text from meaning anything in Markdown or HTML, on one line.
+func EscapeMarkdown(text string) string {
+	return markup.Replace(Printable(strings.Join(strings.Fields(text), " ")))
 }
 
 var markup = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "&", "&amp;",
@@ -86,7 +86,7 @@ var markup = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_
 
 // code is a code span that holds the text, whatever is in it.
 func code(text string) string {
-	text = printable(strings.Join(strings.Fields(text), " "))
+	text = Printable(strings.Join(strings.Fields(text), " "))
 	fence := "`"
 	for strings.Contains(text, fence) {
 		fence += "`"

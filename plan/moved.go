@@ -75,7 +75,7 @@ type mover struct {
 }
 
 func (m *mover) note(format string, args ...any) {
-	m.moves = append(m.moves, printable(fmt.Sprintf(format, args...)))
+	m.moves = append(m.moves, Printable(fmt.Sprintf(format, args...)))
 }
 
 func (m *mover) text(what, before, after string) {

@@ -223,11 +223,11 @@ func shown(value string) string {
 	if value == "" {
 		return "(none)"
 	}
-	return printable(value)
+	return Printable(value)
 }
 
-// printable quotes what would disturb a line or a terminal, or show it in another order. Texts come from servers, too.
-func printable(s string) string {
+// Printable quotes what would disturb a line or a terminal, or show it in another order. Texts come from servers, too.
+func Printable(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r)
 	}) {

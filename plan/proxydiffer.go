@@ -20,7 +20,7 @@ func FieldsText(fields []Field) string {
 	var parts []string
 	for _, f := range fields {
 		before, after := f.values()
-		parts = append(parts, fmt.Sprintf("%s: %s → %s", printable(f.Path), before, after))
+		parts = append(parts, fmt.Sprintf("%s: %s → %s", Printable(f.Path), before, after))
 	}
 	return strings.Join(parts, ", ")
 }

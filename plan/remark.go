@@ -17,7 +17,7 @@ func (t *texter) remarks(title string, remarks []string) {
 			t.line("")
 			t.line("%s", t.in(yellow, title))
 		}
-		t.line("  %s", printable(remark))
+		t.line("  %s", Printable(remark))
 	}
 }
 
@@ -26,6 +26,6 @@ func markdownRemarks(b *strings.Builder, title string, remarks []string) {
 		if i == 0 {
 			fmt.Fprintf(b, "\n#### %s\n\n", title)
 		}
-		fmt.Fprintf(b, "- %s\n", escape(remark))
+		fmt.Fprintf(b, "- %s\n", EscapeMarkdown(remark))
 	}
 }

@@ -28,10 +28,10 @@ var actionColors = map[Action]string{Create: green, Update: yellow, Replace: blu
 func (p Plan) Text(w io.Writer, opts TextOptions) error {
 	t := &texter{color: opts.Color}
 	o := p.outline()
-	t.line("%s", t.in(bold, printable(o.title)))
+	t.line("%s", t.in(bold, Printable(o.title)))
 	t.choice(p.VersionPolicy)
 	if o.scope != "" {
-		t.line("%s", printable(o.scope))
+		t.line("%s", Printable(o.scope))
 	}
 	t.hosts(o)
 	t.moved(p.Moved)
@@ -41,7 +41,7 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 	t.deferred(o.deferred, p.Waits)
 	t.leftOut(p, o.skipped)
 	t.problems(p.Problems)
-	for _, note := range []string{printable(o.pinned), o.rollout, o.unrecorded} {
+	for _, note := range []string{Printable(o.pinned), o.rollout, o.unrecorded} {
 		if note != "" {
 			t.line("")
 			t.line("%s", note)
@@ -102,10 +102,10 @@ func (t *texter) deferred(items []Item, all string) {
 	t.line("")
 	t.line("%s", t.in(bold, "Deferred"))
 	for _, item := range items {
-		t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, printable(item.what()), printable(item.why()))
+		t.line("  %s %s: %s: %s", t.symbol(item.Action), item.Host, Printable(item.what()), Printable(item.why()))
 		t.fields(item)
 		if item.Deferred != all {
-			t.line("      waits: %s", printable(item.Deferred))
+			t.line("      waits: %s", Printable(item.Deferred))
 		}
 	}
 }
@@ -142,14 +142,14 @@ func (t *texter) problems(problems []Problem) {
 }
 
 func (t *texter) item(item Item) {
-	t.line("  %s %s  %s", t.symbol(item.Action), printable(item.what()), t.in(faint, printable(item.why())))
+	t.line("  %s %s  %s", t.symbol(item.Action), Printable(item.what()), t.in(faint, Printable(item.why())))
 	t.fields(item)
 }
 
 func (t *texter) fields(item Item) {
 	for _, f := range item.Fields {
 		before, after := f.values()
-		t.line("      %s: %s → %s", printable(f.Path), before, after)
+		t.line("      %s: %s → %s", Printable(f.Path), before, after)
 	}
 }
 
@@ -166,7 +166,7 @@ func (t *texter) in(code, text string) string {
 func indent(text string) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i, line := range lines {
-		lines[i] = printable(strings.TrimRight(line, "\r"))
+		lines[i] = Printable(strings.TrimRight(line, "\r"))
 	}
 	return strings.Join(lines, "\n      ")
 }

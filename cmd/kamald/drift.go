@@ -1,115 +1,160 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/plan/drift"
 	"github.com/kamald/kamald/reconcile"
-	"github.com/kamald/kamald/state"
 )
 
-// drifted is what was found, as data.
-type drifted struct {
-	Schema      int             `json:"schema"`
-	App         state.App       `json:"app"`
-	Version     string          `json:"version"`
-	Release     int             `json:"release,omitempty"` // the held one that it was measured against; 0: the file
-	Drift       []plan.Item     `json:"drift"`
-	Unreachable []plan.Skipped  `json:"unreachable,omitempty"`
-	Moved       []plan.HandMove `json:"moved,omitempty"` // by another than kamald, without a record
-	Gates       []plan.Gate     `json:"gates,omitempty"` // what does not serve on purpose: no drift
+// driftFlags are how drift is shown, and of when.
+type driftFlags struct {
+	format  string
+	output  string // a file; "": standard output
+	history bool
+	limit   int
 }
 
 func (p *program) driftCommand() *cobra.Command {
-	return &cobra.Command{
+	var flags driftFlags
+	cmd := &cobra.Command{
 		Use:   "drift",
 		Short: "Show what was changed on the servers behind the release's back",
-		Long:  "Compares the servers with the release that is held, the newest that succeeded; with the file when none is known. Exits with 3 when there is drift.",
-		Args:  cobra.NoArgs,
+		Long: "Compares the servers with the release that is held, the newest that succeeded; with the file when none is known. Exits with 3 when\n" +
+			"there is drift, and with 6 when there is none and a host was skipped. --history looks at no server: it shows what the daemon has\n" +
+			"found and healed.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.checkDrift(cmd, &flags); err != nil {
+				return err
+			}
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				found, err := s.drift(cmd.Context(), reconcile.Options{Hosts: p.flags.hosts, Roles: p.flags.roles})
+				if flags.history {
+					return p.driftHistory(s, flags)
+				}
+				report, err := s.drift(cmd.Context(), reconcile.Options{Hosts: p.flags.hosts, Roles: p.flags.roles})
 				if err != nil {
 					return err
 				}
-				return p.showDrift(found)
+				return p.showDrift(report, flags)
 			})
 		},
 	}
+	cmd.Flags().StringVar(&flags.format, "format", "", "how it is shown: table, json, markdown, junit, sarif or html (default table)")
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write it to this `file`, and not to standard output")
+	cmd.Flags().BoolVar(&flags.history, "history", false, "what was found and healed, as the store here knows it")
+	cmd.Flags().IntVarP(&flags.limit, "number", "n", 50, "with --history: at most so many, the newest; 0 for all")
+	return cmd
 }
 
-// drift asks for the difference to the held release.
-func (s *session) drift(ctx context.Context, options reconcile.Options) (drifted, error) {
+// driftForms write a report, by the names of their formats.
+func (p *program) driftForms() map[string]func(drift.Report, io.Writer) error {
+	return map[string]func(drift.Report, io.Writer) error{
+		"table": func(r drift.Report, w io.Writer) error {
+			return r.Text(w, drift.TextOptions{Color: w == p.out && p.out.color})
+		},
+		"json":     drift.Report.JSON,
+		"markdown": drift.Report.Markdown,
+		"junit":    drift.Report.JUnit,
+		"sarif": func(r drift.Report, w io.Writer) error {
+			return r.SARIF(w, drift.SARIFOptions{File: p.flags.file, Version: version})
+		},
+		"html": drift.Report.HTML,
+	}
+}
+
+// checkDrift finds flags that do not go together, before any server is looked at.
+func (p *program) checkDrift(cmd *cobra.Command, flags *driftFlags) error {
+	if flags.format == "" {
+		flags.format = "table"
+		if p.flags.json {
+			flags.format = "json"
+		}
+	}
+	_, known := p.driftForms()[flags.format]
+	switch {
+	case !known:
+		return fmt.Errorf("--format: %q is none of table, json, markdown, junit, sarif and html", flags.format)
+	case p.flags.json && flags.format != "json":
+		return fmt.Errorf("--json and --format %s ask for two things: leave one out", flags.format)
+	case flags.history && flags.format != "table" && flags.format != "json":
+		return fmt.Errorf("--history is shown as a table or as JSON, and not as %s", flags.format)
+	case flags.history && flags.output != "":
+		return errors.New("--history is written to standard output: leave --output out")
+	case !flags.history && cmd.Flags().Changed("number"):
+		return errors.New("--number is for --history")
+	}
+	p.flags.json = flags.format == "json" // errors, too
+	return reportable(flags.output, p.flags.file)
+}
+
+// drift asks for the difference to the held release, and for what the daemon knows of it since earlier.
+func (s *session) drift(ctx context.Context, options reconcile.Options) (drift.Report, error) {
 	planned, err := s.Drift(ctx, s.desired, options)
 	if err != nil {
-		return drifted{}, err
+		return drift.Report{}, err
 	}
 	if planned.Held == nil && s.desired.Version == "" {
-		return drifted{}, errors.New("no release is recorded on the servers yet, and the file's version is not known here: give --version")
+		return drift.Report{}, errors.New("no release is recorded on the servers yet, and the file's version is not known here: give --version")
 	}
-	found := drifted{Schema: schema, App: planned.Plan.App, Version: planned.Plan.Version, Drift: planned.Plan.Drifted(), Unreachable: planned.Plan.Unreachable, Moved: planned.Plan.Moved, Gates: planned.Plan.Gates}
-	if planned.Held != nil {
-		found.Release = planned.Held.Number
-	}
-	if found.Drift == nil {
-		found.Drift = []plan.Item{}
-	}
-	return found, nil
+	report := drift.ReportOf(planned.Plan, planned.Desired, planned.Held, time.Now())
+	watch, _, err := s.Store.Watch(report.App)
+	report.Recall(watch.Findings)
+	return report, err
 }
 
-func (p *program) showDrift(found drifted) error {
-	if p.flags.json {
-		if err := p.writeJSON(found); err != nil {
+func (p *program) showDrift(report drift.Report, flags driftFlags) error {
+	show := p.driftForms()[flags.format]
+	if flags.output == "" {
+		if err := show(report, p.out); err != nil {
 			return err
 		}
-	} else if err := p.driftText(found); err != nil {
-		return err
+	} else {
+		var b bytes.Buffer
+		if err := show(report, &b); err != nil {
+			return err
+		}
+		if err := writeReport(flags.output, b.Bytes()); err != nil {
+			return fmt.Errorf("the report cannot be written: %w", err)
+		}
+		p.note("Written to %s.", flags.output)
 	}
 	switch {
-	case len(found.Drift) > 0 || len(found.Moved) > 0:
+	case !report.Clean():
 		return &exit{code: exitDrift}
-	case len(found.Unreachable) > 0:
+	case len(report.Unreachable) > 0:
 		return &exit{code: exitSkipped}
 	}
 	return nil
 }
 
-func (p *program) driftText(found drifted) error {
-	against := "the file"
-	if found.Release > 0 {
-		against = fmt.Sprintf("release %d", found.Release)
+// driftHistory shows what the daemon found, and what became of it, the newest last.
+func (p *program) driftHistory(s *session, flags driftFlags) error {
+	events, err := s.Store.Events(s.desired.App(), 0)
+	if err != nil {
+		return err
 	}
-	if len(found.Drift) == 0 && len(found.Moved) == 0 {
-		p.printf("No drift: %s %s runs as %s says.\n", found.App, found.Version, against)
-	} else {
-		p.printf("%s\n", p.out.in(bold, fmt.Sprintf("%s %s is not as %s says:", found.App, found.Version, against)))
-		if err := (plan.Plan{Items: found.Drift}).ItemsText(p.out, plan.TextOptions{Color: p.out.color}); err != nil {
-			return err
-		}
-		p.driftNext(found)
+	found := drift.History(events, drift.HistoryFilter{Limit: flags.limit, Hosts: p.flags.hosts, Roles: p.flags.roles})
+	if p.flags.json {
+		return p.writeJSON(map[string]any{"schema": schema, "app": s.desired.App(), "entries": found})
 	}
-	for _, g := range found.Gates {
-		p.printf("on purpose: %s\n", g)
+	if len(found) == 0 {
+		p.printf("No drift of %s is known here: the daemon writes down what it finds.\n", s.desired.App())
+		return nil
 	}
-	for _, host := range found.Unreachable {
-		p.printf("%s: unreachable: %s\n", host.Host, host.Reason)
+	t := newTable("TIME", "OUTCOME", "HOST", "ROLE", "CLASS", "")
+	for _, e := range slices.Backward(found) {
+		t.row(e.At.Local().Format("2006-01-02 15:04:05"), e.Outcome, orDash(e.Host), orDash(e.Role), orDash(e.Class), strings.Join(strings.Fields(e.Message), " "))
 	}
+	p.printf("%s\n", t)
 	return nil
-}
-
-// driftNext says what to do: what somebody moved to another version is not put back unasked.
-func (p *program) driftNext(found drifted) {
-	if len(found.Moved) == 0 {
-		p.printf("\nnext: `kamald apply` heals it\n")
-		return
-	}
-	p.printf("\nmoved by hand:\n")
-	for _, m := range found.Moved {
-		p.printf("  %s\n", m)
-	}
-	p.printf("next: `kamald adopt` takes what runs now as the held release, `kamald release VERSION` goes to that version\n")
 }

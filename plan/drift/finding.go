@@ -67,7 +67,7 @@ func moved(m plan.HandMove, now time.Time) state.Finding {
 
 // id names a difference by what is there and not by when it was seen. The parts are escaped, so that no two differences share one.
 func id(class, host, role, name string) string {
-	return class + "/" + url.PathEscape(host) + "/" + url.PathEscape(role) + "/" + url.PathEscape(name)
+	return url.PathEscape(class) + "/" + url.PathEscape(host) + "/" + url.PathEscape(role) + "/" + url.PathEscape(name)
 }
 
 // reason has the fields that differ with it, which an item shows apart. Secrets' values are in no field.
@@ -99,6 +99,8 @@ func heals(p plan.Plan, item plan.Item, class plan.DriftClass) string {
 	switch {
 	case item.Deferred != "":
 		return item.Deferred
+	case len(p.Moved) > 0: // nothing is done to an app of which somebody moved a part
+		return "nothing until what was moved by hand is settled"
 	case item.Cause == plan.Orphan:
 		return "nothing: approve it with `kamald approve`"
 	}

@@ -21,6 +21,8 @@ type Report struct {
 	Release     int             `json:"release,omitempty"` // the held one that it was measured against; 0: the file
 	At          time.Time       `json:"at"`
 	Findings    []state.Finding `json:"findings"`
+	Drift       []plan.Item     `json:"drift"`                 // what drifted as the plan has it, with its fields
+	Moved       []plan.HandMove `json:"moved,omitempty"`       // by another than kamald, without a record
 	Unreachable []plan.Skipped  `json:"unreachable,omitempty"` // hosts that were not looked at
 	Gates       []plan.Gate     `json:"gates,omitempty"`       // what does not serve on purpose: no drift
 	Against     string          `json:"against"`               // what it was measured against, for a person
@@ -36,11 +38,24 @@ type Place struct {
 
 // ReportOf makes the report of a plan that was measured against what was desired: the held release; with held nil, the file.
 func ReportOf(p plan.Plan, desired release.Release, held *state.Record, now time.Time) Report {
-	r := Report{Places: places(p, desired), Schema: Schema, App: p.App, Version: p.Version, At: now, Findings: Of(p, now), Unreachable: p.Unreachable, Gates: p.Gates, Against: "the file"}
+	r := Report{Places: places(p, desired), Schema: Schema, App: p.App, Version: p.Version, At: now, Findings: Of(p, now), Drift: p.Drifted(), Moved: p.Moved, Unreachable: p.Unreachable, Gates: p.Gates, Against: "the file"}
 	if held != nil {
 		r.Release, r.Against = held.Number, fmt.Sprintf("release %d", held.Number)
 	}
+	if r.Drift == nil {
+		r.Drift = []plan.Item{}
+	}
 	return r
+}
+
+// Recall gives each finding what is known of it since an earlier look: when it was first seen, and what the engine said.
+func (r *Report) Recall(known []state.Finding) {
+	for i, f := range r.Findings {
+		j := slices.IndexFunc(known, func(k state.Finding) bool { return k.ID == f.ID })
+		if j >= 0 && !known[j].Since.IsZero() {
+			r.Findings[i].Since, r.Findings[i].Event = known[j].Since, known[j].Event
+		}
+	}
 }
 
 // places are those that the plan says something of, clean ones too.
