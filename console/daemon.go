@@ -20,6 +20,8 @@ type Daemon interface {
 	Ticket(id string) (loop.Ticket, bool)
 	// Await returns when the ticket has ended, or with the context's error.
 	Await(ctx context.Context, id string) (loop.Ticket, error)
+	// Open gives the orders that have not ended, in the order in which they were taken.
+	Open() []loop.Ticket
 
 	// Approve lets what waits for a person go on; word is what Status.Approve says.
 	Approve(app state.App, word string, by loop.Person) error

@@ -67,6 +67,14 @@ const (
 	NoticeStatus   = "status"   // the app's status is another
 	NoticeProgress = "progress" // a line of what is under way
 	NoticeTicket   = "ticket"   // an order was taken, begun or ended
+	NoticeEnded    = "ended"    // what was under way (a release, a rollback, a repair; of an order or not) has ended as Report says
+)
+
+// The kind of the events that tell of drift itself, and their outcomes. What was done about it has the kinds of plans.
+const (
+	EventDrift = "drift" // Step is the finding's ID, Message its reason
+	DriftFound = "found"
+	DriftGone  = "gone"
 )
 
 // Notice is one thing that happened, for whoever watches the daemon.
@@ -77,6 +85,7 @@ type Notice struct {
 	Status   *Status             `json:"status,omitempty"`
 	Progress *reconcile.Progress `json:"progress,omitempty"`
 	Ticket   *Ticket             `json:"ticket,omitempty"`
+	Report   *reconcile.Report   `json:"report,omitempty"`
 }
 
 // Transition is a change that somebody may want to be told of: one for each condition that begins, and for each that ends where
