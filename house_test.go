@@ -48,7 +48,7 @@ var rooms = []room{
 	{packages: "reconcile/loop", ours: []string{"reconcile", "plan", "plan/drift", "state", "release"}, foreign: []string{"golang.org/x/sync", "github.com/cenkalti/backoff/v5"},
 		never: append(slices.Clone(network), "os/exec"), tests: anyTest},
 	{packages: "plan/drift", ours: []string{"plan", "state", "release"}, never: impure},
-	{packages: "reconcile", ours: []string{"plan", "state", "release"}, foreign: []string{"golang.org/x/sync"},
+	{packages: "reconcile", ours: []string{"plan", "state", "release"}, foreign: []string{"golang.org/x/sync", "github.com/cenkalti/backoff/v5"},
 		never: []string{"os/exec"}, tests: anyTest},
 	{packages: "plan", ours: []string{"release", "state"}, never: impure, tests: []string{"release", "state"}},
 	{packages: "state/bolt", ours: []string{"state"}, foreign: []string{"go.etcd.io/bbolt"}, never: network,

@@ -62,7 +62,7 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
 		err := next(ctx)
 		var slow *DeadlineError // one slow call says nothing about the others on the connection
-		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil && !call.Bulk {
+		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil && !call.Bulk && call.Method != following {
 			lost.Store(true) // the next caller makes another
 		}
 		return err
@@ -71,6 +71,10 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	m.lost = lost
 	return m.conn, nil
 }
+
+// following ends with an engine that restarts, too, and the connection stands then, with others' calls on it. Whoever follows asks
+// something over it afterwards: that tells a connection that is lost.
+const following = "Engine.Events"
 
 // Renew ends a host's connection, so that the next is a new login: what a user is allowed to is decided when it logs in.
 func (f *Fleet) Renew(ctx context.Context, host string) error {

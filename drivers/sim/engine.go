@@ -293,6 +293,7 @@ func (h *host) start(c *container) error {
 	}
 	if holder := h.portHolder(c); holder != "" {
 		c.fault, c.exitCode = "Bind failed: port is already allocated", notStarted
+		h.tellNetworks(c, time.Now(), state.ActionNetworkDisconnect)
 		return fmt.Errorf("start container %s: %s, by %s", c.name, c.fault, holder)
 	}
 	c.restarts, c.pause = 0, 0

@@ -166,7 +166,7 @@ func (h *host) tellNetworks(c *container, at time.Time, action string) {
 }
 
 func (h *host) happens(one happened) {
-	one.at = one.at.Add(h.skew).UTC()
+	one.at = one.at.Add(h.skew).Round(0).UTC()
 	h.events = append(h.events, one)
 	h.stir()
 }

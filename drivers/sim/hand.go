@@ -85,9 +85,10 @@ func (w *World) UpdateMemory(hostName, name, bytes string) {
 // DetachNetwork is `docker network disconnect`.
 func (w *World) DetachNetwork(hostName, name, network string) {
 	w.container(hostName, name, func(h *host, c *container) {
-		if _, on := c.networks[network]; on && c.running() {
+		if _, on := c.networks[network]; on && c.running() { // an engine says it of the network, and once more of the container
 			h.tell(c, time.Now(), state.ActionNetworkDisconnect, network)
 		}
+		h.tell(c, time.Now(), state.ActionNetworkDisconnect, network)
 		delete(c.networks, network)
 	})
 }
