@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,10 +85,10 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 	if err != nil {
 		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
 	}
-	if err := c.adoptRecord(known, snapshot); err != nil {
-		return state.Snapshot{}, nil, err
+	if err := errors.Join(c.adoptRecord(known, snapshot), c.Store.SaveSnapshot(snapshot)); err != nil {
+		c.report(Progress{Kind: "warn", Message: "what was seen is not kept: " + err.Error(), Err: err}) // looking goes on; nothing is done that cannot be noted
 	}
-	return snapshot, keys, c.Store.SaveSnapshot(snapshot)
+	return snapshot, keys, nil
 }
 
 // Drift compares the servers with the held release: what the newest succeeded record says, not what a file proposes. Where
