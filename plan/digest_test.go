@@ -11,11 +11,11 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// ignored are the fields of an observation on which no plan depends: clocks, counters, free space, addresses, and what planning
+// ignored are the fields of an observation on which no plan depends: clocks, counters, room on disks, addresses, and what planning
 // is given by itself.
 var ignored = []string{
 	"Engine.Clock", "Engine.Variant", "Engine.Mirrors", "Engine.Mirrors[0]", "Engine.Containerd", "Engine.Ahead", "Engine.Rootless", "Engine.Lacks", "Engine.Lacks[0]",
-	"Images[0].Layers", "Images[0].Layers[0]", "FreeBytes", "FreeIn", "Fence", "FenceVersion", "Record",
+	"Images[0].Layers", "Images[0].Layers[0]", "FreeBytes", "FreeIn", "DiskBytes", "SeenAt", "Fence", "FenceVersion", "Record",
 	"Lock.Renewed", "Lock.Lease",
 	"Containers[0].RestartCount", "Containers[0].Started", "Containers[0].Finished", "Containers[0].IPs{}",
 }

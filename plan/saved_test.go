@@ -54,6 +54,7 @@ func TestWhatDecidesNothingMakesNoPlanStale(t *testing.T) {
 		for i := range w.hosts {
 			h := &w.hosts[i]
 			h.Engine.Clock, h.Engine.Version, h.FreeBytes, h.Fence = epoch.Add(time.Hour), "99", 12345, 77
+			h.DiskBytes, h.SeenAt = 67890, epoch.Add(time.Hour)
 			h.Proxy.Routes = append(slices.Clone(h.Proxy.Routes), state.Route{Name: "blog-web"})
 			h.Networks = append(slices.Clone(h.Networks), state.Network{ID: "n", Name: "neighbours"})
 			for j := range h.Containers {

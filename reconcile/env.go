@@ -190,8 +190,21 @@ func (c *Controller) digests(desired release.Release, observed state.Snapshot, k
 				return nil, err
 			}
 		}
+		if _, looked := keys[on.Name]; !looked {
+			asThere(host, all[on.Name])
+		}
 	}
 	return all, nil
+}
+
+// asThere has what is at hand count as what lies on a host that was not looked at: without its key they cannot be compared.
+func asThere(host state.Host, atHand map[string]map[string]string) {
+	for role, digests := range atHand {
+		file, _ := host.EnvFile(role)
+		for name := range digests {
+			digests[name] = file.Digests[name]
+		}
+	}
 }
 
 func (c *Controller) roleDigests(key digestKey, names map[string]string) (map[string]string, error) {

@@ -10,12 +10,14 @@ import (
 )
 
 // observeAll looks at the release's hosts and at those that left it, and not at cordoned ones: they may be gone. What the last
-// look knew decides where to look; only where this one teaches something else is there a second.
-func (c *Controller) observeAll(ctx context.Context, desired release.Release, known state.Snapshot) (state.Snapshot, keys, error) {
+// look knew decides where to look; only where this one teaches something else is there a second. With only, the others of the hosts
+// that the last look knew are taken as they were.
+func (c *Controller) observeAll(ctx context.Context, desired release.Release, known state.Snapshot, only []string) (state.Snapshot, keys, error) {
 	now := c.now()
 	all := desired
 	all.Hosts = append(slices.Clone(desired.Hosts), leavingHosts(desired, known)...)
-	snapshot, read, err := observe(ctx, c.fleet, all, known, now, cordonedHosts(all, known, plan.CordonedIn(known, now))...)
+	given := append(asTheyWere(all, known, only), cordonedHosts(all, known, plan.CordonedIn(known, now))...)
+	snapshot, read, err := observe(ctx, c.fleet, all, known, now, given...)
 	if err != nil {
 		return snapshot, read, err
 	}
@@ -46,6 +48,23 @@ func (c *Controller) observeAll(ctx context.Context, desired release.Release, kn
 		}
 	}
 	return inOrder(desired, known, snapshot), read, nil
+}
+
+// asTheyWere gives the known hosts that nobody wants looked at; none when all are to be.
+func asTheyWere(all release.Release, known state.Snapshot, only []string) (hosts []state.Host) {
+	if len(only) == 0 {
+		return nil
+	}
+	seen := make(map[string]state.Host, len(known.Hosts))
+	for _, host := range known.Hosts {
+		seen[host.Name] = host
+	}
+	for _, on := range all.Hosts {
+		if host, there := seen[on.Name]; there && !slices.Contains(only, on.Name) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // observeAgain looks once more at what a snapshot has, not waiting again for hosts that could not be reached.

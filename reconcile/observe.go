@@ -20,32 +20,39 @@ import (
 type keys map[string]digestKey
 
 // observe looks at every host of the release at once. A host that cannot be observed is in the snapshot with the reason; the
-// error is only for a context that ended. known is the last snapshot: release records that it has are not read again. Hosts
-// that this run could not reach a moment ago are given as gone, and not waited for again.
-func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, gone ...state.Host) (state.Snapshot, keys, error) {
+// error is only for a context that ended. known is the last snapshot: release records that it has are not read again. Hosts that are
+// given are taken as they are: those that this run could not reach a moment ago, and those that nobody wants looked at.
+func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, given ...state.Host) (state.Snapshot, keys, error) {
 	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
-	found := make([]digestKey, len(desired.Hosts))
+	found := make([]*digestKey, len(desired.Hosts)) // nil: it was not looked at
+	taken := make(map[string]state.Host, len(given))
+	for _, host := range given {
+		taken[host.Name] = host
+	}
 	records := &sameRecord{}
 	var group errgroup.Group
 	for i, on := range desired.Hosts {
 		group.Go(func() error {
 			old, _ := known.Host(on.Name)
-			if at := slices.IndexFunc(gone, func(h state.Host) bool { return h.Name == on.Name }); at >= 0 {
-				snapshot.Hosts[i] = gone[at]
+			if host, is := taken[on.Name]; is {
+				snapshot.Hosts[i] = host
 				return nil
 			}
 			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
 			if err != nil {
 				host = unseen(on.Name, old, err)
 			}
-			snapshot.Hosts[i], found[i] = host, key
+			host.SeenAt = now
+			snapshot.Hosts[i], found[i] = host, &key
 			return nil
 		})
 	}
 	_ = group.Wait() // no member fails
 	read := keys{}
 	for i, on := range desired.Hosts {
-		read[on.Name] = found[i]
+		if found[i] != nil {
+			read[on.Name] = *found[i]
+		}
 	}
 	return snapshot, read, ctx.Err()
 }

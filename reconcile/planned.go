@@ -21,6 +21,10 @@ type Options struct {
 	Pin             *plan.Pin     // given by a rollback; nil: found out
 	RollbackOf      *state.Record // the release that a rollback goes back to
 	Hosts, Roles    []string      // names or globs that limit the plan; none: the whole release
+	// Only names the hosts that Plan and Drift look at afresh; none: all. The others are as the stored snapshot has them, which may have
+	// been for another release, and what of their secrets has changed here is not known; a host that it lacks is looked at. Nothing is
+	// done on that: under the locks all hosts are looked at.
+	Only []string
 
 	choice      *plan.Choice // what a version policy made of the version; nil: it was given
 	keepPartial bool         // what a partial release has put ahead of the held one stays
@@ -68,20 +72,20 @@ func (c *Controller) planAt(ctx context.Context, desired release.Release, option
 	if undecided(desired) {
 		return c.planByPolicy(ctx, desired, options)
 	}
-	snapshot, keys, err := c.look(ctx, desired, options.Stored)
+	snapshot, keys, err := c.look(ctx, desired, options.Stored, options.Only...)
 	if err != nil {
 		return Planned{}, err
 	}
 	return c.planFrom(ctx, desired, snapshot, keys, options)
 }
 
-// look gives a fresh snapshot and keeps it, or the stored one.
-func (c *Controller) look(ctx context.Context, desired release.Release, stored bool) (state.Snapshot, keys, error) {
+// look gives a fresh snapshot and keeps it, or the stored one. With only, that of those hosts alone is fresh.
+func (c *Controller) look(ctx context.Context, desired release.Release, stored bool, only ...string) (state.Snapshot, keys, error) {
 	known, _, err := c.Store.Snapshot(desired.App())
 	if err != nil || stored {
 		return known, nil, err
 	}
-	snapshot, keys, err := c.observeAll(ctx, desired, known)
+	snapshot, keys, err := c.observeAll(ctx, desired, known, only)
 	if err != nil {
 		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
 	}
@@ -94,14 +98,11 @@ func (c *Controller) look(ctx context.Context, desired release.Release, stored b
 // Drift compares the servers with the held release: what the newest succeeded record says, not what a file proposes. Where
 // nothing was recorded yet, the file's release is what there is. Hosts that cannot be reached are skipped, and named.
 func (c *Controller) Drift(ctx context.Context, file release.Release, options Options) (Planned, error) {
-	if undecided(file) { // what is held is measured against, and mostly that is what the last look knew
-		known, _, err := c.Store.Snapshot(file.App())
-		if err != nil {
-			return Planned{}, err
-		}
-		file.Version = heldVersion(file, known)
+	file, looked, err := c.measure(file, options)
+	if err != nil {
+		return Planned{}, err
 	}
-	snapshot, _, err := c.look(ctx, file, options.Stored)
+	snapshot, _, err := c.look(ctx, looked, options.Stored, options.Only...)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -115,14 +116,35 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 		return Planned{}, err
 	}
 	options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
-	if release.Digest(desired) != release.Digest(file) || !observed(desired, snapshot) { // the look was for another release
-		if snapshot, _, err = c.look(ctx, desired, options.Stored); err != nil {
+	if release.Digest(desired) != release.Digest(looked) || !observed(desired, snapshot) { // the look was for another release
+		if snapshot, _, err = c.look(ctx, desired, options.Stored, options.Only...); err != nil {
 			return Planned{}, err
 		}
 	}
 	planned, err := c.planFrom(ctx, desired, snapshot, nil, options)
 	planned.Plan.Items = asDrift(planned.Plan.Items)
 	return planned, err
+}
+
+// measure gives the file's release with the version that is held, where the file has none, and the release to look for: mostly that
+// is what the last look knew as held. A look at some hosts is for that one: for the file's, it would soon be of two minds.
+func (c *Controller) measure(file release.Release, options Options) (release.Release, release.Release, error) {
+	if !undecided(file) && len(options.Only) == 0 {
+		return file, file, nil
+	}
+	known, _, err := c.Store.Snapshot(file.App())
+	if err != nil {
+		return file, file, err
+	}
+	if undecided(file) {
+		file.Version = heldVersion(file, known)
+	}
+	held := newestRecord(known)
+	if len(options.Only) == 0 || held == nil {
+		return file, file, nil
+	}
+	looked, err := decodeRelease(*held, file)
+	return file, looked, err
 }
 
 // asDrift: measured against what is held, whatever is otherwise is drift, and not a change that anybody asked for. Secrets

@@ -64,7 +64,7 @@ type watcher struct {
 
 	lost  bool         // that is told
 	sign  atomic.Int64 // when the host was last heard of, in nanoseconds since 1970
-	last  time.Time    // of the newest event that was told, by the engine's clock
+	last  time.Time    // of the newest event that was told, by the engine's clock; at first when it was reached
 	seed  maphash.Seed
 	told  []uint64       // hashes of the newest events that were told
 	again map[uint64]int // those that this connection may bring once more
@@ -94,24 +94,39 @@ func (w *watcher) follow(ctx context.Context) {
 
 // attempt follows the host until that ends, and gives why.
 func (w *watcher) attempt(ctx context.Context) error {
-	conn, err := w.fleet.Connection(ctx, w.on)
+	conn, now, err := w.reach(ctx)
 	if err != nil {
 		return err
 	}
-	info, err := conn.Engine.Info(ctx) // over a connection that is lost it fails: the next attempt makes another
-	if err != nil {
-		return err
+	if w.last.IsZero() || now.Before(w.last) { // a clock may have been set back
+		w.last = now
 	}
-	since := info.Clock
-	if !w.last.IsZero() && w.last.Before(since) {
-		since = w.last
-	}
+	since := w.last
 	w.lost, w.again = false, map[uint64]int{}
 	for _, hash := range w.told {
 		w.again[hash]++
 	}
 	w.heard(Happening{Host: w.on.Name, Up: true})
 	return w.stream(ctx, conn, since.Add(-rewind))
+}
+
+// reach gives a connection to the host that stands, and the time by the engine's clock: what follows an engine's events has to ask
+// whether it was the connection that ended them.
+func (w *watcher) reach(ctx context.Context) (conn *Connection, now time.Time, err error) {
+	for range 2 { // a connection that was lost shows it to the first question, and then there is another
+		if conn, err = w.fleet.Connection(ctx, w.on); err != nil {
+			return nil, time.Time{}, err
+		}
+		info, failed := conn.Engine.Info(ctx)
+		if failed == nil {
+			return conn, info.Clock, nil
+		}
+		var slow *DeadlineError
+		if err = failed; !errors.Is(err, state.ErrUnreachable) || errors.As(err, &slow) {
+			break
+		}
+	}
+	return nil, time.Time{}, err
 }
 
 // stream tells events until they end. A connection over which nothing comes any more does not end by itself.
