@@ -1,4 +1,4 @@
-// Package git asks git which commit a directory is at.
+// Package git asks git which commit a directory is at, and brings a branch of a repository elsewhere here.
 package git
 
 import (
