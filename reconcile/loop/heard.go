@@ -1,0 +1,137 @@
+package loop
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/state"
+)
+
+const (
+	// ownEcho is how long after an act of the worker what is heard is taken for its own doing.
+	ownEcho = 500 * time.Millisecond
+	// keepDeaths bounds what is remembered of one place.
+	keepDeaths = 64
+)
+
+// heard is what came to the ears of an app's worker since its last look.
+type heard struct {
+	whys    []string
+	all     bool            // every host is to be looked at
+	hosts   map[string]bool // where something was heard of
+	said    map[string]string
+	deaths  map[string][]time.Time // host/role → when containers there ended
+	back    map[string]time.Time   // host → when it came back after it was lost
+	lost    map[string]bool
+	foreign bool // somebody else did something since the last act
+}
+
+func (h *heard) note(why, host string) {
+	if !slices.Contains(h.whys, why) {
+		h.whys = append(h.whys, why)
+	}
+	if host == "" {
+		h.all = true
+		return
+	}
+	if h.hosts == nil {
+		h.hosts = map[string]bool{}
+	}
+	h.hosts[host] = true
+}
+
+// only tells whether there is no other reason.
+func (h *heard) only(why string) bool { return len(h.whys) == 1 && h.whys[0] == why }
+
+// take gives why the worker was woken, and the hosts that it was woken for; none: all.
+func (h *heard) take() (why string, hosts []string) {
+	why = wakeTimer
+	for _, known := range []string{wakeStart, wakeOrder, wakeSource, wakeEvent} {
+		if slices.Contains(h.whys, known) {
+			why = known
+			break
+		}
+	}
+	if !h.all {
+		for host := range h.hosts {
+			hosts = append(hosts, host)
+		}
+		slices.Sort(hosts)
+	}
+	h.whys, h.all, h.hosts = nil, false, nil
+	return why, hosts
+}
+
+// happening takes what a host's watch heard, and tells whether the app is to be looked at for it.
+func (h *heard) happening(what reconcile.Happening, app state.App, own bool, now time.Time) bool {
+	switch {
+	case what.Lost != "":
+		if h.lost == nil {
+			h.lost = map[string]bool{}
+		}
+		h.lost[what.Host] = true
+		return true
+	case what.Up:
+		if h.lost[what.Host] {
+			if h.back == nil {
+				h.back = map[string]time.Time{}
+			}
+			h.back[what.Host] = now
+			delete(h.lost, what.Host)
+		}
+		return true
+	case what.Event == nil || !concerns(*what.Event, app):
+		return false
+	}
+	event := *what.Event
+	if !own {
+		h.foreign = true
+		h.died(what.Host, event, now)
+	}
+	return true
+}
+
+// died remembers how often containers of a place end, and what was said last.
+func (h *heard) died(host string, event state.EngineEvent, now time.Time) {
+	if event.Role == "" {
+		return
+	}
+	at := host + "/" + event.Role
+	if h.said == nil {
+		h.said, h.deaths = map[string]string{}, map[string][]time.Time{}
+	}
+	switch event.Action {
+	case "die", "destroy", "stop", "kill", "oom", "pause", "health_status", "rename", "update", "network disconnect":
+		h.said[at] = event.String()
+	}
+	if event.Action == "die" {
+		h.deaths[at] = append(h.deaths[at], now)
+		if over := len(h.deaths[at]) - keepDeaths; over > 0 {
+			h.deaths[at] = slices.Delete(h.deaths[at], 0, over)
+		}
+	}
+}
+
+// since counts the deaths of a place after a time.
+func (h *heard) since(at string, after time.Time) (n int) {
+	for _, t := range h.deaths[at] {
+		if t.After(after) {
+			n++
+		}
+	}
+	return n
+}
+
+// concerns tells whether an event may change what an app's round sees: of its own containers, of a proxy or another thing that is
+// nobody's, of an image or a network; not of a neighbour's container.
+func concerns(event state.EngineEvent, app state.App) bool {
+	switch event.Action {
+	case "exec_create", "exec_start", "exec_die", "top", "attach", "detach", "resize", "archive-path", "copy", "export":
+		return false
+	}
+	if event.Service == "" || event.Kind != "container" {
+		return true
+	}
+	return event.Service == app.Service && event.Destination == app.Destination
+}

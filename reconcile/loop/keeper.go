@@ -1,0 +1,247 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/state"
+)
+
+// What a worker is woken by. It is woken once, whatever came meanwhile.
+const (
+	wakeStart  = "start"
+	wakeTimer  = "timer"
+	wakeEvent  = "event"
+	wakeSource = "source"
+	wakeOrder  = "order"
+)
+
+const (
+	// together is how long events are gathered before a look: a container that is removed dies first.
+	together = 40 * time.Millisecond
+	// keepLines is how many lines of progress are kept of what is under way.
+	keepLines = 200
+)
+
+// keeper drives one app. Only its worker (run) looks and acts; the rest is asked from anywhere.
+type keeper struct {
+	l   *Loop
+	app state.App
+	set Settings
+
+	signal chan struct{} // holds a token while the worker has something to do
+
+	mu     sync.Mutex
+	memory state.Watch
+	public Status
+	heard  heard
+	orders []string        // IDs of tickets that wait, the oldest first
+	hard   context.Context // what an act may go on in; nil: not running
+	acting bool
+	aside  int       // rollbacks under way
+	quiet  time.Time // until then, what is heard is of the worker's own doing
+	// proposed is what the worker has read last, for whoever acts beside it.
+	proposed *Proposal
+	renewed  bool // a person has changed what holds: what had been given up is tried again
+
+	// The worker's own.
+	want     want
+	session  *session
+	tries    tries
+	strange  bool           // the store knows of no earlier daemon, or of one with another comparison
+	familiar time.Time      // when that ends; zero: nothing was seen yet
+	snapshot state.Snapshot // the newest look
+}
+
+func newKeeper(l *Loop, s Settings) (*keeper, error) {
+	memory, known, err := l.o.Store.Watch(s.App)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{l: l, app: s.App, set: s, signal: make(chan struct{}, 1), memory: memory}
+	k.strange = !known || memory.Comparator != l.o.Comparator
+	k.memory.Schema, k.memory.App = state.WatchSchema, s.App
+	k.public = Status{App: s.App, Since: l.o.Now(), Wanted: withoutRelease(memory.Wanted), Conditions: memory.Conditions, Findings: memory.Findings, Pauses: memory.Pauses}
+	k.tries = newTries(l.o.Jitter)
+	k.recall()
+	return k, nil
+}
+
+// run is the worker: it looks and acts whenever something may be otherwise, until soft ends. What it is doing by then may go on until
+// hard ends.
+func (k *keeper) run(soft, hard context.Context) {
+	k.mu.Lock()
+	k.hard = hard
+	k.mu.Unlock()
+	var beside sync.WaitGroup
+	beside.Go(func() { k.set.Source.Watch(soft, func() { k.wake(wakeSource, "") }) })
+	k.wake(wakeStart, "")
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for soft.Err() == nil {
+		select {
+		case <-soft.Done():
+			continue
+		case <-k.signal:
+		case <-timer.C:
+			k.wake(wakeTimer, "")
+			continue
+		}
+		if k.hurried() || sleep(soft, together) == nil {
+			k.turn(soft, hard)
+		}
+		timer.Reset(k.rest())
+	}
+	k.awaitAside(hard)
+	if k.session != nil {
+		k.session.close()
+	}
+	beside.Wait()
+}
+
+// turn is one round, when there is room for it.
+func (k *keeper) turn(soft, hard context.Context) {
+	select {
+	case k.l.slots <- struct{}{}:
+	case <-soft.Done():
+		return
+	}
+	defer func() { <-k.l.slots }()
+	k.round(soft, hard)
+}
+
+// wake has the worker look; host is where something was heard of, "" for anything else.
+func (k *keeper) wake(why, host string) {
+	k.mu.Lock()
+	k.heard.note(why, host)
+	k.mu.Unlock()
+	select {
+	case k.signal <- struct{}{}:
+	default:
+	}
+}
+
+// hurried tells whether somebody waits for the round: then nothing more is gathered before it.
+func (k *keeper) hurried() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.orders) > 0 || !k.heard.only(wakeEvent)
+}
+
+// rest is how long the worker has nothing to do, unless it is woken.
+func (k *keeper) rest() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return max(k.public.Round.Next.Sub(k.l.o.Now()), 0)
+}
+
+// happened takes what the watch of a host heard.
+func (k *keeper) happened(h reconcile.Happening) {
+	now := k.l.o.Now()
+	k.mu.Lock()
+	own := k.acting || now.Before(k.quiet)
+	wakes := k.heard.happening(h, k.app, own, now)
+	k.mu.Unlock()
+	if wakes {
+		k.wake(wakeEvent, h.Host)
+	}
+}
+
+func (k *keeper) status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.public
+	s.Conditions, s.Findings = slices.Clone(s.Conditions), slices.Clone(s.Findings)
+	s.Pauses, s.Places = slices.Clone(k.memory.Pauses), slices.Clone(s.Places)
+	if s.Doing != nil {
+		doing := *s.Doing
+		doing.Lines = slices.Clone(doing.Lines)
+		s.Doing = &doing
+	}
+	return s
+}
+
+// publish changes what everybody may see, and tells whoever watches when that is something else.
+func (k *keeper) publish(change func(*Status)) {
+	k.mu.Lock()
+	change(&k.public)
+	k.mu.Unlock()
+	s := k.status()
+	k.l.tell(Notice{Kind: NoticeStatus, App: k.app, Status: &s})
+}
+
+// progress takes a line of what is under way.
+func (k *keeper) progress(p reconcile.Progress) {
+	k.mu.Lock()
+	if doing := k.public.Doing; doing != nil && p.Kind != "bytes" {
+		doing.Lines = append(doing.Lines, p)
+		if over := len(doing.Lines) - keepLines; over > 0 {
+			doing.Lines = slices.Delete(doing.Lines, 0, over)
+		}
+	}
+	k.mu.Unlock()
+	k.l.tell(Notice{Kind: NoticeProgress, App: k.app, Progress: &p})
+}
+
+// begin marks that something is done to servers; the function marks its end.
+func (k *keeper) begin(kind plan.Kind, version, who string) (end func()) {
+	condition := ConditionReleasing
+	if kind == plan.KindHeal || kind == plan.KindPrune {
+		condition = ConditionHealing
+	}
+	k.mu.Lock()
+	k.acting = true
+	k.mu.Unlock()
+	k.publish(func(s *Status) {
+		s.Doing = &Activity{Kind: kind, Version: version, Who: who, Since: k.l.o.Now()}
+		s.Conditions = append(s.Conditions, state.Condition{Kind: condition, Since: s.Doing.Since, Reason: fmt.Sprintf("%s of %s", kind, version)})
+	})
+	return func() {
+		k.mu.Lock()
+		k.acting, k.quiet = false, k.l.o.Now().Add(ownEcho)
+		k.mu.Unlock()
+		k.publish(func(s *Status) {
+			s.Doing = nil
+			s.Conditions = slices.DeleteFunc(s.Conditions, func(c state.Condition) bool { return c.Kind == condition })
+		})
+	}
+}
+
+// awaitAside waits for rollbacks that run beside the worker.
+func (k *keeper) awaitAside(hard context.Context) {
+	for hard.Err() == nil {
+		k.mu.Lock()
+		n := k.aside
+		k.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		_ = sleep(hard, 100*time.Millisecond)
+	}
+}
+
+func withoutRelease(w *state.Wanted) *state.Wanted {
+	if w == nil {
+		return nil
+	}
+	short := *w
+	short.Release = nil
+	return &short
+}
+
+// sleep waits; the error is the context's.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,264 @@
+package loop
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/plan/drift"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// round looks at the app, says what it found, and does what is to be done. It never fails as a whole: what went wrong is a condition,
+// and the next round is sooner or later for it.
+func (k *keeper) round(soft, hard context.Context) {
+	k.mu.Lock()
+	why, hosts := k.heard.take()
+	if k.renewed {
+		k.renewed = false
+		k.tries.reset()
+	}
+	k.mu.Unlock()
+	began := k.l.o.Now()
+	next, err := k.look(soft, hard, why, hosts)
+	if soft.Err() != nil && err != nil {
+		return // it was asked to end, which is no finding
+	}
+	ended := k.l.o.Now()
+	if err != nil {
+		k.tries.look.fail(ended, mostPause, state.Condition{})
+		next = earlier(next, k.tries.look.after)
+		k.wrong(err)
+	}
+	k.publish(func(s *Status) {
+		s.Round = Round{At: began, Took: ended.Sub(began), Why: why, Next: next, Number: s.Round.Number + 1}
+		if err != nil {
+			s.Round.Error = reconcile.Brief(err)
+		}
+	})
+}
+
+// look is the round itself. It gives when the next one is due.
+func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (time.Time, error) {
+	if k.want.proposal == nil || !k.want.fresh || why != wakeEvent {
+		if err := k.read(soft); err != nil {
+			return time.Time{}, err
+		}
+	}
+	desired, settings := k.wanted()
+	if err := k.reach(hard, k.want.proposal.Release); err != nil {
+		return time.Time{}, err
+	}
+	if why != wakeEvent || k.familiar.IsZero() || k.tries.verifies {
+		hosts = nil // all
+	}
+	survey, err := k.session.Survey(soft, k.want.proposal.Release, reconcile.Options{Only: hosts})
+	if err != nil {
+		return time.Time{}, err
+	}
+	k.snapshot = survey.Drift.Snapshot
+	chosen := error(nil)
+	if why != wakeEvent || k.want.version == "" {
+		if chosen = k.choose(soft, k.snapshot); chosen == nil {
+			desired, settings = k.wanted()
+		}
+	}
+	if k.want.proposal.Release.Version == "" && desired.Version != "" { // a policy's: the same is for what it chose
+		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
+	}
+	f, err := k.facts(desired, settings, survey)
+	if err != nil {
+		return time.Time{}, err
+	}
+	d := k.decide(&f)
+	if err := k.remember(desired); err != nil {
+		return time.Time{}, err
+	}
+	if err := k.save(); err != nil { // what cannot be noted before is not done
+		return time.Time{}, err
+	}
+	return k.carryOut(hard, f, d), chosen
+}
+
+// facts gathers what is decided by.
+func (k *keeper) facts(desired release.Release, settings release.Reconcile, survey reconcile.Survey) (facts, error) {
+	now := k.l.o.Now()
+	if k.familiar.IsZero() {
+		k.familiar = now
+		if k.strange {
+			k.familiar = now.Add(settings.Interval)
+		}
+	}
+	records, err := k.l.o.Store.Releases(k.app)
+	if err != nil {
+		return facts{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := facts{now: now, settings: settings, memory: k.memory, wanted: desired, held: survey.Drift.Held, same: survey.Same, runs: survey.Runs,
+		repairs: survey.Repairs.Plan, drift: survey.Drift.Plan, seen: survey.Drift.Snapshot, strange: now.Before(k.familiar), strangeUntil: k.familiar,
+		failed: failedOf(records, desired), deaths: k.heard.since, back: k.heard.back, tries: &k.tries, foreign: k.heard.foreign}
+	f.findings = k.known(drift.Of(survey.Drift.Plan, now))
+	return f, nil
+}
+
+// known gives findings the time at which they were first seen, and what the engine said of them.
+func (k *keeper) known(findings []state.Finding) []state.Finding {
+	for i, f := range findings {
+		if at := slices.IndexFunc(k.memory.Findings, func(old state.Finding) bool { return old.ID == f.ID }); at >= 0 {
+			findings[i].Since, findings[i].Event = k.memory.Findings[at].Since, k.memory.Findings[at].Event
+		}
+		if said := k.heard.said[f.Host+"/"+f.Role]; said != "" && findings[i].Event == "" {
+			findings[i].Event = said
+		}
+	}
+	return findings
+}
+
+// failedOf is the newest attempt at exactly this release, when it failed by its own fault.
+func failedOf(records []state.Record, desired release.Release) *state.Record {
+	for i, r := range records { // the newest first
+		if r.Version != desired.Version {
+			continue
+		}
+		switch r.Outcome {
+		case state.OutcomeSucceeded, state.OutcomePartial:
+			return nil
+		case state.OutcomeFailed:
+			if r.OwnFault && reconcile.Records(r, desired) {
+				return &records[i]
+			}
+		}
+	}
+	return nil
+}
+
+// decide has the rules decide, and makes it known.
+func (k *keeper) decide(f *facts) decision {
+	if repair := repairOf(f.repairs, nil); k.tries.verifies {
+		k.tries.verifies = false
+		if repair != "" && repair == k.tries.fixed && !f.foreign {
+			k.tries.again++
+		} else {
+			k.tries.again = 0
+		}
+	}
+	d := decide(*f)
+	if d.midway {
+		f.findings = k.memory.Findings
+	}
+	if k.want.broken != nil {
+		d.conditions = append(d.conditions, state.Condition{Kind: ConditionSourceBroken, Reason: k.want.broken.Error(), Since: k.want.since,
+			Next: "the last good one holds: mend " + k.want.proposal.From})
+	}
+	k.history(f.findings)
+	k.conclude(*f, d)
+	return d
+}
+
+// conclude publishes what a look has found.
+func (k *keeper) conclude(f facts, d decision) {
+	conditions := k.settleConditions(d.conditions, f)
+	k.mu.Lock()
+	k.memory.Findings, k.memory.Conditions, k.memory.Settled = f.findings, conditions, d.settled
+	if !f.strange || f.same && len(f.findings) == 0 { // else it is as strange to the next daemon
+		k.memory.Comparator, k.familiar = k.l.o.Comparator, f.now
+	}
+	if f.held != nil {
+		k.memory.Held = f.held.Number
+	}
+	k.memory.Heals = slices.DeleteFunc(k.memory.Heals, func(h state.Heal) bool { return h.At.Before(f.now.Add(-f.settings.Window)) })
+	k.memory.Pauses = slices.DeleteFunc(k.memory.Pauses, func(p state.Pause) bool { return !p.Holds(f.now) })
+	for at := range k.heard.said { // what was said is for what is there
+		if !slices.ContainsFunc(f.findings, func(o state.Finding) bool { return o.Host+"/"+o.Role == at }) {
+			delete(k.heard.said, at)
+		}
+	}
+	for host, back := range k.heard.back {
+		if f.now.Sub(back) > settling {
+			delete(k.heard.back, host)
+		}
+	}
+	k.mu.Unlock()
+	k.tries.look.reset()
+	k.publish(func(s *Status) {
+		s.Mode, s.Held, s.Places = f.settings.Mode, heldOf(f.held), places(f)
+		s.Findings, s.Conditions = f.findings, conditions
+		s.Pending, s.Approve = d.pending, d.approve
+		if len(f.findings) > 0 && len(f.repairs.Steps) > 0 && d.do != doHeal {
+			repairs := f.repairs
+			s.Pending = &repairs
+		}
+	})
+}
+
+// save keeps what the next daemon has to know.
+func (k *keeper) save() error {
+	k.mu.Lock()
+	memory := k.memory
+	k.mu.Unlock()
+	return k.l.o.Store.SaveWatch(memory)
+}
+
+// wrong makes a round that was not carried through a condition.
+func (k *keeper) wrong(err error) {
+	kind := ConditionFailed
+	if isStore(err) {
+		kind = ConditionStoreBroken
+	} else if k.want.proposal == nil || k.want.broken != nil {
+		kind = ConditionSourceBroken
+	}
+	conditions := k.settleConditions(append(k.others(kind), state.Condition{Kind: kind, Reason: firstLine(reconcile.Brief(err))}), facts{now: k.l.o.Now()})
+	k.mu.Lock()
+	k.memory.Conditions = conditions
+	k.mu.Unlock()
+	k.publish(func(s *Status) { s.Conditions = conditions })
+}
+
+// others are the conditions that hold, but those of one kind.
+func (k *keeper) others(kind string) []state.Condition {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(k.memory.Conditions), func(c state.Condition) bool { return c.Kind == kind })
+}
+
+func heldOf(r *state.Record) *Held {
+	if r == nil {
+		return nil
+	}
+	return &Held{Number: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
+}
+
+// places are the roles on hosts as they were seen.
+func places(f facts) []Place {
+	var list []Place
+	cordoned := plan.CordonedIn(f.seen, f.now)
+	for _, role := range f.wanted.Roles {
+		for _, name := range role.Places() {
+			place := Place{Host: name, Role: role.Name, Cordoned: cordoned[name]}
+			host, ok := f.seen.Host(name)
+			switch {
+			case !ok:
+				place.Unreachable = "it was not looked at"
+			case host.Unreachable != "":
+				place.Unreachable = host.Unreachable
+			default:
+				if c, serves := plan.CurrentOf(f.wanted.App(), host, role.Name); serves {
+					place.Version, place.Container, place.Status, place.Health = c.Version(), c.Name, string(c.Status), c.Health
+				}
+			}
+			list = append(list, place)
+		}
+	}
+	return list
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

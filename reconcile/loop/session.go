@@ -1,0 +1,62 @@
+package loop
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+// session is how an app's servers are reached, as long as they are reached in that way.
+type session struct {
+	*reconcile.Controller
+	way   string // the digest of the way
+	stop  context.CancelFunc
+	watch sync.WaitGroup
+}
+
+// reach opens a session for a release, unless the one that is open reaches the same hosts in the same way.
+func (k *keeper) reach(ctx context.Context, desired release.Release) error {
+	hosts := k.hostsOf(desired)
+	way := wayOf(desired, hosts)
+	if k.session != nil && k.session.way == way {
+		return nil
+	}
+	controller, err := k.l.o.Open(desired)
+	if err != nil {
+		return err
+	}
+	controller.Report = k.progress
+	if k.session != nil {
+		k.session.close()
+	}
+	watching, stop := context.WithCancel(ctx)
+	k.session = &session{Controller: controller, way: way, stop: stop}
+	k.session.watch.Go(func() { controller.Watch(watching, hosts, k.happened) })
+	return nil
+}
+
+// hostsOf gives the proposal's hosts, and those of what was seen last that are not in it: they hold something still.
+func (k *keeper) hostsOf(desired release.Release) []release.Host {
+	return slices.Clone(desired.Hosts)
+}
+
+func (s *session) close() {
+	s.stop()
+	_ = s.Close() // what is lost by it was to be closed
+	s.watch.Wait()
+}
+
+// wayOf is the digest of what decides how hosts are reached, and what is spoken with them.
+func wayOf(desired release.Release, hosts []release.Host) string {
+	data, err := json.Marshal([]any{hosts, desired.SSH, desired.RunDirectory, desired.ProxyServer, desired.Registry, desired.SecretFiles, desired.SecretFetches})
+	if err != nil {
+		panic(fmt.Sprintf("loop: a release always encodes: %v", err))
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
+}

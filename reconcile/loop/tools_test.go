@@ -1,0 +1,53 @@
+package loop_test
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/release"
+)
+
+type loopOptions = loop.Options
+
+var errFull = errors.New("the store state.db: no space left on device")
+
+func loopPerson(who string) loop.Person { return loop.Person{Who: who, Where: "laptop"} }
+
+// deaf is a connection to engines that say yes to every update and change nothing.
+func (w *world) deaf(open func(release.Release) (*reconcile.Controller, error), r release.Release) (*reconcile.Controller, error) {
+	way := deafConnector{connector{w.Connector()}}
+	c, err := open(r)
+	if err != nil {
+		return nil, err
+	}
+	own := reconcile.NewController(reconcile.NewFleet(way), w.store, c.Secrets)
+	own.NewSpool = c.NewSpool
+	return own, c.Close()
+}
+
+type deafConnector struct{ connector }
+
+func (d deafConnector) Connect(ctx context.Context, host release.Host) (*reconcile.Connection, error) {
+	conn, err := d.connector.Connect(ctx, host)
+	if err == nil {
+		conn.Engine = deafEngine{conn.Engine}
+	}
+	return conn, err
+}
+
+type deafEngine struct{ reconcile.Engine }
+
+func (deafEngine) Update(context.Context, string, map[string][]string) error { return nil }
+
+// updates counts the repairs in place that were begun.
+func (w *world) updates() (n int) {
+	events, _ := w.store.Events(shop, 0)
+	for _, e := range events {
+		if e.Kind == "update" && e.Outcome == "intended" {
+			n++
+		}
+	}
+	return n
+}
