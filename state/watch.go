@@ -65,6 +65,7 @@ type Condition struct {
 	Next   string    `json:"next,omitempty"` // what a person can do about it
 	Since  time.Time `json:"since"`
 	Told   bool      `json:"told,omitempty"` // whoever wants to be told has been
+	Gone   time.Time `json:"gone,omitzero"`  // when it was there no more; it is forgotten when it has not come back for a while
 }
 
 // Finding is one difference between what is held and what is there.

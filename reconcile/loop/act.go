@@ -48,6 +48,7 @@ func (k *keeper) repair(hard context.Context, f facts, d decision) time.Time {
 	done := k.begin(plan.KindHeal, f.held.Version, "kamald")
 	report, err := k.session.Heal(hard, f.wanted, *f.held, options)
 	done()
+	k.ended(report, err)
 	now := k.l.o.Now()
 	k.noteHeals(f, d, report, err, now)
 	switch locked := (*reconcile.LockedError)(nil); {
@@ -98,8 +99,9 @@ func (k *keeper) noteHeals(f facts, d decision, report reconcile.Report, err err
 // prune makes room on hosts whose disk is nearly full.
 func (k *keeper) prune(hard context.Context, f facts, d decision) time.Time {
 	done := k.begin(plan.KindPrune, f.wanted.Version, "kamald")
-	_, err := k.session.Apply(hard, f.wanted, reconcile.Options{Prune: true, Hosts: d.hosts, SkipUnreachable: true})
+	report, err := k.session.Apply(hard, f.wanted, reconcile.Options{Prune: true, Hosts: d.hosts, SkipUnreachable: true})
 	done()
+	k.ended(report, err)
 	k.tries.room.fail(k.l.o.Now(), mostPause, state.Condition{}) // not again at once when it did not help
 	if err != nil {
 		k.progress(reconcile.Progress{At: k.l.o.Now(), Kind: "warn", Message: "making room failed: " + reconcile.Brief(err)})
@@ -113,6 +115,7 @@ func (k *keeper) rollOut(hard context.Context, f facts) time.Time {
 	done := k.begin(plan.KindRelease, f.wanted.Version, "kamald")
 	report, err := k.session.Apply(hard, f.wanted, options)
 	done()
+	k.ended(report, err)
 	return k.released(f, report, err)
 }
 
@@ -218,6 +221,7 @@ func (k *keeper) order(hard context.Context, f facts, ticket Ticket) {
 	done := k.begin(plan.KindRelease, desired.Version, order.By.String())
 	report, err := k.session.Waiting(orderPatience).As(order.By.Who).Apply(hard, desired, reconcile.Options{Hold: true})
 	done()
+	k.ended(report, err)
 	k.tries.reset()
 	k.tellReleased(report, err, k.l.o.Now())
 	var shown *reconcile.Report

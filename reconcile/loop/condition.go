@@ -10,62 +10,108 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// told is which conditions people are told of, as what, and how long they must have held by then: what passes by itself is no news.
-var told = map[string]struct {
-	kind  string
-	after time.Duration
-}{
-	ConditionDrifted:       {"drifted", 0},
-	ConditionMovedByHand:   {"drifted", 0},
-	ConditionFailed:        {"failed", time.Minute}, // of a release it is told at once, by itself
-	ConditionQuarantined:   {"failed", 0},
-	ConditionStoreBroken:   {"failed", time.Minute},
-	ConditionSourceBroken:  {"failed", 5 * time.Minute},
-	ConditionNotConverging: {"not-converging", 0},
-	ConditionFlapping:      {"not-converging", 0},
-	ConditionOverBudget:    {"not-converging", 0},
-	ConditionApproval:      {"waiting", 0},
-	ConditionWaiting:       {"waiting", 10 * time.Minute},
-	ConditionHeld:          {"held", 0},
-	ConditionUnreachable:   {"unreachable", time.Minute},
-	ConditionLowDisk:       {"failed", time.Minute},
+// news is how people are told of a kind of conditions: as what, how long it must have held by then, and how long it must be gone to be
+// over. What comes and goes within that is told once.
+type news struct {
+	kind        string
+	after, over time.Duration
 }
 
-// settleConditions gives the conditions that hold now, with the time since when, and tells of those that began and ended.
+var told = map[string]news{
+	ConditionMovedByHand:   {"drifted", 0, time.Minute},
+	ConditionFailed:        {"failed", time.Minute, 10 * time.Minute}, // of a release it is told at once, by itself
+	ConditionQuarantined:   {"failed", 0, 0},
+	ConditionStoreBroken:   {"failed", time.Minute, 10 * time.Minute},
+	ConditionSourceBroken:  {"failed", 5 * time.Minute, time.Minute},
+	ConditionNotConverging: {"not-converging", 0, 10 * time.Minute},
+	ConditionFlapping:      {"not-converging", 0, 10 * time.Minute},
+	ConditionOverBudget:    {"not-converging", 0, 10 * time.Minute},
+	ConditionApproval:      {"waiting", 0, 0},
+	ConditionWaiting:       {"waiting", 10 * time.Minute, time.Minute},
+	ConditionHeld:          {"held", 0, 0},
+	ConditionUnreachable:   {"unreachable", time.Minute, time.Minute},
+	ConditionLowDisk:       {"failed", time.Minute, 10 * time.Minute},
+}
+
+// settleConditions gives the conditions that hold now, with the time since when, and tells of those that began and are over. Those that were
+// told of and are gone are among them for a while, marked so.
 func (k *keeper) settleConditions(now []state.Condition, f facts) []state.Condition {
 	k.mu.Lock()
 	old := k.memory.Conditions
 	k.mu.Unlock()
-	began, ended := map[string][]state.Condition{}, map[string][]state.Condition{}
+	began, over := map[string][]state.Condition{}, map[string][]state.Condition{}
 	for i, c := range now {
 		if at := slices.IndexFunc(old, same(c)); at >= 0 {
 			now[i].Since, now[i].Told = old[at].Since, old[at].Told
 		} else if c.Since.IsZero() {
 			now[i].Since = f.now
 		}
-		news, tells := told[c.Kind]
+		now[i].Gone = time.Time{}
+		n, tells := told[c.Kind]
 		if c.Kind == ConditionWaiting && c.Host == "" {
-			news.after = k.set.ImageWait
+			n.after = k.set.ImageWait
 		}
-		if tells && !now[i].Told && f.now.Sub(now[i].Since) >= news.after {
+		if tells && !now[i].Told && f.now.Sub(now[i].Since) >= n.after {
 			now[i].Told = true
-			began[news.kind] = append(began[news.kind], now[i])
+			began[n.kind] = append(began[n.kind], now[i])
 		}
 	}
 	for _, c := range old {
-		if c.Told && !slices.ContainsFunc(now, same(c)) {
-			ended[told[c.Kind].kind] = append(ended[told[c.Kind].kind], c)
+		if !c.Told || slices.ContainsFunc(now, same(c)) {
+			continue
+		}
+		if c.Gone.IsZero() {
+			c.Gone = f.now
+		}
+		if n := told[c.Kind]; f.now.Sub(c.Gone) >= n.over {
+			over[n.kind] = append(over[n.kind], c)
+		} else {
+			now = append(now, c)
 		}
 	}
-	for _, kind := range kinds(began, ended) {
-		if len(began[kind]) > 0 {
-			k.announce(Transition{Kind: kind, Summary: began[kind][0].Reason, Reasons: began[kind], Findings: f.findings})
-		} else if len(ended[kind]) > 0 && kind != "drifted" { // that something was healed, or went away, is told by itself
-			k.announce(Transition{Kind: kind, Summary: "over: " + ended[kind][0].Reason, Reasons: ended[kind], Over: true})
-		}
-	}
+	k.tellConditions(began, over, f)
 	slices.SortStableFunc(now, func(a, b state.Condition) int { return strings.Compare(a.Kind+a.Host+a.Role, b.Kind+b.Host+b.Role) })
 	return now
+}
+
+// tellConditions tells once of each kind, whatever number of conditions it is.
+func (k *keeper) tellConditions(began, over map[string][]state.Condition, f facts) {
+	if fresh := k.freshFindings(f); len(fresh) > 0 {
+		k.announce(Transition{Kind: "drifted", Summary: summary(fresh), Findings: fresh, Reasons: began["drifted"]})
+		delete(began, "drifted")
+	}
+	for _, kind := range kinds(began, over) {
+		switch {
+		case len(began[kind]) > 0:
+			k.announce(Transition{Kind: kind, Summary: began[kind][0].Reason, Reasons: began[kind], Findings: f.findings})
+		default:
+			k.announce(Transition{Kind: kind, Summary: "over: " + over[kind][0].Reason, Reasons: over[kind], Over: true})
+		}
+	}
+}
+
+// freshFindings are those that nobody was told of, or that had been away for so long that they are news again.
+func (k *keeper) freshFindings(f facts) (fresh []state.Finding) {
+	for _, finding := range f.findings {
+		if seen, known := k.toldOf[finding.ID]; !known || f.now.Sub(seen) >= staysTold {
+			fresh = append(fresh, finding)
+		}
+		k.toldOf[finding.ID] = f.now
+	}
+	for id, seen := range k.toldOf {
+		if f.now.Sub(seen) >= staysTold {
+			delete(k.toldOf, id)
+		}
+	}
+	return fresh
+}
+
+// staysTold is how long a finding must have been away to be told of again.
+const staysTold = 10 * time.Minute
+
+// present leaves out the conditions that are gone.
+func present(all []state.Condition) []state.Condition {
+	return slices.DeleteFunc(slices.Clone(all), func(c state.Condition) bool { return !c.Gone.IsZero() })
 }
 
 func same(c state.Condition) func(state.Condition) bool {
@@ -118,22 +164,22 @@ func (k *keeper) history(findings []state.Finding) {
 	old, healed := k.memory.Findings, k.memory.Heals
 	k.mu.Unlock()
 	note := func(f state.Finding, outcome string) {
-		events = append(events, state.Event{At: now, Kind: "drift", Host: f.Host, Role: f.Role, Step: f.ID, Outcome: outcome, Message: f.Name + ": " + f.Reason, Who: "kamald"})
+		events = append(events, state.Event{At: now, Kind: EventDrift, Host: f.Host, Role: f.Role, Step: f.ID, Outcome: outcome, Message: f.Name + ": " + f.Reason, Who: "kamald"})
 	}
 	for _, f := range findings {
 		if !slices.ContainsFunc(old, func(o state.Finding) bool { return o.ID == f.ID }) {
-			note(f, "found")
+			note(f, DriftFound)
 		}
 	}
 	for _, o := range old {
 		if slices.ContainsFunc(findings, func(f state.Finding) bool { return f.ID == o.ID }) {
 			continue
 		}
-		outcome := "gone"
+		outcome := DriftGone
 		if slices.ContainsFunc(healed, func(h state.Heal) bool {
 			return h.Host == o.Host && h.Role == o.Role && h.At.After(o.Since) && h.Outcome == state.EventDone
 		}) || k.mended(o) {
-			outcome = "healed"
+			outcome = DriftHealed
 		}
 		note(o, outcome)
 	}

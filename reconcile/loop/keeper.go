@@ -53,9 +53,10 @@ type keeper struct {
 	want     want
 	session  *session
 	tries    tries
-	strange  bool           // the store knows of no earlier daemon, or of one with another comparison
-	familiar time.Time      // when that ends; zero: nothing was seen yet
-	snapshot state.Snapshot // the newest look
+	strange  bool                 // the store knows of no earlier daemon, or of one with another comparison
+	familiar time.Time            // when that ends; zero: nothing was seen yet
+	snapshot state.Snapshot       // the newest look
+	toldOf   map[string]time.Time // findings that people were told of → when each was seen last
 }
 
 func newKeeper(l *Loop, s Settings) (*keeper, error) {
@@ -63,10 +64,13 @@ func newKeeper(l *Loop, s Settings) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{l: l, app: s.App, set: s, signal: make(chan struct{}, 1), memory: memory}
+	k := &keeper{l: l, app: s.App, set: s, signal: make(chan struct{}, 1), memory: memory, toldOf: map[string]time.Time{}}
+	for _, f := range memory.Findings {
+		k.toldOf[f.ID] = l.o.Now()
+	}
 	k.strange = !known || memory.Comparator != l.o.Comparator
 	k.memory.Schema, k.memory.App = state.WatchSchema, s.App
-	k.public = Status{App: s.App, Since: l.o.Now(), Wanted: withoutRelease(memory.Wanted), Conditions: memory.Conditions, Findings: memory.Findings, Pauses: memory.Pauses}
+	k.public = Status{App: s.App, Since: l.o.Now(), Wanted: withoutRelease(memory.Wanted), Conditions: present(memory.Conditions), Findings: memory.Findings, Pauses: memory.Pauses}
 	k.tries = newTries(l.o.Jitter)
 	k.recall()
 	return k, nil
@@ -210,6 +214,17 @@ func (k *keeper) begin(kind plan.Kind, version, who string) (end func()) {
 			s.Conditions = slices.DeleteFunc(s.Conditions, func(c state.Condition) bool { return c.Kind == condition })
 		})
 	}
+}
+
+// ended tells how an act ended; one in which nothing was begun is no news.
+func (k *keeper) ended(report reconcile.Report, err error) {
+	if report.Kind == "" || report.Kind == plan.KindNone {
+		return
+	}
+	if err != nil && report.Outcome == "" {
+		report.Outcome = state.OutcomeFailed
+	}
+	k.l.tell(Notice{Kind: NoticeEnded, App: k.app, Report: &report})
 }
 
 // awaitAside waits for rollbacks that run beside the worker.

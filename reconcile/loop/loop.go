@@ -142,9 +142,6 @@ func (l *Loop) Look(app state.App) error {
 // Subscribe gives what happens from now on until the context ends. Whoever is too slow misses what comes then: the channel is closed.
 func (l *Loop) Subscribe(ctx context.Context) <-chan Notice { return l.watch.add(ctx) }
 
-// Queue is how many orders wait.
-func (l *Loop) Queue() int { return l.tickets.waiting() }
-
 func (l *Loop) keeper(app state.App) (*keeper, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -72,9 +72,10 @@ const (
 
 // The kind of the events that tell of drift itself, and their outcomes. What was done about it has the kinds of plans.
 const (
-	EventDrift = "drift" // Step is the finding's ID, Message its reason
-	DriftFound = "found"
-	DriftGone  = "gone"
+	EventDrift  = "drift" // Step is the finding's ID, Message its reason
+	DriftFound  = "found"
+	DriftHealed = "healed"
+	DriftGone   = "gone" // by itself, or by another's hand
 )
 
 // Notice is one thing that happened, for whoever watches the daemon.

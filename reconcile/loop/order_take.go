@@ -57,6 +57,9 @@ func (l *Loop) Order(order Order) (Ticket, error) {
 // Ticket gives an order that was taken; false for one that is not known, or no more.
 func (l *Loop) Ticket(id string) (Ticket, bool) { return l.tickets.get(id) }
 
+// Open gives the orders that have not ended, in the order in which they were taken.
+func (l *Loop) Open() []Ticket { return l.tickets.open() }
+
 // Await returns when the order has ended, or with the context's error.
 func (l *Loop) Await(ctx context.Context, id string) (Ticket, error) { return l.tickets.await(ctx, id) }
 
@@ -181,6 +184,7 @@ func (k *keeper) goBack(hard context.Context, ticket Ticket) {
 	k.mu.Unlock()
 	go func() {
 		report, err := k.rollback(hard, ticket)
+		k.ended(report, err)
 		k.mu.Lock()
 		k.aside--
 		k.renewed = true

@@ -210,7 +210,10 @@ func TestWhatAColleagueReleasedIsTakenAndNotHealedBack(t *testing.T) {
 func TestWhatKamalMovedIsReportedAndLeftAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
-		w.by(func(c *reconcile.Controller) error { _, err := c.Apply(w.t.Context(), desired("v2"), reconcile.Options{}); return err })
+		w.by(func(c *reconcile.Controller) error {
+			_, err := c.Apply(w.t.Context(), desired("v2"), reconcile.Options{})
+			return err
+		})
 		w.pass(time.Minute)
 		w.Retag("h1", repository+":v1", repository+":latest")
 		w.pass(time.Hour)
@@ -343,4 +346,3 @@ func (w *world) attempts(version string) (list []state.Record) {
 	}
 	return list
 }
-

@@ -186,7 +186,7 @@ func (k *keeper) conclude(f facts, d decision) {
 	k.tries.look.reset()
 	k.publish(func(s *Status) {
 		s.Mode, s.Held, s.Places = f.settings.Mode, heldOf(f.held), places(f)
-		s.Findings, s.Conditions = f.findings, conditions
+		s.Findings, s.Conditions = f.findings, present(conditions)
 		s.Pending, s.Approve = d.pending, d.approve
 		if len(f.findings) > 0 && len(f.repairs.Steps) > 0 && d.do != doHeal {
 			repairs := f.repairs
@@ -215,14 +215,14 @@ func (k *keeper) wrong(err error) {
 	k.mu.Lock()
 	k.memory.Conditions = conditions
 	k.mu.Unlock()
-	k.publish(func(s *Status) { s.Conditions = conditions })
+	k.publish(func(s *Status) { s.Conditions = present(conditions) })
 }
 
 // others are the conditions that hold, but those of one kind.
 func (k *keeper) others(kind string) []state.Condition {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(k.memory.Conditions), func(c state.Condition) bool { return c.Kind == kind })
+	return slices.DeleteFunc(present(k.memory.Conditions), func(c state.Condition) bool { return c.Kind == kind })
 }
 
 func heldOf(r *state.Record) *Held {

@@ -87,16 +87,16 @@ func (t *tickets) change(id string, change func(*Ticket)) Ticket {
 	return *ticket
 }
 
-// waiting counts those that have not begun.
-func (t *tickets) waiting() (n int) {
+// open gives those that have not ended, in the order in which they were taken.
+func (t *tickets) open() (list []Ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, ticket := range t.byID {
-		if ticket.Begun.IsZero() && !ticket.Done() {
-			n++
+	for _, id := range t.order {
+		if ticket := t.byID[id]; !ticket.Done() {
+			list = append(list, *ticket)
 		}
 	}
-	return n
+	return list
 }
 
 // await returns when the ticket has ended, or with the context's error.
