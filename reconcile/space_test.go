@@ -147,7 +147,12 @@ func TestRoomIsLookedForWhereImagesAreKept(t *testing.T) {
 		} {
 			w.SetContainerdFree("h3", c.images)
 			w.SetFree("h3", c.rest)
-			problems := w.planWith(w.release("v3"), reconcile.Options{}).Plan.Problems
+			w.SetDisk("h3", 100<<30)
+			planned := w.planWith(w.release("v3"), reconcile.Options{})
+			problems := planned.Plan.Problems
+			if host, _ := planned.Snapshot.Host("h3"); host.FreeBytes != min(c.images, c.rest) || host.DiskBytes != 100<<30 {
+				t.Errorf("%d and %d: %d of %d are free", c.images, c.rest, host.FreeBytes, host.DiskBytes)
+			}
 			if c.says == "" && len(problems) > 0 || c.says != "" && (len(problems) != 1 || !strings.Contains(problems[0].Summary, c.says)) {
 				t.Errorf("%d and %d: %+v", c.images, c.rest, problems)
 			}
@@ -162,8 +167,8 @@ func TestNobodyIsAlarmedWhereRoomIsNotKnown(t *testing.T) {
 		w.Deny("h3", "/var/lib/docker")
 		planned := w.planWith(w.release("v3"), reconcile.Options{})
 		host, _ := planned.Snapshot.Host("h3")
-		if host.FreeBytes != -1 || len(planned.Plan.Problems) > 0 {
-			t.Errorf("%d: %+v", host.FreeBytes, planned.Plan.Problems)
+		if host.FreeBytes != -1 || host.DiskBytes != 0 || len(planned.Plan.Problems) > 0 {
+			t.Errorf("%d of %d: %+v", host.FreeBytes, host.DiskBytes, planned.Plan.Problems)
 		}
 	})
 }

@@ -61,7 +61,6 @@ func New(dial func(ctx context.Context, network, address string) (net.Conn, erro
 		client.WithHost("unix://"+o.Socket),
 		client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) }),
 		client.WithUserAgent("kamald"),
-		client.WithHTTPResponseHook(boundEvents),
 	)
 	if err != nil {
 		panic(fmt.Sprintf("docker: a client with fixed settings can always be made: %v", err))

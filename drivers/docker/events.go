@@ -2,10 +2,15 @@ package docker
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -30,31 +35,57 @@ func (e *Engine) Events(ctx context.Context, since time.Time, heard func(state.E
 	if err != nil {
 		return e.failure(err, "follow events")
 	}
-	filters := client.Filters{}.Add("event", heardActions...).
-		Add("type", string(events.ContainerEventType), string(events.ImageEventType), string(events.NetworkEventType))
-	options := client.EventsListOptions{Filters: filters}
-	if !since.IsZero() {
-		options.Since = since.UTC().Format(time.RFC3339Nano)
-	}
-	following, stop := context.WithCancel(ctx)
-	defer stop() // the client's own goroutine ends with it
-	stream := e.client.Events(following, options)
-	for {
-		select {
-		case message := <-stream.Messages:
+	stream, err := e.openEvents(ctx, since)
+	if err == nil {
+		defer stream.Close()
+		for lines := (eventLines{source: bufio.NewReaderSize(stream, 16<<10)}); err == nil; {
+			var message events.Message
+			if message, err = lines.next(); err != nil {
+				break
+			}
 			if event, ok := names.read(message); ok {
 				heard(event)
 			}
-		case err := <-stream.Err:
-			switch {
-			case ctx.Err() != nil:
-				err = context.Cause(ctx)
-			case err == nil: // the client closes the channel when all was read
-				err = io.EOF
-			}
-			return e.failure(err, "follow events")
 		}
 	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return e.failure(err, "follow events")
+}
+
+// openEvents asks for the stream by itself: the engine's client would decode whatever comes, however long, and end with the first
+// event that it cannot read. The connection is closed with the stream.
+func (e *Engine) openEvents(ctx context.Context, since time.Time) (io.ReadCloser, error) {
+	api, err := e.api(ctx)
+	if err != nil {
+		return nil, err
+	}
+	filters, err := json.Marshal(client.Filters{}.Add("event", heardActions...).
+		Add("type", string(events.ContainerEventType), string(events.ImageEventType), string(events.NetworkEventType)))
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"filters": {string(filters)}}
+	if !since.IsZero() {
+		query.Set("since", fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()))
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+client.DummyHost+"/v"+api+"/events?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	once := &http.Transport{DisableKeepAlives: true, DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dialer.dial(ctx) }}
+	answer, err := once.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+		return nil, fmt.Errorf("the engine answers %s: %s", answer.Status, bytes.TrimSpace(said))
+	}
+	return answer.Body, nil
 }
 
 // bearers are the containers whose events are told, by ID: an event of a network names a container by that alone.
@@ -142,62 +173,41 @@ func ofImage(m events.Message) state.EngineEvent {
 // eventLimit is how long an event may be in bytes; a longer one is skipped. Labels are in it, and specs in those.
 const eventLimit = 1 << 20
 
-// boundEvents has a stream of events go through a filter: the client decodes whatever comes, however long, and ends with the first
-// that it cannot read.
-func boundEvents(answer *http.Response) {
-	if answer.StatusCode == http.StatusOK && strings.HasSuffix(answer.Request.URL.Path, "/events") {
-		answer.Body = &eventLines{body: answer.Body, lines: bufio.NewReaderSize(answer.Body, 16<<10)}
-	}
-}
-
-// eventLines gives on those lines that are events and not too long.
+// eventLines reads a stream of events, one a line.
 type eventLines struct {
-	body  io.ReadCloser
-	lines *bufio.Reader
-	line  []byte // what is left to be read of it
-	kept  []byte // its memory
+	source *bufio.Reader
+	line   []byte
 }
 
-// Read implements io.Reader.
-func (l *eventLines) Read(b []byte) (int, error) {
-	for len(l.line) == 0 {
-		if err := l.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(b, l.line)
-	l.line = l.line[n:]
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (l *eventLines) Close() error { return l.body.Close() }
-
-// next reads one line; it is empty when it is skipped. A line that the end cuts off is none.
-func (l *eventLines) next() error {
-	const memory = 64 << 10 // that is kept from one line to the next
-	if cap(l.kept) > memory {
-		l.kept = nil
-	}
-	l.kept = l.kept[:0]
-	long := false
+// next gives the next event; what is none, and what is too long, is skipped.
+func (l *eventLines) next() (events.Message, error) {
 	for {
-		part, err := l.lines.ReadSlice('\n')
-		if long = long || len(l.kept)+len(part) > eventLimit; !long {
-			l.kept = append(l.kept, part...)
-		}
-		if err == bufio.ErrBufferFull {
-			continue
-		}
+		long, err := l.read()
 		if err != nil {
-			return err
+			return events.Message{}, err // also where the end cuts a line off: that is none
 		}
-		break
+		var message events.Message
+		text := bytes.TrimPrefix(l.line, []byte{0x1e}) // of JSON text sequences
+		if !long && json.Unmarshal(text, &message) == nil {
+			return message, nil
+		}
 	}
-	const separator = 0x1e // of JSON text sequences
-	text := strings.TrimPrefix(string(l.kept), string(rune(separator)))
-	if !long && json.Unmarshal([]byte(text), new(events.Message)) == nil {
-		l.line = l.kept
+}
+
+// read reads one line, and tells whether it was too long to be kept.
+func (l *eventLines) read() (long bool, err error) {
+	const memory = 64 << 10 // that is kept from one line to the next
+	if cap(l.line) > memory {
+		l.line = nil
 	}
-	return nil
+	l.line = l.line[:0]
+	for {
+		part, err := l.source.ReadSlice('\n')
+		if long = long || len(l.line)+len(part) > eventLimit; !long {
+			l.line = append(l.line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return long, err
+		}
+	}
 }
