@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
+	"syscall"
 
 	bbolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -62,7 +64,7 @@ func (s *Store) view(do func(*bbolt.Tx) error) error {
 		return nil // an empty file is what a process that died at its first write leaves behind
 	}
 	return s.explain(s.guard(func() (err error) {
-		db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: s.timeout, ReadOnly: true})
+		db, err := s.open(true)
 		if err != nil {
 			return err
 		}
@@ -106,11 +108,36 @@ func (s *Store) openWrite() (*bbolt.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return nil, s.explain(err)
 	}
-	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: s.timeout})
+	db, err := s.open(false)
 	if err != nil {
 		return nil, s.explain(err)
 	}
 	return db, nil
+}
+
+// open opens the file and takes its lock. Whoever had that before may have put another file in its place, and what was written to the
+// old one would be lost: then the new one is opened.
+func (s *Store) open(readOnly bool) (*bbolt.DB, error) {
+	for {
+		var file *os.File
+		db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: s.timeout, ReadOnly: readOnly,
+			OpenFile: func(name string, flag int, mode os.FileMode) (opened *os.File, err error) {
+				opened, err = os.OpenFile(name, flag, mode)
+				file = opened
+				return opened, err
+			}})
+		if err != nil {
+			return nil, err
+		}
+		mine, err := file.Stat()
+		there, otherwise := os.Stat(s.path)
+		if err != nil || otherwise != nil || os.SameFile(mine, there) {
+			return db, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // initialise writes the schema into a new file and refuses one that it does not know.
@@ -168,6 +195,16 @@ type explained struct{ error }
 
 func (e *explained) Unwrap() error { return e.error }
 
+// outOfRoom tells what writing to a full disk gives, or beyond what a user may have on it. bbolt wraps it as a text where a file grows.
+func outOfRoom(err error) bool {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
 // explain says where it went wrong and what to do about it.
 func (s *Store) explain(err error) error {
 	var done *explained
@@ -179,6 +216,8 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = fmt.Errorf("the store %s is locked by another process (a running `kamald run`, or another command): wait for it to end, "+
 			"or give another file with --store FILE: %w", s.path, err)
+	case outOfRoom(err):
+		err = fmt.Errorf("there is no room for the store %s, and nothing of it was written: make room on its disk: %w", s.path, err)
 	case errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("no permission for the store %s: run as the user who owns it, or give another file with --store FILE: %w", s.path, err)
 	case isAny(err, damaged):

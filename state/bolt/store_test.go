@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 		fmt.Println("held", err)
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 		_ = s.Close()
+	case "full":
+		os.Exit(onAFullDisk(path))
 	case "append":
 		s, _ := bolt.Open(path)
 		for i := range 10 {
