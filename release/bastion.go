@@ -1,6 +1,10 @@
 package release
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
 
 // The kinds of sources.
 const (
@@ -106,6 +110,12 @@ type MetricsListen struct {
 type Log struct {
 	Format string `json:"format"` // "json" or "text"
 	Level  string `json:"level"`  // the least that is written
+}
+
+// HashToken is what a bastion's file has of a token: "sha256:" and its SHA-256 in hex.
+func HashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // LoadBastion reads kamald.hcl, the file of the bastion (kamald.reference.hcl has the vocabulary). Of opts it uses Env and ReadFile.

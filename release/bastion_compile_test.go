@@ -103,6 +103,12 @@ log {
 	}
 }
 
+func TestTheHashOfATokenIsWhatTheFileTakes(t *testing.T) {
+	if got := HashToken("test"); got != aHash {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestTheReferenceOfTheBastionLoads(t *testing.T) {
 	b, diags := LoadBastion("testdata/kamald.reference.hcl", Options{})
 	if diags.Len() > 0 {

@@ -150,6 +150,7 @@ func (p *program) commands() []*cobra.Command {
 		p.serverCommand(),
 		p.proxyCommand(),
 		p.appCommand(),
+		p.storeCommand(),
 		p.versionCommand(),
 	}
 }

@@ -10,11 +10,15 @@ import (
 
 // openStore gives the store that the flags or the machine's customs name. Nothing is made until something is kept.
 func (p *program) openStore() (*bolt.Store, error) {
-	path, err := storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+	path, err := p.storeFile()
 	if err != nil {
 		return nil, err
 	}
 	return bolt.Open(path)
+}
+
+func (p *program) storeFile() (string, error) {
+	return storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
 }
 
 func storePath(given, stateHome string, root bool, home func() (string, error)) (string, error) {
