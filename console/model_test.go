@@ -262,6 +262,7 @@ func (m *model) finish(id, why string) {
 		for i, p := range s.Places {
 			before := p.Version
 			s.Places[i].Version, s.Places[i].Container = version, app.ContainerName(p.Role, version)
+			m.logs[p.Host+"/"+s.Places[i].Container] = m.logs[p.Host+"/"+p.Container]
 			t.Report.Rows = append(t.Report.Rows, reconcile.Row{Host: p.Host, Role: p.Role, Before: before, Wanted: version, Now: version})
 		}
 	}

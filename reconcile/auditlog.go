@@ -62,6 +62,11 @@ func (c *Controller) Audit(app state.App, filter AuditFilter) ([]AuditEntry, err
 	if err != nil {
 		return nil, err
 	}
+	return filter.choose(AuditOf(events)), nil
+}
+
+// AuditOf makes entries of events, which come newest first: what was intended and how it ended is one. The newest is the last.
+func AuditOf(events []state.Event) []AuditEntry {
 	var entries []AuditEntry
 	begun := map[string]int{} // where the intention is
 	for _, e := range slices.Backward(events) {
@@ -79,7 +84,7 @@ func (c *Controller) Audit(app state.App, filter AuditFilter) ([]AuditEntry, err
 			entries = append(entries, AuditEntry{Event: e, Ended: e.At})
 		}
 	}
-	return filter.choose(entries), nil
+	return entries
 }
 
 // AuditFiles reads the audit files on the servers, Kamal's lines and other machines' included, merged by time, the newest last.
