@@ -25,12 +25,12 @@ func (s Snapshot) Host(name string) (Host, bool) {
 	return s.Hosts[i], true
 }
 
-// Host is one server as it was seen. When Unreachable is not empty nothing else but Name is known.
+// Host is one server as it was seen. When Unreachable is not empty nothing else but Name and SeenAt is known.
 type Host struct {
 	Name        string `json:"name"`
 	Unreachable string `json:"unreachable,omitempty"` // the reason, for a person
 	Leaving     bool   `json:"leaving,omitempty"`     // it is in no role of the release any more
-	// SeenAt is when the look at it began; zero where nobody could look.
+	// SeenAt is when the newest look at it began, whether it could be reached or not; zero where none was tried.
 	SeenAt time.Time `json:"seen_at,omitzero"`
 	// NoEngine is set where the host itself could be reached, and Unreachable is about its engine.
 	NoEngine EngineTrouble `json:"no_engine,omitempty"`
