@@ -130,12 +130,14 @@ func TestWhatAHoleSwallowsComesWhenItIsGone(t *testing.T) {
 				silence(b)
 				app(b, "a", "no", sim.Healthy(0), false)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if len(s.told) > 0 {
 					t.Errorf("told: %v", s.told)
 				}
 				b.Restore(web)
 				b.ThawEngine(web)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if len(s.told) != 2 {
 					t.Errorf("told: %v", s.told)
 				}
