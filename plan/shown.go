@@ -47,9 +47,9 @@ type ShownProblem struct{ Where, Summary, Next string }
 // Shown gives the words of Text.
 func (p Plan) Shown() Shown {
 	o := p.outline()
-	s := Shown{Title: printable(o.title), Scope: printable(o.scope), Summary: o.summary}
+	s := Shown{Title: Printable(o.title), Scope: Printable(o.scope), Summary: o.summary}
 	if p.VersionPolicy != nil && p.VersionPolicy.Version != "" {
-		s.Choice = append([]string{printable(p.VersionPolicy.String())}, printables(p.VersionPolicy.Notes())...)
+		s.Choice = append([]string{Printable(p.VersionPolicy.String())}, printables(p.VersionPolicy.Notes())...)
 	}
 	for _, host := range o.hosts {
 		shown := ShownHost{Name: host.name}
@@ -62,14 +62,14 @@ func (p Plan) Shown() Shown {
 	for _, item := range o.deferred {
 		shown := item.shown()
 		if item.Deferred != p.Waits {
-			shown.Waits = printable(item.Deferred)
+			shown.Waits = Printable(item.Deferred)
 		}
 		s.Deferred = append(s.Deferred, shown)
 	}
 	for _, problem := range p.Problems {
 		s.Problems = append(s.Problems, ShownProblem{problem.where(), indent(problem.Summary), indent(problem.Next)})
 	}
-	for _, note := range []string{printable(o.pinned), o.rollout, o.unrecorded} {
+	for _, note := range []string{Printable(o.pinned), o.rollout, o.unrecorded} {
 		if note != "" {
 			s.Notes = append(s.Notes, note)
 		}
@@ -106,17 +106,17 @@ func (s *Shown) lists(p Plan, o outline) {
 }
 
 func (i Item) shown() ShownItem {
-	s := ShownItem{Action: i.Action, Host: i.Host, What: printable(i.what()), Why: printable(i.why()), Risk: i.Risk}
+	s := ShownItem{Action: i.Action, Host: i.Host, What: Printable(i.what()), Why: Printable(i.why()), Risk: i.Risk}
 	for _, f := range i.Fields {
 		before, after := f.values()
-		s.Fields = append(s.Fields, ShownField{printable(f.Path), before, after})
+		s.Fields = append(s.Fields, ShownField{Printable(f.Path), before, after})
 	}
 	return s
 }
 
 func printables(texts []string) (list []string) {
 	for _, text := range texts {
-		list = append(list, printable(text))
+		list = append(list, Printable(text))
 	}
 	return list
 }

@@ -57,9 +57,6 @@ func ReferenceOf(bastion bool) Reference {
 	}
 	r := Reference{File: file, Root: blockDoc(spec, "", bastion), Functions: inExpressions()}
 	r.Root.alike(firstPlaces(r.Root))
-	if bastion {
-		r.Root.NotBuilt = whenRun
-	}
 	return r
 }
 

@@ -28,6 +28,7 @@ type program struct {
 	flags    flags
 
 	running   string // the command's name
+	server    string // of a daemon elsewhere
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
 	bandwidth bandwidth     // of images that are carried from here
@@ -151,6 +152,10 @@ func (p *program) commands() []*cobra.Command {
 		p.proxyCommand(),
 		p.appCommand(),
 		p.storeCommand(),
+		p.runCommand(),
+		p.approveCommand(),
+		p.pauseCommand(),
+		p.unpauseCommand(),
 		p.versionCommand(),
 	}
 }

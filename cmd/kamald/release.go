@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/state"
 )
 
@@ -17,18 +18,26 @@ func (p *program) releaseCommand() *cobra.Command {
 		options reconcile.Options
 		wait    bool
 		retry   bool
+		await   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "release VERSION",
 		Short: "Release a version and hold it, whatever the file proposes",
 		Long: "Makes the file's release of VERSION true, and holds it: what the file proposes waits until `kamald resume`, or a newer release.\n" +
-			"A version whose last release failed is refused without --retry.",
+			"A version whose last release failed is refused without --retry. Where a daemon drives the app, it does it: one of this machine with\n" +
+			"the same store, or the one that --server names. With --wait the command ends when the release has.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if p.flags.version != "" && p.flags.version != args[0] {
 				return errors.New("give the version once: as the argument or with --version")
 			}
 			p.flags.version, options.Hold = args[0], true
+			if r, err := p.driver(cmd); err != nil {
+				return err
+			} else if r != nil {
+				defer r.close()
+				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRelease, Version: args[0], Retry: retry}, await)
+			}
 			return p.carryOut(cmd.Context(), needsRelease, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				if err := refuseFailed(s, args[0], retry); err != nil {
 					return reconcile.Report{}, err
@@ -38,6 +47,8 @@ func (p *program) releaseCommand() *cobra.Command {
 		},
 	}
 	p.applyFlags(cmd, &options, &wait)
+	cmd.Flags().BoolVar(&await, "wait", false, "wait until a daemon's release has ended (without a daemon it always does)")
+	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&retry, "retry", false, "also when the last release of that version failed")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
 )
 
 func (p *program) rollbackCommand() *cobra.Command {
@@ -22,7 +23,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Long: "Goes one release back from what the servers run, to release N of `kamald history`, or to the newest release of a version,\n" +
 			"with the configuration it had and today's secrets. Each further rollback goes further back.\n" +
 			"A release that is under way is asked to end first: it takes back what it has begun, and without N the servers stay on\n" +
-			"what they ran before it.",
+			"what they ran before it. Where a daemon of this machine drives the app, with the same store, it does it, and goes on should this\n" +
+			"terminal go away.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			back.Version = p.flags.version
@@ -36,6 +38,12 @@ func (p *program) rollbackCommand() *cobra.Command {
 				}
 				back.Number = number
 			}
+			if r, err := p.driver(cmd); err != nil {
+				return err
+			} else if r != nil {
+				defer r.close()
+				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRollback, Number: back.Number, Version: back.Version}, true)
+			}
 			return p.carryOut(cmd.Context(), needsHosts, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				if back.CurrentConfig {
 					if err := refuseUnbuilt(s.desired); err != nil {
@@ -47,6 +55,7 @@ func (p *program) rollbackCommand() *cobra.Command {
 		},
 	}
 	p.applyFlags(cmd, &options, &wait)
+	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&back.CurrentConfig, "with-current-config", false, "take only version and image of that release, and the configuration of today's file")
 	cmd.Flags().BoolVar(&back.NoCancel, "no-cancel", false, "leave a release that is under way alone (--lock-wait waits for it)")
 	return cmd

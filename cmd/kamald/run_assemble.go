@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kamald/kamald/console"
+	"github.com/kamald/kamald/drivers/image"
+	"github.com/kamald/kamald/drivers/secrets"
+	"github.com/kamald/kamald/drivers/source"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// comparator names the comparison that this build makes. It is raised with every change that may call something drift that was none
+// before.
+const comparator = "1"
+
+// assembled is what one reading of the bastion's file makes.
+type assembled struct {
+	loop    *loop.Loop
+	servers []served
+	metrics *console.Metrics
+	people  []*people
+}
+
+// assemble wires everything; nothing is reached yet. What listens does so from here on.
+func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *assembled, err error) {
+	d = &assembled{}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	told := map[state.App]*people{}
+	opened := map[state.App]func(release.Release) (*reconcile.Controller, error){}
+	d.loop = loop.New(loop.Options{
+		Store: s.store, Comparator: version + "/" + comparator, Jitter: jitter,
+		Open: func(desired release.Release) (*reconcile.Controller, error) { return opened[desired.App()](desired) },
+		Notify: func(t loop.Transition) {
+			s.logTransition(t)
+			told[t.App].tell(t)
+		},
+		Log: s.logNotice,
+	})
+	for _, driven := range bastion.Apps {
+		hears, err := s.newPeople(driven)
+		if err != nil {
+			return d, err
+		}
+		d.people = append(d.people, hears)
+		for _, destination := range driven.Destinations {
+			app := state.App{Service: driven.Service, Destination: destination}
+			told[app], opened[app] = hears, s.opener(driven)
+			if err := d.loop.Drive(loop.Settings{App: app, Mode: driven.Mode, ImageWait: driven.ImageWait, Source: proposals{newSource(driven, destination, s.path)}}); err != nil {
+				return d, err
+			}
+		}
+	}
+	d.metrics = console.NewMetrics(console.MetricsOptions{Daemon: d.loop, Version: version, StoreBytes: s.storeBytes})
+	return d, s.console(ctx, bastion, d)
+}
+
+// close ends what is not the loop's.
+func (d *assembled) close() {
+	for _, server := range d.servers {
+		_ = server.Listener.Close()
+	}
+	for _, p := range d.people {
+		p.close()
+	}
+}
+
+// opener makes an app's controllers: the daemon's secrets are those of the bastion's file, else those that the app's file names.
+func (s *service) opener(driven release.DrivenApp) func(release.Release) (*reconcile.Controller, error) {
+	return func(desired release.Release) (*reconcile.Controller, error) {
+		values, err := s.secretsOf(driven, desired)
+		if err != nil {
+			return nil, err
+		}
+		c := reconcile.NewController(reconcile.NewFleet(newConnector(desired, values), trace(s.log)), s.store, values)
+		c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
+		if s.p.reach != nil {
+			return nil, errors.New("the daemon reaches servers by their own way only")
+		}
+		return c, nil
+	}
+}
+
+func (s *service) secretsOf(driven release.DrivenApp, desired release.Release) (*secrets.Lookup, error) {
+	dir, files := filepath.Dir(driven.Source.Path), desired.SecretFiles
+	if len(driven.SecretFiles) > 0 {
+		return secrets.Load("/", driven.SecretFiles, nil, nil)
+	}
+	if driven.Source.Kind == release.SourceGit { // nobody commits secrets
+		return secrets.Load("/", nil, desired.SecretFetches, nil)
+	}
+	return secrets.Load(dir, files, desired.SecretFetches, nil)
+}
+
+// proposals gives the loop what a source proposes.
+type proposals struct{ source.Source }
+
+// Read implements loop.Source.
+func (p proposals) Read(ctx context.Context) (loop.Proposal, error) {
+	found, err := p.Source.Read(ctx)
+	if err != nil {
+		return loop.Proposal{}, err
+	}
+	return loop.Proposal{Release: found.Release, From: found.From}, refuseUnbuilt(found.Release)
+}
+
+func (s *service) storeBytes() (int64, error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// jitter keeps daemons that began together from acting together.
+func jitter(most time.Duration) time.Duration {
+	if most <= 0 {
+		return 0
+	}
+	return rand.N(most)
+}
+
+// console answers on the socket, and where the file says else.
+func (s *service) console(ctx context.Context, bastion release.Bastion, d *assembled) error {
+	tokens := make([]console.Token, 0, len(bastion.Tokens))
+	for _, t := range bastion.Tokens {
+		role, err := console.RoleOf(t.Role)
+		if err != nil {
+			return err
+		}
+		tokens = append(tokens, console.Token{Name: t.Name, Hash: t.Hash, Role: role, Apps: t.Apps})
+	}
+	server, err := console.New(console.Options{Daemon: d.loop, History: s.store, Tokens: tokens, Owner: console.Owner{UID: os.Geteuid(), GID: os.Getegid()},
+		Version: version, Log: s.log, Ready: func(context.Context) error { return s.ready(d.loop) }})
+	if err != nil {
+		return err
+	}
+	socket := bastion.Listen.Socket
+	if socket == "" {
+		socket = s.path + ".sock"
+	}
+	listener, err := socketListener(socket)
+	if err != nil {
+		return err
+	}
+	d.servers = append(d.servers, served{Server: server.HTTP(console.ViaSocket), Listener: listener})
+	for _, on := range []struct {
+		address          string
+		via              console.Via
+		certificate, key string
+	}{{bastion.Listen.HTTP, console.ViaLoopback, "", ""}, {bastion.Listen.HTTPS, console.ViaHTTPS, bastion.Listen.Certificate, bastion.Listen.Key}} {
+		if on.address == "" {
+			continue
+		}
+		listener, err := net.Listen("tcp", on.address)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		d.servers = append(d.servers, served{Server: server.HTTP(on.via), Listener: listener, certificate: on.certificate, key: on.key})
+	}
+	if address := bastion.Metrics.Listen; address != "" {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", d.metrics.Handler())
+		d.servers = append(d.servers, served{Server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, Listener: listener})
+	}
+	return nil
+}
+
+// ready tells why the daemon cannot do its work; nil when it can.
+func (s *service) ready(l *loop.Loop) error {
+	if !l.Looked() {
+		return errors.New("not every app has been looked at yet")
+	}
+	return s.store.Append(state.App{Service: "kamald"}, []state.Event{}...)
+}
+
+// listen serves until the context ends, and lets what is being answered end.
+func (d *assembled) listen(ctx context.Context, server served, log zerolog.Logger) {
+	stop := context.AfterFunc(ctx, func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(short) != nil {
+			_ = server.Server.Close() // events that are followed do not end by themselves
+		}
+	})
+	defer stop()
+	var err error
+	if server.certificate != "" {
+		err = server.ServeTLS(server.Listener, server.certificate, server.key)
+	} else {
+		err = server.Serve(server.Listener)
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+		log.Error().Err(err).Str("address", server.Listener.Addr().String()).Msg("it does not listen any more")
+	}
+}

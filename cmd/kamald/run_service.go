@@ -1,0 +1,185 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state/bolt"
+)
+
+// defaultImageWait is how long an image may be missing before anybody is told.
+const defaultImageWait = 30 * time.Minute
+
+// service is the daemon's process: its store, its place among other processes, its log.
+type service struct {
+	p     *program
+	store *bolt.Store
+	path  string // the store's file
+	lock  *os.File
+	log   zerolog.Logger
+}
+
+// newService takes the store for this process. No other daemon can have it; commands still can.
+func (p *program) newService(bastion release.Bastion) (*service, error) {
+	path, err := storePath(cmp.Or(p.flags.store, bastion.Store.Bolt), os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("the store's directory cannot be made: %w", err)
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	store, err := bolt.Open(path)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return &service{p: p, store: store, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}, nil
+}
+
+// lockFile is held as long as the process lives: the kernel gives it back, whatever becomes of the process.
+func lockFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; give another store with --store FILE", path, err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (%s is locked): end that one first, or give this one another store with --store FILE", errAnother, path), file.Close())
+	}
+	return file, nil
+}
+
+func (s *service) close() { _ = errors.Join(s.store.Close(), s.lock.Close()) }
+
+// daemonLogger writes a JSON object a line, or lines for people.
+func (p *program) daemonLogger(log release.Log) zerolog.Logger {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	level, err := zerolog.ParseLevel(cmp.Or(log.Level, "info"))
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if p.flags.verbose {
+		level = zerolog.DebugLevel
+	}
+	var w io.Writer = p.err
+	if log.Format != "json" && !p.flags.json {
+		w = zerolog.ConsoleWriter{Out: p.err, NoColor: !p.err.color, TimeFormat: "15:04:05.000"}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// serve drives the apps of a bastion's file until the context ends, or until the file says something else: then that is given.
+func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-chan os.Signal, read func() (release.Bastion, error)) (*release.Bastion, error) {
+	life, end := context.WithCancel(ctx)
+	defer end()
+	d, err := s.assemble(life, bastion)
+	if err != nil {
+		return nil, err
+	}
+	var all sync.WaitGroup
+	for _, server := range d.servers {
+		all.Go(func() { d.listen(life, server, s.log) })
+	}
+	all.Go(func() { d.metrics.Run(life) })
+	all.Go(func() { watchdog(life, d.loop) })
+	all.Go(func() { d.loop.Run(life); end() })
+	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Str("store", s.path).Msg("kamald runs")
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	var again *release.Bastion
+	for again == nil && life.Err() == nil {
+		select {
+		case <-life.Done():
+		case <-hangups:
+			again = s.reload(read)
+		}
+	}
+	if again == nil {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		s.log.Info().Msg("asked to end: what is under way ends first")
+	}
+	end()
+	all.Wait()
+	d.close()
+	return again, nil
+}
+
+// reload reads the file again; nil: it has mistakes, and what runs goes on.
+func (s *service) reload(read func() (release.Bastion, error)) *release.Bastion {
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
+	bastion, err := read()
+	if err != nil {
+		s.log.Error().Err(err).Msg("the file has mistakes; what it said before goes on to hold")
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+		return nil
+	}
+	s.log.Info().Msg("the file was read again")
+	return &bastion
+}
+
+// watchdog tells the service manager that the daemon lives, as often as it wants to hear it.
+func watchdog(ctx context.Context, l *loop.Loop) {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || every <= 0 {
+		return
+	}
+	ticker := time.NewTicker(every / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			l.Statuses() // a worker that holds its lock for ever would hold this, too
+			_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
+		}
+	}
+}
+
+// served is a server and where it listens.
+type served struct {
+	*http.Server
+	net.Listener
+	certificate, key string // of HTTPS
+}
+
+// socketListener is the daemon's own socket: given by the service manager, or made here. One that a daemon left behind that is gone is
+// replaced: the lock on the store tells that there is no other.
+func socketListener(path string) (net.Listener, error) {
+	given, err := activation.Listeners()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range given {
+		if l != nil && l.Addr().Network() == "unix" {
+			return l, nil
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the socket %s is in the way: %w", path, err)
+	}
+	old := syscall.Umask(0o117) // its owner and group may connect; who they are decides what they may do
+	defer syscall.Umask(old)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the socket %s: %w", path, err)
+	}
+	return l, nil
+}

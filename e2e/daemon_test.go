@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kamald/kamald/lab"
+)
+
+// keeps is the reconcile block of these tests.
+const keeps = `
+reconcile {
+  mode     = "release"
+  interval = "1m"
+  budget   = "100%"
+  flap     = 1000
+}`
+
+// daemon is a kamald that drives the fixture's app.
+type daemon struct {
+	*process
+	f *fixture
+}
+
+// drives starts one and returns when it has looked at the servers.
+func (f *fixture) drives(args ...string) *daemon {
+	f.t.Helper()
+	d := &daemon{f.begin(append([]string{"run"}, args...)...), f}
+	d.hears("kamald runs", 1)
+	f.eventually("the daemon has looked", func() bool { return d.status().Round.Number > 0 && d.status().Round.Error == "" })
+	return d
+}
+
+// standing is what the tests read of an app's status.
+type standing struct {
+	Conditions []struct{ Kind, Host, Role, Reason string }
+	Findings   []struct{ ID, Class, Host, Role, Event string }
+	Held       *struct {
+		Number       int
+		Version, Who string
+	}
+	Round struct {
+		Number int
+		Error  string
+	}
+	Approve string
+}
+
+// status asks the daemon's socket, as any program would.
+func (d *daemon) status() standing {
+	d.t.Helper()
+	var answer struct {
+		App struct{ Status standing } `json:"app"`
+	}
+	var status standing
+	client := socketClient(d.f.store + ".sock")
+	response, err := client.Get("http://kamald/v1/apps/shop")
+	if err != nil {
+		return status
+	}
+	defer response.Body.Close()
+	var raw map[string]json.RawMessage
+	if err := json.NewDecoder(response.Body).Decode(&raw); err != nil || response.StatusCode != http.StatusOK {
+		d.t.Fatalf("the daemon's status: %d %v", response.StatusCode, err)
+	}
+	if err := json.Unmarshal(raw["app"], &answer.App); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw["app"], &status); err != nil {
+		d.t.Fatal(err)
+	}
+	return status
+}
+
+func (s standing) kinds() string {
+	var kinds []string
+	for _, c := range s.Conditions {
+		kinds = append(kinds, c.Kind)
+	}
+	slices.Sort(kinds)
+	return strings.Join(slices.Compact(kinds), " ")
+}
+
+// end asks the daemon to end, and wants it to do so well.
+func (d *daemon) end() {
+	d.t.Helper()
+	d.signal(syscall.SIGTERM)
+	if r := d.wait(); r.code != 0 {
+		d.t.Errorf("the daemon ended with %d", r.code)
+	}
+}
+
+// eventually waits until something is so.
+func (f *fixture) eventually(what string, so func() bool) {
+	f.t.Helper()
+	for until := time.Now().Add(time.Minute); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			f.t.Fatalf("it does not come: %s", what)
+		}
+	}
+}
+
+// serves tells whether a web host answers with a version.
+func serves(h *lab.Host, version string) bool {
+	response, err := (&http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + h.Address + "/")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body := make([]byte, 64)
+	n, _ := response.Body.Read(body)
+	return response.StatusCode == http.StatusOK && strings.Contains(string(body[:n]), version)
+}
+
+// A web container that somebody removes is replaced, and serves, before anybody has looked.
+func TestADaemonReplacesWhatIsRemoved(t *testing.T) {
+	f := newFixture(t)
+	f.image("v1", nil)
+	f.deploy(settings{root: "version = \"v1\"", more: keeps})
+	f.must(0, "apply")
+	d := f.drives()
+	defer d.end()
+	h := f.host(1)
+	var took []time.Duration
+	for range count(3, 10) {
+		old := f.containers(h, "name=shop-web-v1")[0].ID
+		f.exec(h, "docker", "rm", "-f", "shop-web-v1")
+		began := time.Now()
+		f.eventually("another container serves", func() bool { return serves(h, "v1") })
+		took = append(took, time.Since(began))
+		f.eventually("nothing is otherwise any more", func() bool { return d.status().kinds() == "" })
+		if now := f.containers(h, "name=shop-web-v1"); len(now) != 1 || now[0].ID == old {
+			t.Fatalf("it was not replaced: %v", now)
+		}
+	}
+	slices.Sort(took)
+	t.Logf("from the removal to an answer: median %s, %v", took[len(took)/2], took)
+	if took[len(took)/2] > 10*time.Second { // a bound for a machine that does ten other things; the figure is the log's
+		t.Errorf("it took %s", took)
+	}
+}
+
+func count(short, long int) int {
+	if os.Getenv("KAMALD_LONG") != "" {
+		return long
+	}
+	return short
+}
+
+var _ = fmt.Sprint
