@@ -35,7 +35,7 @@ func (s *Server) fenced(via Via, within http.Handler) http.Handler {
 		}
 		if via != ViaSocket && !s.isOurs(via, r.Host) {
 			s.fail(&call{w: w, r: r, via: via}, failure{status: http.StatusMisdirectedRequest, text: "this daemon is not asked under that name",
-				next: "use localhost or the address, or add the name to listen.hosts"})
+				next: "ask by its address, by a name of its certificate, or as localhost"})
 			return
 		}
 		within.ServeHTTP(w, r)

@@ -58,6 +58,11 @@ func hostsOf(s loop.Status) (hosts []hostGlance) {
 			h.Version = strings.TrimPrefix(h.Version+", "+p.Version, ", ")
 		}
 	}
+	for i := range hosts {
+		if hosts[i].Version != "" && s.Doing == nil {
+			hosts[i].worsen(glance{levelWarn, "runs"})
+		}
+	}
 	return hosts
 }
 

@@ -18,7 +18,7 @@ type Options struct {
 	History History
 	Tokens  []Token
 	Owner   Owner    // who is admin, and who may read, on the socket
-	Hosts   []string // names under which the HTTPS listener is asked, without ports; addresses and this machine's own names need none
+	Hosts   []string // names under which it is asked, without ports: those of the certificate; addresses and localhost need none
 	Version string
 	// Ready is nil, or tells why nothing could be written to the store.
 	Ready func(ctx context.Context) error
