@@ -262,13 +262,15 @@ func (s *Server) getTicket(c *call) error {
 	ticket := c.ticket
 	if wait > 0 && !ticket.Done() {
 		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(wait + writeTimeout)) // where it can be set
-		ctx, cancel := context.WithTimeout(c.r.Context(), wait)
+		lasting, end := c.lasting()
+		defer end()
+		ctx, cancel := context.WithTimeout(lasting, wait)
 		defer cancel()
 		ended, err := s.opts.Daemon.Await(ctx, ticket.ID)
 		switch {
 		case err == nil:
 			ticket = ended
-		case !errors.Is(err, context.DeadlineExceeded):
+		case ctx.Err() == nil:
 			return refused(err)
 		default:
 			if newer, ok := s.opts.Daemon.Ticket(ticket.ID); ok {

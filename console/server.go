@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -94,7 +95,22 @@ func (s *Server) HTTP(via Via) *http.Server {
 	if via == ViaSocket {
 		server.ConnContext = connContext
 	}
+	ctx, end := context.WithCancel(context.Background())
+	server.BaseContext = func(net.Listener) context.Context { return context.WithValue(context.Background(), endingKey{}, ctx) }
+	server.RegisterOnShutdown(end)
 	return server
+}
+
+type endingKey struct{}
+
+// lasting is the context of an answer that lasts: it ends when the server is shut down, too, which else would wait for it. What else is
+// under way then is carried to its end.
+func (c *call) lasting() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.r.Context())
+	if ending, ok := ctx.Value(endingKey{}).(context.Context); ok {
+		context.AfterFunc(ending, cancel)
+	}
+	return ctx, cancel
 }
 
 // Handler answers the requests of a listener: every route of the table, for whoever may have it.

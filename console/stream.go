@@ -62,7 +62,9 @@ func (s *Server) getEvents(c *call) error {
 	}
 	defer s.streams.leave(c.by.Name)
 	out := stream{c: c, control: http.NewResponseController(c.w)}
-	notices := s.opts.Daemon.Subscribe(c.r.Context())
+	ctx, cancel := c.lasting()
+	defer cancel()
+	notices := s.opts.Daemon.Subscribe(ctx)
 	c.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	c.w.WriteHeader(http.StatusOK)
 	if out.write("retry: 2000\n\n") != nil {
@@ -86,7 +88,7 @@ func (s *Server) getEvents(c *call) error {
 			err = out.write(": still here\n\n")
 		case <-life.C:
 			return nil
-		case <-c.r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		}
 		if err != nil {
