@@ -31,11 +31,14 @@ func (p *program) driftCommand() *cobra.Command {
 		Short: "Show what was changed on the servers behind the release's back",
 		Long: "Compares the servers with the release that is held, the newest that succeeded; with the file when none is known. Exits with 3 when\n" +
 			"there is drift, and with 6 when there is none and a host was skipped. --history looks at no server: it shows what the daemon has\n" +
-			"found and healed.",
+			"found and healed. With --server it is what that daemon saw at its last look.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.checkDrift(cmd, &flags); err != nil {
 				return err
+			}
+			if p.server != "" {
+				return p.withDaemon(cmd, func(r *remote) error { return p.showDrift(daemonDrift(r.status), flags) })
 			}
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				if flags.history {
@@ -52,6 +55,7 @@ func (p *program) driftCommand() *cobra.Command {
 	cmd.Flags().StringVar(&flags.format, "format", "", "how it is shown: table, json, markdown, junit, sarif or html (default table)")
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write it to this `file`, and not to standard output")
 	cmd.Flags().BoolVar(&flags.history, "history", false, "what was found and healed, as the store here knows it")
+	p.serverFlag(cmd)
 	cmd.Flags().IntVarP(&flags.limit, "number", "n", 50, "with --history: at most so many, the newest; 0 for all")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -24,6 +25,7 @@ type status struct {
 	News    []string        `json:"news,omitempty"`  // releases of others that were met
 	// Quarantined are versions that version_policy would choose, and does not, since they failed.
 	Quarantined []plan.Quarantined `json:"quarantined,omitempty"`
+	Daemon      *loop.Status       `json:"daemon,omitempty"` // what the daemon that drives the app says; nil: none does
 }
 
 // heldStatus is the newest release that succeeded.
@@ -82,10 +84,14 @@ func (p *program) statusCommand() *cobra.Command {
 				if found.Quarantined, err = s.Quarantined(s.desired, planned.Snapshot); err != nil {
 					return err
 				}
+				if found.Daemon, err = p.daemonStatus(cmd); err != nil {
+					return err
+				}
 				return p.showStatus(found)
 			})
 		},
 	}
+	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&stored, "no-refresh", false, "look at no server: show what was seen last")
 	return cmd
 }
@@ -229,6 +235,7 @@ func (p *program) statusText(s status) {
 		p.printf("release %d (%s of version %s) is held by %s@%s since %s: what the file proposes waits until `kamald resume`\n", s.Held.Release, s.Held.Kind,
 			s.Held.Version, s.Held.Who, s.Held.Where, s.Held.At.UTC().Format(time.RFC3339))
 	}
+	p.daemonText(s.Daemon)
 	if kept > 0 {
 		p.note("%d older containers are kept for rollback; -v lists them.", kept)
 	}
