@@ -204,12 +204,13 @@ func askApprove(_ *Server, c *call, p *confirmPage) error {
 	if p.App.Approve == "" {
 		return refused(loop.ErrNothingWaits)
 	}
-	p.Title, p.Button, p.Danger = "Approve what waits of "+NameOf(c.app), "Approve", true
+	p.Title, p.Button = "Approve what waits of "+NameOf(c.app), "Approve"
 	p.Text = "Exactly this is approved. When it has changed meanwhile, the approval is refused."
 	p.Hidden["word"] = p.App.Approve
 	if p.App.Pending != nil {
 		shown := p.App.Pending.Shown()
 		p.Plan = &shown
+		p.Danger = slices.ContainsFunc(p.App.Pending.Items, func(i plan.Item) bool { return i.Deferred == "" && (i.Risk == plan.Destructive || i.Risk == plan.Downtime) })
 	}
 	return nil
 }
