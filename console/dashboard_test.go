@@ -266,6 +266,16 @@ func TestAReleaseIsFollowedAsItGoes(t *testing.T) {
 	if !eval[bool](b, `window.same`) {
 		t.Error("the page was loaded anew")
 	}
+	hide := `(hidden) => { Object.defineProperty(document, "hidden", { value: hidden, configurable: true }); document.dispatchEvent(new Event("visibilitychange")); }`
+	eval[bool](b, `(`+hide+`)(true), true`)
+	for f.open() > 0 { // a page in the background listens no more
+		b.run(chromedp.Sleep(10 * time.Millisecond))
+	}
+	f.model.change(shop, func(s *loop.Status) {
+		s.Conditions = append(s.Conditions, state.Condition{Kind: loop.ConditionQuarantined})
+	})
+	eval[bool](b, `(`+hide+`)(false), true`)
+	b.until(`document.querySelector("main").innerText.includes("Quarantined")`)
 	b.fine()
 }
 

@@ -210,7 +210,9 @@ func askApprove(_ *Server, c *call, p *confirmPage) error {
 	if p.App.Pending != nil {
 		shown := p.App.Pending.Shown()
 		p.Plan = &shown
-		p.Danger = slices.ContainsFunc(p.App.Pending.Items, func(i plan.Item) bool { return i.Deferred == "" && (i.Risk == plan.Destructive || i.Risk == plan.Downtime) })
+		p.Danger = slices.ContainsFunc(p.App.Pending.Items, func(i plan.Item) bool {
+			return i.Deferred == "" && (i.Risk == plan.Destructive || i.Risk == plan.Downtime)
+		})
 	}
 	return nil
 }

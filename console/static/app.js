@@ -57,18 +57,22 @@
 
   const url = "/v1/events" + (app === "*" ? "" : "?app=" + encodeURIComponent(app));
   let source = null, lost = false;
+  const close = () => { if (source) source.close(); source = null; };
   const open = () => {
+    if (source || document.hidden) return;
     source = new EventSource(url);
     source.addEventListener("open", () => { say("Live", "on"); if (lost) refresh(); lost = false; });
     source.addEventListener("error", () => {
       lost = true;
       say("Not connected", "off");
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, 5000);
+      if (source && source.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
     });
     for (const kind of ["status", "progress", "ticket", "ended"]) source.addEventListener(kind, refresh);
   };
   open();
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) { open(); refresh(); } });
-  setInterval(refresh, 30000); // ages grow while nothing happens
+  // A browser has six connections for one host, and pages in the background must not take them all.
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { close(); lost = true; } else open(); });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) { lost = true; open(); } });
+  setInterval(() => { if (!document.hidden) refresh(); }, 30000); // ages grow while nothing happens
 })();
