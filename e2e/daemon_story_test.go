@@ -156,7 +156,7 @@ func (f *fixture) proposes(message string, change *strings.Replacer) {
 func TestADaemonThroughWhatBefallsAHost(t *testing.T) {
 	f := newFixture(t)
 	f.image("v1", nil)
-	f.deploy(settings{root: "version = \"v1\"", more: keeps})
+	f.deploy(settings{root: "version = \"v1\"", hosts: [3]string{1: `keepalive = "1s"`}, more: keeps})
 	f.must(0, "apply")
 	heard := receiveHooks(t, "walrus")
 	file := f.bastion(fmt.Sprintf("source \"file\" { path = %q }", filepath.Join(f.dir, "deploy.hcl")),
