@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/state"
 )
 
 // Schema is the version of the API's JSON.
@@ -53,6 +54,8 @@ func refused(err error) error {
 		return known
 	case errors.Is(err, loop.ErrNoApp):
 		f.status, f.next = http.StatusNotFound, "GET /v1/apps has those that there are; others belong in kamald.hcl"
+	case errors.Is(err, state.ErrNotFound):
+		f.status = http.StatusNotFound
 	case errors.Is(err, loop.ErrNothingWaits):
 		f.next = "look again at what waits: it may have changed since"
 	case errors.Is(err, context.DeadlineExceeded):

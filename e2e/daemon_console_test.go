@@ -22,8 +22,8 @@ func TestADaemonsConsole(t *testing.T) {
 	token := "a-token-for-this-test-and-no-other"
 	sum := sha256.Sum256([]byte(token))
 	file := f.bastion(fmt.Sprintf("source \"file\" { path = %q }", filepath.Join(f.dir, "deploy.hcl")), "")
-	f.rewrite("bastion/kamald.hcl", strings.NewReplacer("listen {", fmt.Sprintf("token \"ci\" {\n hash = \"sha256:%s\"\n role = \"operate\"\n}\nmetrics { listen = %q }\nlisten {\n http = %q\n",
-		hex.EncodeToString(sum[:]), metrics, web), ".sock\" }", ".sock\"\n}")))
+	listens := fmt.Sprintf("token \"ci\" {\n hash = \"sha256:%s\"\n role = \"operate\"\n}\nmetrics { listen = %q }\nlisten {\n http = %q\n", hex.EncodeToString(sum[:]), metrics, web)
+	f.rewrite("bastion/kamald.hcl", strings.NewReplacer("listen {", listens, ".sock\" }", ".sock\"\n}"))
 	d := f.drives("-f", file)
 	defer d.end()
 	f.exec(f.host(1), "docker", "rm", "-f", "shop-web-v1")

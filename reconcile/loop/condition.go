@@ -185,7 +185,6 @@ func (k *keeper) history(findings []state.Finding) {
 	}
 	if len(events) > 0 {
 		_ = k.l.o.Store.Append(k.app, events...) // a store that cannot be written is a condition of its own
-		_ = k.l.o.Store.Trim(k.app, keepEvents, keepPlans)
 	}
 }
 
@@ -193,12 +192,6 @@ func (k *keeper) history(findings []state.Finding) {
 func (k *keeper) mended(f state.Finding) bool {
 	return strings.Contains(k.tries.fixed, "/"+f.Host+"/"+f.Role)
 }
-
-// What the store keeps of an app's past.
-const (
-	keepEvents = 10_000
-	keepPlans  = 500
-)
 
 // isStore tells whether an error is the store's.
 func isStore(err error) bool { return strings.Contains(err.Error(), "the store ") }

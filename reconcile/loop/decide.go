@@ -149,7 +149,7 @@ func (d *decision) rollout(f facts) bool {
 		return false
 	case f.held != nil && d.settled == digest:
 		d.approve = word("proposal", digest)
-		d.because(ConditionApproval, "", "", "`kamald approve`, or change what is proposed", "release %d of %s by %s@%s is held; what is proposed (%s) is not newer than that, and is not released by itself",
+		d.because(ConditionApproval, "", "", "`kamald approve`, or change what is proposed", "release %d of %s by %s@%s is held, and %s was proposed before that or before this daemon knew the app: it is not released by itself",
 			f.held.Number, f.held.Version, f.held.Who, f.held.Where, version)
 	case f.failed != nil:
 		d.because(ConditionQuarantined, "", "", fmt.Sprintf("propose another, or `kamald release %s --retry`", version), "release %d of %s failed by its own fault: %s", f.failed.Number, version, firstLine(f.failed.Reason))

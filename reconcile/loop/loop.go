@@ -40,7 +40,9 @@ type Options struct {
 	Rounds int
 	// Grace is how long a release that is under way may go on when the loop is asked to end; 0: 2 minutes. Then it is taken back.
 	Grace time.Duration
-	Now   func() time.Time // nil: the clock
+	// Events and Plans are how many of each the store keeps of an app; 0: 10,000 and 500.
+	Events, Plans int
+	Now           func() time.Time // nil: the clock
 	// Jitter gives a random duration from 0 up to most, so that daemons do not act in step; nil: none.
 	Jitter func(most time.Duration) time.Duration
 }
@@ -72,6 +74,7 @@ func New(o Options) *Loop {
 	if o.Jitter == nil {
 		o.Jitter = func(time.Duration) time.Duration { return 0 }
 	}
+	o.Events, o.Plans = cmp.Or(o.Events, 10_000), cmp.Or(o.Plans, 500)
 	o.Grace = cmp.Or(o.Grace, 2*time.Minute)
 	l := &Loop{o: o, slots: make(chan struct{}, cmp.Or(o.Rounds, 32)), keepers: map[state.App]*keeper{}}
 	l.tickets.now = o.Now

@@ -77,6 +77,9 @@ func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (t
 	if err := k.remember(desired); err != nil {
 		return time.Time{}, err
 	}
+	if why == wakeTimer {
+		_ = k.l.o.Store.Trim(k.app, k.l.o.Events, k.l.o.Plans) // a store that cannot be written is met below
+	}
 	if err := k.save(); err != nil { // what cannot be noted before is not done
 		return time.Time{}, err
 	}
