@@ -261,7 +261,7 @@ func (b *builder) primaryServes() bool {
 
 // serves tells whether the primary role runs as wanted in the slot.
 func (s *slot) serves() bool {
-	return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy"
+	return s.role.Primary && s.wanted != nil && s.wanted.Running() && !s.boots() && s.wanted.Health != "unhealthy" && s.wanted.Failing == ""
 }
 
 // openers are the slots whose container may open the barrier.

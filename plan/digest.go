@@ -59,7 +59,7 @@ func (f *fingerprint) host(h state.Host) {
 	f.pairs(h.Environ)
 }
 
-// container leaves out what changes with every start, and the restart counter.
+// container leaves out what changes with every start, the restart counter, and what only a daemon asks for.
 func (f *fingerprint) container(c *state.Container) {
 	f.words(c.ID, c.Name, c.ImageID, c.Service, c.Role, c.Destination, string(c.Status), c.Health, c.Error, c.RunDir, c.Owner)
 	f.numbers(int64(c.ExitCode), int64(c.Release), int64(c.Fence))

@@ -145,6 +145,8 @@ func (s *slot) decideContainer() {
 		s.replace(w, Drift, DriftRestarting, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
 	case w.Health == "unhealthy" && w.Running() && s.role.Proxy == nil && s.role.Health == nil: // Docker's check is the role's
 		s.replace(w, Drift, DriftUnhealthy, "its health check says unhealthy", nil)
+	case w.Failing != "" && w.Running():
+		s.replace(w, Drift, DriftUnhealthy, w.Failing, nil)
 	default:
 		s.mend(w, fields)
 	}

@@ -138,7 +138,7 @@ func runningPin(desired release.Release, seen state.Snapshot) (plan.Pin, error) 
 
 func (c *Controller) adoptLocked(ctx context.Context, desired release.Release, locks *Locks, before state.Snapshot) (Adopted, error) {
 	began := c.now()
-	seen, keys, err := c.observeAgain(ctx, desired, before)
+	seen, keys, err := c.observeAgain(ctx, 0, desired, before)
 	if err != nil {
 		return Adopted{}, err
 	}

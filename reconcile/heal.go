@@ -20,6 +20,8 @@ type Survey struct {
 	Repairs Planned // what healing would do; nothing where nothing is held
 	// Same: the file proposes what is held. Runs: something of the app runs.
 	Same, Runs bool
+	// Failing are containers that did not say that they are well, and why: those of Options.Failing, or what Options.Probe has found.
+	Failing map[string]string
 }
 
 // Survey looks at the servers and measures them against the held release, with what healing would do about the difference. A file whose
@@ -29,7 +31,7 @@ func (c *Controller) Survey(ctx context.Context, file release.Release, options O
 	if err != nil {
 		return Survey{}, err
 	}
-	survey := Survey{Drift: drift, Runs: runsAnything(drift.Snapshot)}
+	survey := Survey{Drift: drift, Runs: runsAnything(drift.Snapshot), Failing: failingIn(drift.Snapshot)}
 	if drift.Held == nil {
 		return survey, nil
 	}

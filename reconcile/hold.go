@@ -141,7 +141,7 @@ func (c *Controller) setHold(ctx context.Context, desired release.Release, hold 
 	if err != nil {
 		return Resumed{}, err
 	}
-	seen, _, err := observe(ctx, c.fleet, desired, state.Snapshot{}, c.now()) // nothing is known: every record is read
+	seen, _, err := observe(ctx, c.fleet, 0, desired, state.Snapshot{}, c.now()) // nothing is known: every record is read
 	if err != nil {
 		return Resumed{}, err
 	}
@@ -170,7 +170,7 @@ func (c *Controller) setHold(ctx context.Context, desired release.Release, hold 
 // rewrite looks again under the lock, and writes.
 func (c *Controller) rewrite(ctx context.Context, desired release.Release, locks *Locks, before state.Snapshot, hold bool, reason string) (*state.Record, error) {
 	began := c.now()
-	seen, _, err := observe(ctx, c.fleet, desired, state.Snapshot{}, began, unreachable(before)...)
+	seen, _, err := observe(ctx, c.fleet, 0, desired, state.Snapshot{}, began, unreachable(before)...)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -12,12 +13,12 @@ import (
 // observeAll looks at the release's hosts and at those that left it, and not at cordoned ones: they may be gone. What the last
 // look knew decides where to look; only where this one teaches something else is there a second. With only, the others of the hosts
 // that the last look knew are taken as they were.
-func (c *Controller) observeAll(ctx context.Context, desired release.Release, known state.Snapshot, only []string) (state.Snapshot, keys, error) {
+func (c *Controller) observeAll(ctx context.Context, desired release.Release, known state.Snapshot, only []string, patience time.Duration) (state.Snapshot, keys, error) {
 	now := c.now()
 	all := desired
 	all.Hosts = append(slices.Clone(desired.Hosts), leavingHosts(desired, known)...)
 	given := append(asTheyWere(all, known, only), cordonedHosts(all, known, plan.CordonedIn(known, now))...)
-	snapshot, read, err := observe(ctx, c.fleet, all, known, now, given...)
+	snapshot, read, err := observe(ctx, c.fleet, patience, all, known, now, given...)
 	if err != nil {
 		return snapshot, read, err
 	}
@@ -38,7 +39,7 @@ func (c *Controller) observeAll(ctx context.Context, desired release.Release, kn
 	if len(more) > 0 {
 		again := desired
 		again.Hosts = more
-		extra, extraKeys, err := observe(ctx, c.fleet, again, known, now)
+		extra, extraKeys, err := observe(ctx, c.fleet, patience, again, known, now)
 		if err != nil {
 			return snapshot, read, err
 		}
@@ -68,8 +69,8 @@ func asTheyWere(all release.Release, known state.Snapshot, only []string) (hosts
 }
 
 // observeAgain looks once more at what a snapshot has, not waiting again for hosts that could not be reached.
-func (c *Controller) observeAgain(ctx context.Context, desired release.Release, seen state.Snapshot) (state.Snapshot, keys, error) {
-	snapshot, read, err := observe(ctx, c.fleet, wide(desired, seen), seen, c.now(), unreachable(seen)...)
+func (c *Controller) observeAgain(ctx context.Context, patience time.Duration, desired release.Release, seen state.Snapshot) (state.Snapshot, keys, error) {
+	snapshot, read, err := observe(ctx, c.fleet, patience, wide(desired, seen), seen, c.now(), unreachable(seen)...)
 	return inOrder(desired, seen, snapshot), read, err
 }
 

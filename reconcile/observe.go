@@ -21,8 +21,9 @@ type keys map[string]digestKey
 
 // observe looks at every host of the release at once. A host that cannot be observed is in the snapshot with the reason; the
 // error is only for a context that ended. known is the last snapshot: release records that it has are not read again. Hosts that are
-// given are taken as they are: those that this run could not reach a moment ago, and those that nobody wants looked at.
-func observe(ctx context.Context, fleet *Fleet, desired release.Release, known state.Snapshot, now time.Time, given ...state.Host) (state.Snapshot, keys, error) {
+// given are taken as they are: those that this run could not reach a moment ago, and those that nobody wants looked at. A host is waited
+// for no longer than patience; 0: as long as its calls may take.
+func observe(ctx context.Context, fleet *Fleet, patience time.Duration, desired release.Release, known state.Snapshot, now time.Time, given ...state.Host) (state.Snapshot, keys, error) {
 	snapshot := state.Snapshot{Schema: state.SnapshotSchema, App: desired.App(), TakenAt: now, Hosts: make([]state.Host, len(desired.Hosts))}
 	found := make([]*digestKey, len(desired.Hosts)) // nil: it was not looked at
 	taken := make(map[string]state.Host, len(given))
@@ -38,7 +39,7 @@ func observe(ctx context.Context, fleet *Fleet, desired release.Release, known s
 				snapshot.Hosts[i] = host
 				return nil
 			}
-			host, key, err := observeHost(ctx, fleet, desired, on, old, records)
+			host, key, err := observeWithin(ctx, patience, fleet, desired, on, old, records)
 			if err != nil {
 				host = unseen(on.Name, old, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -25,6 +26,12 @@ type Options struct {
 	// been for another release, and what of their secrets has changed here is not known; a host that it lacks is looked at. Nothing is
 	// done on that: under the locks all hosts are looked at.
 	Only []string
+	// Patience is how long a look waits for one host, which is then as if it could not be reached; 0: as long as its calls may take.
+	Patience time.Duration
+	// Probe has Survey ask what serves whether it is well, as a release does before it switches; Failing is what an earlier Survey found by
+	// that.
+	Probe   bool
+	Failing map[string]string
 
 	choice      *plan.Choice // what a version policy made of the version; nil: it was given
 	keepPartial bool         // what a partial release has put ahead of the held one stays
@@ -72,20 +79,25 @@ func (c *Controller) planAt(ctx context.Context, desired release.Release, option
 	if undecided(desired) {
 		return c.planByPolicy(ctx, desired, options)
 	}
-	snapshot, keys, err := c.look(ctx, desired, options.Stored, options.Only...)
+	snapshot, keys, err := c.lookAs(ctx, desired, options)
 	if err != nil {
 		return Planned{}, err
 	}
 	return c.planFrom(ctx, desired, snapshot, keys, options)
 }
 
-// look gives a fresh snapshot and keeps it, or the stored one. With only, that of those hosts alone is fresh.
-func (c *Controller) look(ctx context.Context, desired release.Release, stored bool, only ...string) (state.Snapshot, keys, error) {
+// look gives a fresh snapshot and keeps it, or the stored one.
+func (c *Controller) look(ctx context.Context, desired release.Release, stored bool) (state.Snapshot, keys, error) {
+	return c.lookAs(ctx, desired, Options{Stored: stored})
+}
+
+// lookAs is look as the options say: with Only, the snapshot is fresh of those hosts alone.
+func (c *Controller) lookAs(ctx context.Context, desired release.Release, options Options) (state.Snapshot, keys, error) {
 	known, _, err := c.Store.Snapshot(desired.App())
-	if err != nil || stored {
+	if err != nil || options.Stored {
 		return known, nil, err
 	}
-	snapshot, keys, err := c.observeAll(ctx, desired, known, only)
+	snapshot, keys, err := c.observeAll(ctx, desired, known, options.Only, options.Patience)
 	if err != nil {
 		return state.Snapshot{}, nil, fmt.Errorf("the observation was interrupted: %w", err)
 	}
@@ -102,7 +114,7 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	if err != nil {
 		return Planned{}, err
 	}
-	snapshot, _, err := c.look(ctx, looked, options.Stored, options.Only...)
+	snapshot, _, err := c.lookAs(ctx, looked, options)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -117,9 +129,12 @@ func (c *Controller) Drift(ctx context.Context, file release.Release, options Op
 	}
 	options.Pin = &plan.Pin{Digest: held.Digest, ID: held.ImageID, From: fmt.Sprintf("release %d", held.Number)}
 	if release.Digest(desired) != release.Digest(looked) || !observed(desired, snapshot) { // the look was for another release
-		if snapshot, _, err = c.look(ctx, desired, options.Stored, options.Only...); err != nil {
+		if snapshot, _, err = c.lookAs(ctx, desired, options); err != nil {
 			return Planned{}, err
 		}
+	}
+	if options.Probe {
+		options.Failing = c.probe(ctx, desired, snapshot)
 	}
 	planned, err := c.planFrom(ctx, desired, snapshot, nil, options)
 	planned.Plan.Items = asDrift(planned.Plan.Items)
@@ -184,6 +199,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	if options.heal && held != nil && held.Number > options.heldThen {
 		return Planned{}, ErrSuperseded
 	}
+	snapshot = marked(snapshot, options.Failing)
 	scope, err := plan.FilterOf(desired, options.Hosts, options.Roles, options.Except...)
 	if err != nil {
 		return Planned{}, err

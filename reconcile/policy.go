@@ -44,7 +44,7 @@ func (c *Controller) planByPolicy(ctx context.Context, desired release.Release, 
 	}
 	looked := desired
 	looked.Version = heldVersion(desired, known)
-	snapshot, keys, err := c.look(ctx, looked, options.Stored, options.Only...)
+	snapshot, keys, err := c.lookAs(ctx, looked, options)
 	asking.Wait()
 	if err != nil {
 		return Planned{}, err
@@ -56,7 +56,7 @@ func (c *Controller) planByPolicy(ctx context.Context, desired release.Release, 
 		}
 	}
 	if desired.Version != looked.Version && !options.Stored {
-		if snapshot, keys, err = c.look(ctx, desired, false, options.Only...); err != nil {
+		if snapshot, keys, err = c.lookAs(ctx, desired, options); err != nil {
 			return Planned{}, err
 		}
 	}

@@ -35,7 +35,7 @@ func (c *Controller) SwitchProxy(ctx context.Context, desired release.Release, o
 	}
 	defer func() { err = errors.Join(err, proxies.release(ctx)) }()
 	began := c.now()
-	if seen, _, err = c.observeAgain(ctx, desired, seen); err != nil {
+	if seen, _, err = c.observeAgain(ctx, 0, desired, seen); err != nil {
 		return result, err
 	}
 	locks.confirm(&seen, began)

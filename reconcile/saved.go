@@ -129,7 +129,7 @@ func (a *savedApply) locked(ctx context.Context, snapshot state.Snapshot) (repor
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, locks.release(ctx)) }()
-	snapshot, keys, err := a.c.observeAgain(ctx, a.desired, snapshot)
+	snapshot, keys, err := a.c.observeAgain(ctx, 0, a.desired, snapshot)
 	if err != nil {
 		return Report{}, err
 	}

@@ -19,7 +19,8 @@ type Container struct {
 	Health       string    `json:"health,omitempty"` // Docker's: starting, healthy, unhealthy; "" without a health check
 	ExitCode     int       `json:"exit_code,omitempty"`
 	OOMKilled    bool      `json:"oom_killed,omitempty"`
-	Error        string    `json:"error,omitempty"` // the engine's, when it could not start
+	Error        string    `json:"error,omitempty"`   // the engine's, when it could not start
+	Failing      string    `json:"failing,omitempty"` // why it is not well: it was asked, and nobody asks but a daemon
 	RestartCount int       `json:"restart_count,omitempty"`
 	Created      time.Time `json:"created"`
 	Started      time.Time `json:"started,omitzero"`

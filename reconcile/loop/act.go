@@ -16,15 +16,19 @@ import (
 
 // carryOut does what was decided, and what people have ordered before all else. It gives when the next round is due.
 func (k *keeper) carryOut(hard context.Context, f facts, d decision) time.Time {
-	next := earlier(d.again, f.now.Add(f.settings.Interval+k.l.o.Jitter(f.settings.Interval/10)))
-	if k.rollingBack() {
-		return next
+	next := earlier(d.again, k.due)
+	ticket, ordered := Ticket{}, false
+	if !k.rollingBack() {
+		ticket, ordered = k.nextOrder()
 	}
-	if ticket, ok := k.nextOrder(); ok {
+	if ordered || d.do != doHeal || k.rollingBack() {
+		k.unspend()
+	}
+	switch {
+	case ordered:
 		k.order(hard, f, ticket)
 		return k.l.o.Now()
-	}
-	if d.midway {
+	case k.rollingBack():
 		return next
 	}
 	switch d.do {
@@ -40,33 +44,58 @@ func (k *keeper) carryOut(hard context.Context, f facts, d decision) time.Time {
 
 // repair heals, and gives when to look again: at once where it did something.
 func (k *keeper) repair(hard context.Context, f facts, d decision) time.Time {
-	options := reconcile.Options{Except: d.except, Orphans: d.orphans}
+	options := reconcile.Options{Except: d.except, Orphans: d.orphans, Patience: patience, Failing: k.failing, Guard: k.asDecided(f, d)}
 	if !d.orphans && len(d.hosts) < len(f.seen.Hosts) {
 		options.Hosts, options.Only = d.hosts, d.hosts
 	}
 	k.forget()
-	done := k.begin(plan.KindHeal, f.held.Version, "kamald")
-	report, err := k.session.Heal(hard, f.wanted, *f.held, options)
-	done()
-	k.ended(report, err)
+	report, err := k.during(plan.KindHeal, f.held.Version, "kamald", func() (reconcile.Report, error) {
+		return k.session.Heal(hard, f.wanted, *f.held, options)
+	})
 	now := k.l.o.Now()
-	k.noteHeals(f, d, report, err, now)
+	k.spent(report, err)
 	switch locked := (*reconcile.LockedError)(nil); {
 	case err == nil:
 		k.tries.heal.reset()
-		k.tries.fixed, k.tries.verifies = repairOf(f.repairs, nil), true
+		k.tries.fixed, k.tries.where, k.tries.verifies = repairOf(f.repairs, nil), options.Only, true
 		if d.orphans {
 			k.approvedAway()
 		}
 		if report.Kind != plan.KindNone {
-			k.tellHealed(f, d, now)
+			k.tellHealed(f, d)
 		}
 		return now
-	case errors.As(err, &locked), errors.Is(err, reconcile.ErrSuperseded):
+	case errors.As(err, &locked), errors.Is(err, reconcile.ErrSuperseded), errors.Is(err, errOtherwise):
 		return now.Add(lockPause)
 	}
 	k.tries.heal.fail(now, mostPause, state.Condition{Kind: ConditionFailed, Reason: "healing failed: " + firstLine(reconcile.Brief(err)), Next: "it is tried again with growing pauses"})
 	return now
+}
+
+// errOtherwise: what was decided on is not what is there any more. Nothing was begun, and it is decided anew.
+var errOtherwise = errors.New("it is otherwise than it was a moment ago; nothing was changed")
+
+// asDecided refuses a repair that would make more containers than were decided on, or touch what a person has paused since.
+func (k *keeper) asDecided(f facts, d decision) func(reconcile.Planned) error {
+	boots := f.repairs.Boots()
+	return func(planned reconcile.Planned) error {
+		for _, at := range planned.Plan.Boots() {
+			if !slices.Contains(boots, at) || slices.Contains(d.except, at) {
+				return errOtherwise
+			}
+		}
+		return k.pausedSince(f)
+	}
+}
+
+// pausedSince is the error for a pause that was not there when it was decided.
+func (k *keeper) pausedSince(f facts) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if slices.ContainsFunc(k.memory.Pauses, func(p state.Pause) bool { return p.Holds(k.l.o.Now()) && !slices.Contains(f.memory.Pauses, p) }) {
+		return errOtherwise
+	}
+	return nil
 }
 
 // forget begins to tell what others do from what is done now.
@@ -76,10 +105,25 @@ func (k *keeper) forget() {
 	k.heard.foreign = false
 }
 
-// noteHeals spends the budget: an attempt counts whether it succeeded or not.
-func (k *keeper) noteHeals(f facts, d decision, report reconcile.Report, err error, now time.Time) {
-	if err != nil && len(report.Plan.Steps) == 0 || err == nil && report.Kind == plan.KindNone {
-		return // nothing was begun
+// spend takes a repair from the budget before it begins: whatever becomes of this process, the next one knows of it.
+func (k *keeper) spend(f facts, d decision) {
+	if d.do != doHeal {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, at := range f.repairs.Boots() {
+		if host, role, _ := strings.Cut(at, "/"); !slices.Contains(d.except, at) {
+			k.memory.Heals = append(slices.Clone(k.memory.Heals), state.Heal{At: f.now, Host: host, Role: role, Outcome: state.EventIntended})
+		}
+	}
+}
+
+// spent says how a repair ended: an attempt counts whether it succeeded or not, and one that was not begun does not.
+func (k *keeper) spent(report reconcile.Report, err error) {
+	if report.Outcome == "" || report.Kind == plan.KindNone {
+		k.unspend()
+		return
 	}
 	outcome := state.EventDone
 	if err != nil {
@@ -87,21 +131,26 @@ func (k *keeper) noteHeals(f facts, d decision, report reconcile.Report, err err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, at := range f.repairs.Boots() {
-		if slices.Contains(d.except, at) {
-			continue
+	k.memory.Heals = slices.Clone(k.memory.Heals)
+	for i, heal := range k.memory.Heals {
+		if heal.Outcome == state.EventIntended {
+			k.memory.Heals[i].Outcome = outcome
 		}
-		host, role, _ := strings.Cut(at, "/")
-		k.memory.Heals = append(k.memory.Heals, state.Heal{At: now, Host: host, Role: role, Outcome: outcome})
 	}
+}
+
+// unspend gives back what was taken for a repair that is not begun.
+func (k *keeper) unspend() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.memory.Heals = slices.DeleteFunc(slices.Clone(k.memory.Heals), func(heal state.Heal) bool { return heal.Outcome == state.EventIntended })
 }
 
 // prune makes room on hosts whose disk is nearly full.
 func (k *keeper) prune(hard context.Context, f facts, d decision) time.Time {
-	done := k.begin(plan.KindPrune, f.wanted.Version, "kamald")
-	report, err := k.session.Apply(hard, f.wanted, reconcile.Options{Prune: true, Hosts: d.hosts, SkipUnreachable: true})
-	done()
-	k.ended(report, err)
+	_, err := k.during(plan.KindPrune, f.held.Version, "kamald", func() (reconcile.Report, error) {
+		return k.session.Prune(hard, f.wanted, reconcile.Options{Hosts: d.hosts, Patience: patience, Guard: func(reconcile.Planned) error { return k.pausedSince(f) }})
+	})
 	k.tries.room.fail(k.l.o.Now(), mostPause, state.Condition{}) // not again at once when it did not help
 	if err != nil {
 		k.progress(reconcile.Progress{At: k.l.o.Now(), Kind: "warn", Message: "making room failed: " + reconcile.Brief(err)})
@@ -111,11 +160,10 @@ func (k *keeper) prune(hard context.Context, f facts, d decision) time.Time {
 
 // rollOut releases what is wanted.
 func (k *keeper) rollOut(hard context.Context, f facts) time.Time {
-	options := reconcile.Options{Guard: k.guard(f)}
-	done := k.begin(plan.KindRelease, f.wanted.Version, "kamald")
-	report, err := k.session.Apply(hard, f.wanted, options)
-	done()
-	k.ended(report, err)
+	options := reconcile.Options{Guard: k.guard(f), Patience: patience}
+	report, err := k.during(plan.KindRelease, f.wanted.Version, "kamald", func() (reconcile.Report, error) {
+		return k.session.Apply(hard, f.wanted, options)
+	})
 	return k.released(f, report, err)
 }
 
@@ -133,20 +181,20 @@ func (k *keeper) released(f facts, report reconcile.Report, err error) time.Time
 	case err == nil:
 		k.tries.reset()
 		k.approvedAway()
-		k.tellReleased(report, nil, now)
+		k.tellReleased(VerbRelease, f.wanted.Version, report, nil)
 		return now
 	case errors.As(err, &waits):
 		k.tries.approval = waits
 		k.tries.release.fail(now, mostPause, state.Condition{Kind: ConditionApproval, Reason: waits.summary, Next: "`kamald approve " + waits.word + "`"})
 	case errors.As(err, &awaited):
 		k.tries.release.fail(now, imagePause, state.Condition{Kind: ConditionWaiting, Reason: awaited.Why, Next: "build and push it"})
-	case errors.As(err, &locked), errors.As(err, &held), errors.As(err, &moved), errors.Is(err, reconcile.ErrSuperseded):
+	case errors.As(err, &locked), errors.As(err, &held), errors.As(err, &moved), errors.Is(err, reconcile.ErrSuperseded), errors.Is(err, errOtherwise):
 		return now.Add(lockPause)
 	default:
 		k.tries.release.fail(now, mostPause, state.Condition{Kind: ConditionFailed, Reason: fmt.Sprintf("release of %s: %s", f.wanted.Version, firstLine(reconcile.Brief(err))),
-			Next: "it is tried again with growing pauses"})
-		if k.tries.release.failed == 1 { // the next ones are no news
-			k.tellReleased(report, err, now)
+			Next: "it is tried again with growing pauses", Told: true})
+		if k.tries.release.failed == 1 && !report.OwnFault { // the next ones are no news, and a quarantine tells of itself
+			k.tellReleased(VerbRelease, f.wanted.Version, report, err)
 		}
 	}
 	return now
@@ -163,9 +211,16 @@ func (e *approvalError) Error() string {
 	return e.summary + "\n  next: `kamald approve " + e.word + "`"
 }
 
-// guard refuses a plan that takes more of what runs away than max_remove, until it is approved.
+// guard refuses a plan that takes more of what runs away than max_remove, until it is approved; and one that would go over what
+// somebody else has released since it was decided.
 func (k *keeper) guard(f facts) func(reconcile.Planned) error {
 	return func(planned reconcile.Planned) error {
+		if planned.Held != nil && planned.Held.Number > numberOf(f.held) {
+			return reconcile.ErrSuperseded
+		}
+		if err := k.pausedSince(f); err != nil {
+			return err
+		}
 		running, removed := removals(planned)
 		if len(removed) == 0 || len(removed)*100 <= running*f.settings.MaxRemove {
 			return nil
@@ -202,6 +257,13 @@ func removals(planned reconcile.Planned) (running int, removed []string) {
 	return running, removed
 }
 
+func numberOf(r *state.Record) int {
+	if r == nil {
+		return 0
+	}
+	return r.Number
+}
+
 // approvedAway forgets what was approved: it is done, or something else is.
 func (k *keeper) approvedAway() {
 	k.mu.Lock()
@@ -218,17 +280,15 @@ func (k *keeper) order(hard context.Context, f facts, ticket Ticket) {
 		k.l.tellTicket(k.l.tickets.end(ticket.ID, nil, err))
 		return
 	}
-	done := k.begin(plan.KindRelease, desired.Version, order.By.String())
-	report, err := k.session.Waiting(orderPatience).As(order.By.Who).Apply(hard, desired, reconcile.Options{Hold: true})
-	done()
-	k.ended(report, err)
+	var report reconcile.Report
+	err = k.surviving(func() (err error) {
+		report, err = k.during(plan.KindRelease, desired.Version, order.By.String(), func() (reconcile.Report, error) {
+			return k.session.Waiting(orderPatience).As(order.By.Who).Apply(hard, desired, reconcile.Options{Hold: true, Patience: patience})
+		})
+		return err
+	})
 	k.tries.reset()
-	k.tellReleased(report, err, k.l.o.Now())
-	var shown *reconcile.Report
-	if report.Kind != "" {
-		shown = &report
-	}
-	k.l.tellTicket(k.l.tickets.end(ticket.ID, shown, err))
+	k.orderEnded(ticket, report, err)
 }
 
 // orderPatience is how long an order waits for another's lock.

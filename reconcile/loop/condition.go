@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ var told = map[string]news{
 	ConditionWaiting:       {"waiting", 10 * time.Minute, time.Minute},
 	ConditionHeld:          {"held", 0, 0},
 	ConditionUnreachable:   {"unreachable", time.Minute, time.Minute},
+	ConditionDependency:    {"failed", time.Minute, 10 * time.Minute},
 	ConditionLowDisk:       {"failed", time.Minute, 10 * time.Minute},
 }
 
@@ -137,22 +139,27 @@ func (k *keeper) announce(t Transition) {
 	}
 }
 
-func (k *keeper) tellHealed(f facts, d decision, now time.Time) {
+func (k *keeper) tellHealed(f facts, d decision) {
 	var places []string
 	for _, at := range f.repairs.Places() {
 		if !slices.Contains(d.except, at) {
 			places = append(places, strings.TrimSuffix(at, "/"))
 		}
 	}
-	k.announce(Transition{Kind: "healed", Summary: "healed: " + strings.Join(places, ", "), Findings: f.findings, Version: f.held.Version, Release: f.held.Number, At: now})
+	k.announce(Transition{Kind: "healed", Summary: "healed: " + strings.Join(places, ", "), Findings: f.findings, Version: f.held.Version, Release: f.held.Number})
 }
 
-func (k *keeper) tellReleased(report reconcile.Report, err error, now time.Time) {
+// tellReleased tells how a release or a rollback ended: verb and version are what was asked for, where nothing was begun that would say so.
+func (k *keeper) tellReleased(verb, version string, report reconcile.Report, err error) {
+	kind := cmp.Or(string(report.Kind), verb)
+	if version = cmp.Or(report.Version, version); version != "" {
+		kind += " of " + version
+	}
 	switch {
 	case err != nil:
-		k.announce(Transition{Kind: "failed", Summary: fmt.Sprintf("%s of %s failed: %s", report.Kind, report.Version, firstLine(reconcile.Brief(err))), Version: report.Version, Release: report.Release, At: now})
+		k.announce(Transition{Kind: "failed", Summary: fmt.Sprintf("%s failed: %s", kind, firstLine(reconcile.Brief(err))), Version: version, Release: report.Release})
 	case report.Release > 0:
-		k.announce(Transition{Kind: "released", Summary: fmt.Sprintf("%s of %s is release %d", report.Kind, report.Version, report.Release), Version: report.Version, Release: report.Release, At: now})
+		k.announce(Transition{Kind: "released", Summary: fmt.Sprintf("%s is release %d", kind, report.Release), Version: version, Release: report.Release})
 	}
 }
 

@@ -31,7 +31,7 @@ type facts struct {
 	failed       *state.Record // the last attempt at exactly what is wanted, when it failed by its own fault
 	strange      bool          // until strangeUntil: this store, or this comparison, sees the servers for the first time
 	strangeUntil time.Time
-	deaths       func(at string, after time.Time) int
+	deaths       map[string][]time.Time // host/role → when containers there ended
 	back         map[string]time.Time
 	tries        *tries
 	foreign      bool
@@ -53,9 +53,11 @@ type decision struct {
 	conditions []state.Condition
 	pending    *plan.Plan
 	approve    string
-	orphans    bool   // of healing: what no release asks for is taken away, too
-	midway     bool   // somebody is in the middle of a change: what is seen now says nothing
-	settled    string // what the memory is to say of what is settled
+	orphans    bool     // of healing: what no release asks for is taken away, too
+	midway     bool     // somebody is in the middle of a change: what is seen now says nothing
+	settled    string   // what the memory is to say of what is settled
+	held       int      // and of the newest release that was seen to be held
+	stale      []string // and what it is not to say any more of what was approved
 	again      time.Time
 }
 
@@ -72,7 +74,7 @@ func (d *decision) soon(at time.Time) {
 
 // decide says what is to be done. It changes nothing.
 func decide(f facts) decision {
-	d := decision{settled: f.memory.Settled}
+	d := decision{settled: f.memory.Settled, held: f.memory.Held}
 	for _, host := range f.drift.Unreachable {
 		d.because(ConditionUnreachable, host.Host, "", "", "%s", host.Reason)
 	}
@@ -85,6 +87,12 @@ func decide(f facts) decision {
 		d.midway = true
 		return d
 	}
+	if behind(f) {
+		d.because(ConditionReportOnly, "", "", "", "release %d is held, and no host that can be reached has its record: nothing is touched until one can", f.memory.Held)
+		d.midway = true
+		return d
+	}
+	d.settle(f)
 	if len(f.findings) > 0 {
 		d.because(ConditionDrifted, "", "", "", "%s", summary(f.findings))
 	}
@@ -96,7 +104,6 @@ func decide(f facts) decision {
 		d.because(ConditionReportOnly, "", "", "`kamald adopt` takes what runs as released", "the app runs, and no release of it is recorded: nothing is touched until one is")
 		return d
 	}
-	d.settle(f)
 	if lock != nil {
 		return d
 	}
@@ -120,6 +127,11 @@ func decide(f facts) decision {
 // settle finds out which proposal has been dealt with.
 func (d *decision) settle(f facts) {
 	digest := release.Digest(f.wanted)
+	advanced := f.held != nil && f.memory.Held > 0 && f.held.Number > f.memory.Held
+	changed := f.memory.Wanted == nil || f.memory.Wanted.Digest != digest
+	if d.held = 0; f.held != nil {
+		d.held = f.held.Number
+	}
 	switch {
 	case f.same:
 		d.settled = digest
@@ -127,13 +139,34 @@ func (d *decision) settle(f facts) {
 		d.settled = ""
 	case f.held.Hold: // the hold keeps it; once that is lifted it is to be released
 		d.settled = ""
-	case f.memory.Held > 0 && f.held.Number > f.memory.Held && f.memory.Wanted != nil && f.memory.Wanted.Digest == digest,
-		f.strange && f.memory.Comparator == "": // another writer has released since it was proposed, or before this store was
+	case advanced && !changed, f.strange && f.memory.Comparator == "": // another writer has released since it was proposed, or before this store was
 		d.settled = digest
 	}
-	if !f.same && slices.Contains(f.memory.Approved, word("proposal", digest)) {
+	d.expire(f, digest, changed, advanced)
+	if !f.same && slices.Contains(f.memory.Approved, word("proposal", digest)) && !slices.Contains(d.stale, word("proposal", digest)) {
 		d.settled = ""
 	}
+}
+
+// expire finds what was approved and is not what would be done now: a person has said yes to that thing, beside what was held then.
+func (d *decision) expire(f facts, digest string, changed, advanced bool) {
+	for _, approved := range f.memory.Approved {
+		kind, _, _ := strings.Cut(approved, "-")
+		switch {
+		case kind == "orphans" && f.held != nil && approved != word("orphans", strings.Join(orphans(f), " ")),
+			kind == "proposal" && (f.same || advanced || approved != word("proposal", digest)),
+			kind == "remove" && (f.same || advanced || changed):
+			d.stale = append(d.stale, approved)
+		}
+	}
+}
+
+// behind tells whether what is held may be newer than what can be seen of it now: then what differs is nobody's to put right.
+func behind(f facts) bool {
+	return f.memory.Held > 0 && (f.held == nil || f.held.Number < f.memory.Held) && slices.ContainsFunc(f.seen.Hosts, func(host state.Host) bool {
+		_, wanted := f.wanted.Host(host.Name)
+		return wanted && host.Unreachable != ""
+	})
 }
 
 // rollout decides about what is wanted and not held. It tells whether nothing else is to be decided.
@@ -203,150 +236,6 @@ func (d *decision) frozen(f facts) bool {
 	return ok
 }
 
-// heal decides what is repaired, and what is left.
-func (d *decision) heal(f facts) {
-	if f.settings.Mode == release.ModeReport || f.held == nil {
-		return
-	}
-	d.clear(f)
-	places := f.repairs.Places()
-	if len(places) == 0 {
-		return
-	}
-	if f.tries.again > 1 && f.tries.fixed == repairOf(f.repairs, nil) && !f.foreign {
-		d.because(ConditionNotConverging, "", "", "look at what it says, and `kamald apply` tries it again", "a repair that succeeded changed nothing: %s", strings.Join(places, ", "))
-		return
-	}
-	if f.tries.heal.failed > 0 {
-		d.conditions = append(d.conditions, f.tries.heal.because)
-	}
-	if !f.tries.heal.due(f.now) {
-		d.soon(f.tries.heal.after)
-		return
-	}
-	boots := f.repairs.Boots()
-	var spent map[string]map[string]bool
-	for _, at := range places {
-		host, role, _ := strings.Cut(at, "/")
-		if d.leaves(f, host, role, slices.Contains(boots, at), &spent) {
-			d.except = append(d.except, at)
-		} else if !slices.Contains(d.hosts, host) {
-			d.hosts = append(d.hosts, host)
-		}
-	}
-	if len(d.hosts) > 0 {
-		d.do = doHeal
-	}
-}
-
-// clear decides about what no release asks for any more: healing takes it away when a person has said so.
-func (d *decision) clear(f facts) {
-	var names []string
-	for _, item := range f.repairs.Items {
-		if item.Cause == plan.Orphan {
-			names = append(names, item.Host+"/"+item.Name)
-		}
-	}
-	if len(names) == 0 {
-		return
-	}
-	key := word("orphans", strings.Join(names, " "))
-	if slices.Contains(f.memory.Approved, key) {
-		d.do, d.orphans = doHeal, true
-		return
-	}
-	d.approve = cmp.Or(d.approve, key)
-	d.because(ConditionApproval, "", "", "`kamald approve "+key+"`", "no release asks for %s any more", strings.Join(names, ", "))
-}
-
-// leaves tells why a place is not repaired now.
-func (d *decision) leaves(f facts, host, role string, boots bool, spent *map[string]map[string]bool) bool {
-	at := host + "/" + role
-	if i := slices.IndexFunc(f.repairs.Problems, func(p plan.Problem) bool { return p.Host == host && (p.Role == role || p.Role == "") }); i >= 0 {
-		p := f.repairs.Problems[i]
-		d.because(ConditionWaiting, host, role, p.Next, "%s", p.Summary)
-		return true
-	}
-	if d.paused(f, host, role) {
-		return true
-	}
-	if !boots {
-		return false
-	}
-	window := f.now.Add(-f.settings.Window)
-	if n := max(f.deaths(at, window), heals(f.memory, at, window)); n >= f.settings.Flap {
-		d.because(ConditionFlapping, host, role, "mend the app; `kamald apply` starts it again", "it ended %d times within %s: it is left alone", n, f.settings.Window)
-		d.soon(f.now.Add(f.settings.Window / 4))
-		return true
-	}
-	if ready := settled(f, host, role); f.now.Before(ready) {
-		d.soon(ready)
-		return true
-	}
-	if *spent == nil {
-		*spent = spentBudget(f, window)
-	}
-	allowed := allowance(f, role)
-	if !(*spent)[role][host] && len((*spent)[role]) >= allowed {
-		d.because(ConditionOverBudget, host, role, "`kamald apply` heals it now", "%d of the %d containers of %s that the budget of %d%% lets be healed within %s were", len((*spent)[role]), allowed, role, f.settings.Budget, f.settings.Window)
-		d.soon(f.now.Add(f.settings.Window / 10))
-		return true
-	}
-	if (*spent)[role] == nil {
-		(*spent)[role] = map[string]bool{}
-	}
-	(*spent)[role][host] = true
-	return false
-}
-
-// settled is when the engine has had its time to bring a container back by itself.
-func settled(f facts, host, role string) time.Time {
-	ready := time.Time{}
-	if back, ok := f.back[host]; ok {
-		ready = back.Add(settling / 2)
-	}
-	for _, finding := range f.findings {
-		if finding.Host == host && finding.Role == role && finding.Class == string(plan.DriftRestarting) && finding.Since.Add(settling).After(ready) {
-			ready = finding.Since.Add(settling)
-		}
-	}
-	return ready
-}
-
-// allowance is how many containers of a role may be healed within a window.
-func allowance(f facts, role string) int {
-	held, ok := f.wanted.Role(role)
-	if !ok {
-		return 1
-	}
-	n := len(held.Places())
-	return max((n*f.settings.Budget+99)/100, 1)
-}
-
-// spentBudget gives for each role the hosts on which it was healed after a time: what is healed again and again is no further container.
-func spentBudget(f facts, after time.Time) map[string]map[string]bool {
-	spent := map[string]map[string]bool{}
-	for _, heal := range f.memory.Heals {
-		if !heal.At.After(after) {
-			continue
-		}
-		if spent[heal.Role] == nil {
-			spent[heal.Role] = map[string]bool{}
-		}
-		spent[heal.Role][heal.Host] = true
-	}
-	return spent
-}
-
-func heals(memory state.Watch, at string, after time.Time) (n int) {
-	for _, heal := range memory.Heals {
-		if heal.At.After(after) && heal.Host+"/"+heal.Role == at {
-			n++
-		}
-	}
-	return n
-}
-
 // room decides about hosts whose disk is nearly full.
 func (d *decision) room(f facts) {
 	for _, host := range f.seen.Hosts {
@@ -354,7 +243,7 @@ func (d *decision) room(f facts) {
 			continue
 		}
 		d.because(ConditionLowDisk, host.Name, "", "make room there; `kamald prune` takes what kamald keeps for nothing", "%d%% of its disk is free, less than the %d%% of min_free", host.FreeBytes*100/host.DiskBytes, f.settings.MinFree)
-		if f.settings.Mode != release.ModeReport && !d.paused(f, host.Name, "") && f.tries.room.due(f.now) {
+		if f.settings.Mode != release.ModeReport && f.held != nil && !d.paused(f, host.Name, "") && f.tries.room.due(f.now) {
 			d.hosts = append(d.hosts, host.Name)
 		}
 	}

@@ -47,7 +47,7 @@ func (h *heard) only(why string) bool { return len(h.whys) == 1 && h.whys[0] == 
 // take gives why the worker was woken, and the hosts that it was woken for; none: all.
 func (h *heard) take() (why string, hosts []string) {
 	why = wakeTimer
-	for _, known := range []string{wakeStart, wakeOrder, wakeSource, wakeEvent} {
+	for _, known := range []string{wakeStart, wakeOrder, wakeSource, wakeTimer, wakeAgain, wakeEvent} {
 		if slices.Contains(h.whys, known) {
 			why = known
 			break
@@ -113,14 +113,13 @@ func (h *heard) died(host string, event state.EngineEvent, now time.Time) {
 	}
 }
 
-// since counts the deaths of a place after a time.
-func (h *heard) since(at string, after time.Time) (n int) {
-	for _, t := range h.deaths[at] {
-		if t.After(after) {
-			n++
-		}
+// ends gives what is remembered of the ends of containers: place → when. It is the caller's.
+func (h *heard) ends() map[string][]time.Time {
+	ends := make(map[string][]time.Time, len(h.deaths))
+	for at, times := range h.deaths {
+		ends[at] = slices.Clone(times)
 	}
-	return n
+	return ends
 }
 
 // concerns tells whether an event may change what an app's round sees: of its own containers, of a proxy or another thing that is

@@ -16,6 +16,7 @@ import (
 const (
 	wakeStart  = "start"
 	wakeTimer  = "timer"
+	wakeAgain  = "again" // what was decided said when to look again
 	wakeEvent  = "event"
 	wakeSource = "source"
 	wakeOrder  = "order"
@@ -24,6 +25,10 @@ const (
 const (
 	// together is how long events are gathered before a look: a container that is removed dies first.
 	together = 40 * time.Millisecond
+	// busiest is how long they are gathered at most, where they come one after another: each time it is twice as long. calm is how long
+	// none must have come for that to begin anew.
+	busiest = 2 * time.Second
+	calm    = 10 * time.Second
 	// keepLines is how many lines of progress are kept of what is under way.
 	keepLines = 200
 )
@@ -36,6 +41,8 @@ type keeper struct {
 
 	signal chan struct{} // holds a token while the worker has something to do
 
+	saving sync.Mutex // held while what is remembered is written: the newest is written last
+
 	mu     sync.Mutex
 	memory state.Watch
 	public Status
@@ -43,8 +50,9 @@ type keeper struct {
 	orders []string        // IDs of tickets that wait, the oldest first
 	hard   context.Context // what an act may go on in; nil: not running
 	acting bool
-	aside  int       // rollbacks under way
-	quiet  time.Time // until then, what is heard is of the worker's own doing
+	aside  int            // rollbacks under way
+	beside sync.WaitGroup // the same
+	quiet  time.Time      // until then, what is heard is of the worker's own doing
 	// proposed is what the worker has read last, for whoever acts beside it.
 	proposed *Proposal
 	renewed  bool // a person has changed what holds: what had been given up is tried again
@@ -52,6 +60,10 @@ type keeper struct {
 	// The worker's own.
 	want     want
 	session  *session
+	due      time.Time         // when all is to be looked at again, whatever is heard until then
+	failing  map[string]string // what was found then by asking
+	storm    int               // how many rounds for events came one after another
+	stormed  time.Time         // the newest of them
 	tries    tries
 	strange  bool                 // the store knows of no earlier daemon, or of one with another comparison
 	familiar time.Time            // when that ends; zero: nothing was seen yet
@@ -93,19 +105,63 @@ func (k *keeper) run(soft, hard context.Context) {
 			continue
 		case <-k.signal:
 		case <-timer.C:
-			k.wake(wakeTimer, "")
+			k.wake(k.ticks(), "")
 			continue
 		}
-		if k.hurried() || sleep(soft, together) == nil {
+		if k.gather(soft) {
 			k.turn(soft, hard)
 		}
 		timer.Reset(k.rest())
 	}
-	k.awaitAside(hard)
+	k.refuseFrom(errNotRunning, true)
+	k.beside.Wait()
 	if k.session != nil {
 		k.session.close()
 	}
 	beside.Wait()
+}
+
+// ticks is what it is time for.
+func (k *keeper) ticks() string {
+	if k.l.o.Now().Before(k.due) {
+		return wakeAgain
+	}
+	return wakeTimer
+}
+
+// gather waits for what comes together with an event, unless somebody waits for the round. It tells whether there is one.
+func (k *keeper) gather(soft context.Context) bool {
+	now := k.l.o.Now()
+	if now.Sub(k.stormed) > calm {
+		k.storm = 0
+	}
+	timer := time.NewTimer(min(together<<min(k.storm, 10), busiest))
+	defer timer.Stop()
+	for !k.hurried() {
+		select {
+		case <-k.signal: // it may be somebody
+			continue
+		case <-soft.Done():
+		case <-timer.C:
+			k.storm, k.stormed = k.storm+1, k.l.o.Now()
+		}
+		return soft.Err() == nil
+	}
+	return true
+}
+
+// refuseFrom ends the orders that wait; with closing, none is taken any more.
+func (k *keeper) refuseFrom(why error, closing bool) {
+	k.mu.Lock()
+	waiting := k.orders
+	k.orders = nil
+	if closing {
+		k.hard = nil
+	}
+	k.mu.Unlock()
+	for _, id := range waiting {
+		k.l.tellTicket(k.l.tickets.end(id, nil, why))
+	}
 }
 
 // turn is one round, when there is room for it.
@@ -146,11 +202,14 @@ func (k *keeper) rest() time.Duration {
 
 // happened takes what the watch of a host heard.
 func (k *keeper) happened(h reconcile.Happening) {
-	now := k.l.o.Now()
-	k.mu.Lock()
-	own := k.acting || now.Before(k.quiet)
-	wakes := k.heard.happening(h, k.app, own, now)
-	k.mu.Unlock()
+	wakes := true
+	_ = k.surviving(func() error { // it is called by whoever follows the host
+		now := k.l.o.Now()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		wakes = k.heard.happening(h, k.app, k.acting || now.Before(k.quiet), now)
+		return nil
+	})
 	if wakes {
 		k.wake(wakeEvent, h.Host)
 	}
@@ -192,6 +251,16 @@ func (k *keeper) progress(p reconcile.Progress) {
 	k.l.tell(Notice{Kind: NoticeProgress, App: k.app, Progress: &p})
 }
 
+// during marks that something is done to servers for as long as it is, and tells how it ended.
+func (k *keeper) during(kind plan.Kind, version, who string, do func() (reconcile.Report, error)) (reconcile.Report, error) {
+	report, err := func() (reconcile.Report, error) {
+		defer k.begin(kind, version, who)()
+		return do()
+	}()
+	k.ended(report, err)
+	return report, err
+}
+
 // begin marks that something is done to servers; the function marks its end.
 func (k *keeper) begin(kind plan.Kind, version, who string) (end func()) {
 	condition := ConditionReleasing
@@ -227,19 +296,6 @@ func (k *keeper) ended(report reconcile.Report, err error) {
 	k.l.tell(Notice{Kind: NoticeEnded, App: k.app, Report: &report})
 }
 
-// awaitAside waits for rollbacks that run beside the worker.
-func (k *keeper) awaitAside(hard context.Context) {
-	for hard.Err() == nil {
-		k.mu.Lock()
-		n := k.aside
-		k.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		_ = sleep(hard, 100*time.Millisecond)
-	}
-}
-
 func withoutRelease(w *state.Wanted) *state.Wanted {
 	if w == nil {
 		return nil
@@ -247,16 +303,4 @@ func withoutRelease(w *state.Wanted) *state.Wanted {
 	short := *w
 	short.Release = nil
 	return &short
-}
-
-// sleep waits; the error is the context's.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

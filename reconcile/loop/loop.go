@@ -96,6 +96,9 @@ func (l *Loop) Drive(s Settings) error {
 	return nil
 }
 
+// patience is how long a look waits for one host, while the others' repairs wait for the look.
+const patience = 15 * time.Second
+
 // Run drives the apps until the context ends, and what is under way by then has ended: it goes on for Options.Grace, and is taken back
 // after that.
 func (l *Loop) Run(ctx context.Context) {

@@ -32,21 +32,24 @@ func (l *Loop) Order(order Order) (Ticket, error) {
 		return Ticket{}, fmt.Errorf("%q is no order: it is %s or %s", order.Verb, VerbRelease, VerbRollback)
 	}
 	k.mu.Lock()
-	hard := k.hard
-	k.mu.Unlock()
+	hard, overtaken := k.hard, []string(nil)
 	if hard == nil || hard.Err() != nil {
+		k.mu.Unlock()
 		return Ticket{}, errNotRunning
 	}
 	ticket := l.tickets.take(order)
+	if order.Verb == VerbRollback {
+		k.aside++
+		k.beside.Add(1)
+	} else {
+		overtaken, k.orders = k.orders, []string{ticket.ID}
+	}
+	k.mu.Unlock()
 	l.tellTicket(ticket)
 	if order.Verb == VerbRollback {
-		k.goBack(hard, ticket)
+		go k.goBack(hard, ticket)
 		return ticket, nil
 	}
-	k.mu.Lock()
-	overtaken := k.orders
-	k.orders = []string{ticket.ID}
-	k.mu.Unlock()
 	for _, id := range overtaken {
 		l.tellTicket(l.tickets.end(id, nil, errSupersededOrder))
 	}
@@ -76,7 +79,7 @@ func (l *Loop) Approve(app state.App, word string, by Person) error {
 		return fmt.Errorf("%s: %w", app, ErrNothingWaits)
 	}
 	if !slices.Contains(k.memory.Approved, waits) {
-		k.memory.Approved = append(k.memory.Approved, waits)
+		k.memory.Approved = append(slices.Clone(k.memory.Approved), waits)
 	}
 	k.renewed = true
 	k.mu.Unlock()
@@ -93,7 +96,7 @@ func (l *Loop) Pause(app state.App, pause state.Pause) error {
 		pause.Since = l.o.Now()
 	}
 	k.mu.Lock()
-	k.memory.Pauses = append(slices.DeleteFunc(k.memory.Pauses, func(p state.Pause) bool { return p.Host == pause.Host && p.Role == pause.Role }), pause)
+	k.memory.Pauses = append(slices.DeleteFunc(slices.Clone(k.memory.Pauses), func(p state.Pause) bool { return p.Host == pause.Host && p.Role == pause.Role }), pause)
 	k.mu.Unlock()
 	return k.changed("pause", Person{pause.Who, pause.Where}, pauseText(pause))
 }
@@ -179,24 +182,25 @@ func (k *keeper) own(by Person) (*reconcile.Controller, release.Release, error) 
 
 // goBack rolls back beside the worker, which does nothing meanwhile.
 func (k *keeper) goBack(hard context.Context, ticket Ticket) {
+	defer k.beside.Done()
+	var report reconcile.Report
+	err := k.surviving(func() (err error) { report, err = k.rollback(hard, ticket); return })
 	k.mu.Lock()
-	k.aside++
+	k.aside--
+	k.renewed = true
 	k.mu.Unlock()
-	go func() {
-		report, err := k.rollback(hard, ticket)
-		k.ended(report, err)
-		k.mu.Lock()
-		k.aside--
-		k.renewed = true
-		k.mu.Unlock()
-		var shown *reconcile.Report
-		if report.Kind != "" {
-			shown = &report
-		}
-		k.tellReleased(report, err, k.l.o.Now())
-		k.l.tellTicket(k.l.tickets.end(ticket.ID, shown, err))
-		k.wake(wakeOrder, "")
-	}()
+	k.orderEnded(ticket, report, err)
+	k.wake(wakeOrder, "")
+}
+
+// orderEnded tells whoever waits for an order, and whoever else wants to know.
+func (k *keeper) orderEnded(ticket Ticket, report reconcile.Report, err error) {
+	k.tellReleased(ticket.Order.Verb, ticket.Order.Version, report, err)
+	var shown *reconcile.Report
+	if report.Kind != "" {
+		shown = &report
+	}
+	k.l.tellTicket(k.l.tickets.end(ticket.ID, shown, err))
 }
 
 func (k *keeper) rollback(hard context.Context, ticket Ticket) (reconcile.Report, error) {
@@ -207,9 +211,9 @@ func (k *keeper) rollback(hard context.Context, ticket Ticket) (reconcile.Report
 	}
 	defer func() { _ = controller.Close() }()
 	controller.Report = k.progress
-	done := k.begin(plan.KindRollback, ticket.Order.Version, ticket.Order.By.String())
-	defer done()
-	return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{})
+	return k.during(plan.KindRollback, ticket.Order.Version, ticket.Order.By.String(), func() (reconcile.Report, error) {
+		return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{})
+	})
 }
 
 func (k *keeper) rollingBack() bool {

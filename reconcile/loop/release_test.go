@@ -85,7 +85,7 @@ func TestAVersionThatFailsByItsOwnFaultIsQuarantinedUntilSomethingElseIsProposed
 		w.pass(time.Minute)
 		w.want(all("v2"))
 		w.wantConditions("")
-		if told := w.told(); told != "failed, failed, failed over, released" {
+		if told := w.told(); told != "failed, failed over, released" {
 			t.Errorf("told: %s", told)
 		}
 	})

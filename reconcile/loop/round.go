@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,7 +24,8 @@ func (k *keeper) round(soft, hard context.Context) {
 	}
 	k.mu.Unlock()
 	began := k.l.o.Now()
-	next, err := k.look(soft, hard, why, hosts)
+	var next time.Time
+	err := k.surviving(func() (err error) { next, err = k.look(soft, hard, why, hosts); return })
 	if soft.Err() != nil && err != nil {
 		return // it was asked to end, which is no finding
 	}
@@ -32,6 +34,8 @@ func (k *keeper) round(soft, hard context.Context) {
 		k.tries.look.fail(ended, mostPause, state.Condition{})
 		next = earlier(next, k.tries.look.after)
 		k.wrong(err)
+	} else {
+		k.tries.look.reset()
 	}
 	k.publish(func(s *Status) {
 		s.Round = Round{At: began, Took: ended.Sub(began), Why: why, Next: next, Number: s.Round.Number + 1}
@@ -43,7 +47,8 @@ func (k *keeper) round(soft, hard context.Context) {
 
 // look is the round itself. It gives when the next one is due.
 func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (time.Time, error) {
-	if k.want.proposal == nil || !k.want.fresh || why != wakeEvent {
+	between := why == wakeEvent || why == wakeAgain // the timer's rounds, and what is ordered or proposed
+	if k.want.proposal == nil || !k.want.fresh || !between {
 		if err := k.read(soft); err != nil {
 			return time.Time{}, err
 		}
@@ -52,16 +57,12 @@ func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (t
 	if err := k.reach(hard, k.want.proposal.Release); err != nil {
 		return time.Time{}, err
 	}
-	if why != wakeEvent || k.familiar.IsZero() || k.tries.verifies {
-		hosts = nil // all
-	}
-	survey, err := k.session.Survey(soft, k.want.proposal.Release, reconcile.Options{Only: hosts})
+	survey, err := k.survey(soft, why, hosts, settings.Interval)
 	if err != nil {
 		return time.Time{}, err
 	}
-	k.snapshot = survey.Drift.Snapshot
 	chosen := error(nil)
-	if why != wakeEvent || k.want.version == "" {
+	if !between || k.want.version == "" {
 		if chosen = k.choose(soft, k.snapshot); chosen == nil {
 			desired, settings = k.wanted()
 		}
@@ -80,10 +81,37 @@ func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (t
 	if why == wakeTimer {
 		_ = k.l.o.Store.Trim(k.app, k.l.o.Events, k.l.o.Plans) // a store that cannot be written is met below
 	}
+	k.spend(f, d)
 	if err := k.save(); err != nil { // what cannot be noted before is not done
+		k.unspend()
 		return time.Time{}, err
 	}
 	return k.carryOut(hard, f, d), chosen
+}
+
+// survey looks at the hosts that something was heard of, and at those of the last repair; at all of them for whatever is no event. A host
+// that does not answer holds up only what looks at it.
+func (k *keeper) survey(soft context.Context, why string, hosts []string, interval time.Duration) (reconcile.Survey, error) {
+	options := reconcile.Options{Only: hosts, Patience: patience, Probe: why == wakeTimer, Failing: k.failing}
+	all := why != wakeEvent || len(hosts) == 0
+	if k.tries.verifies && (why == wakeEvent || why == wakeAgain) {
+		options.Only, all = append(options.Only, k.tries.where...), len(k.tries.where) == 0
+	}
+	if all || k.familiar.IsZero() {
+		options.Only = nil
+	}
+	survey, err := k.session.Survey(soft, k.want.proposal.Release, options)
+	if err != nil {
+		k.mu.Lock()
+		k.heard.all = true // what was heard is not lost with it
+		k.mu.Unlock()
+		return survey, err
+	}
+	if options.Probe || k.due.IsZero() {
+		k.due = k.l.o.Now().Add(interval + k.l.o.Jitter(interval/10))
+	}
+	k.failing, k.snapshot = survey.Failing, survey.Drift.Snapshot
+	return survey, nil
 }
 
 // facts gathers what is decided by.
@@ -103,7 +131,7 @@ func (k *keeper) facts(desired release.Release, settings release.Reconcile, surv
 	defer k.mu.Unlock()
 	f := facts{now: now, settings: settings, memory: k.memory, wanted: desired, held: survey.Drift.Held, same: survey.Same, runs: survey.Runs,
 		repairs: survey.Repairs.Plan, drift: survey.Drift.Plan, seen: survey.Drift.Snapshot, strange: now.Before(k.familiar), strangeUntil: k.familiar,
-		failed: failedOf(records, desired), deaths: k.heard.since, back: k.heard.back, tries: &k.tries, foreign: k.heard.foreign}
+		failed: failedOf(records, desired), deaths: k.heard.ends(), back: maps.Clone(k.heard.back), tries: &k.tries, foreign: k.heard.foreign}
 	f.findings = k.known(drift.Of(survey.Drift.Plan, now))
 	return f, nil
 }
@@ -124,14 +152,14 @@ func (k *keeper) known(findings []state.Finding) []state.Finding {
 // failedOf is the newest attempt at exactly this release, when it failed by its own fault.
 func failedOf(records []state.Record, desired release.Release) *state.Record {
 	for i, r := range records { // the newest first
-		if r.Version != desired.Version {
+		if r.Version != desired.Version || !reconcile.Records(r, desired) {
 			continue
 		}
 		switch r.Outcome {
 		case state.OutcomeSucceeded, state.OutcomePartial:
 			return nil
 		case state.OutcomeFailed:
-			if r.OwnFault && reconcile.Records(r, desired) {
+			if r.OwnFault {
 				return &records[i]
 			}
 		}
@@ -152,6 +180,7 @@ func (k *keeper) decide(f *facts) decision {
 	d := decide(*f)
 	if d.midway {
 		f.findings = k.memory.Findings
+		d.conditions = append(d.conditions, k.lasting(d.conditions)...)
 	}
 	if k.want.broken != nil {
 		d.conditions = append(d.conditions, state.Condition{Kind: ConditionSourceBroken, Reason: k.want.broken.Error(), Since: k.want.since,
@@ -162,6 +191,13 @@ func (k *keeper) decide(f *facts) decision {
 	return d
 }
 
+// lasting are the conditions that go on to hold while somebody is in the middle of a change: they are neither over nor new after it.
+func (k *keeper) lasting(now []state.Condition) []state.Condition {
+	return slices.DeleteFunc(present(k.memory.Conditions), func(c state.Condition) bool {
+		return c.Kind == ConditionWaiting || c.Kind == ConditionUnreachable || c.Kind == ConditionSourceBroken || c.Kind == ConditionStoreBroken || slices.ContainsFunc(now, same(c))
+	})
+}
+
 // conclude publishes what a look has found.
 func (k *keeper) conclude(f facts, d decision) {
 	conditions := k.settleConditions(d.conditions, f)
@@ -170,11 +206,15 @@ func (k *keeper) conclude(f facts, d decision) {
 	if !f.strange || f.same && len(f.findings) == 0 { // else it is as strange to the next daemon
 		k.memory.Comparator, k.familiar = k.l.o.Comparator, f.now
 	}
-	if f.held != nil {
-		k.memory.Held = f.held.Number
+	if k.memory.Held != d.held { // what ended meanwhile made way for it
+		k.memory.Held = d.held
+		clear(k.heard.deaths)
 	}
-	k.memory.Heals = slices.DeleteFunc(k.memory.Heals, func(h state.Heal) bool { return h.At.Before(f.now.Add(-f.settings.Window)) })
-	k.memory.Pauses = slices.DeleteFunc(k.memory.Pauses, func(p state.Pause) bool { return !p.Holds(f.now) })
+	k.memory.Approved = slices.DeleteFunc(slices.Clone(k.memory.Approved), func(word string) bool { return slices.Contains(d.stale, word) })
+	k.memory.Heals = slices.DeleteFunc(slices.Clone(k.memory.Heals), func(h state.Heal) bool { // a clock may have been set back
+		return h.At.Before(f.now.Add(-f.settings.Window)) || h.At.After(f.now)
+	})
+	k.memory.Pauses = slices.DeleteFunc(slices.Clone(k.memory.Pauses), func(p state.Pause) bool { return !p.Holds(f.now) })
 	for at := range k.heard.said { // what was said is for what is there
 		if !slices.ContainsFunc(f.findings, func(o state.Finding) bool { return o.Host+"/"+o.Role == at }) {
 			delete(k.heard.said, at)
@@ -186,7 +226,6 @@ func (k *keeper) conclude(f facts, d decision) {
 		}
 	}
 	k.mu.Unlock()
-	k.tries.look.reset()
 	k.publish(func(s *Status) {
 		s.Mode, s.Held, s.Places = f.settings.Mode, heldOf(f.held), places(f)
 		s.Findings, s.Conditions = f.findings, present(conditions)
@@ -200,14 +239,17 @@ func (k *keeper) conclude(f facts, d decision) {
 
 // save keeps what the next daemon has to know.
 func (k *keeper) save() error {
+	k.saving.Lock()
+	defer k.saving.Unlock()
 	k.mu.Lock()
 	memory := k.memory
 	k.mu.Unlock()
 	return k.l.o.Store.SaveWatch(memory)
 }
 
-// wrong makes a round that was not carried through a condition.
+// wrong makes a round that was not carried through a condition. Whoever waits for an order hears of it.
 func (k *keeper) wrong(err error) {
+	k.refuseFrom(err, false)
 	kind := ConditionFailed
 	if isStore(err) {
 		kind = ConditionStoreBroken

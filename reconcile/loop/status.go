@@ -29,6 +29,7 @@ const (
 	ConditionFrozen        = "frozen"      // a freeze window: nothing but healing
 	ConditionUnreachable   = "unreachable" // a host cannot be reached
 	ConditionLowDisk       = "low-disk"    // a host's disk has less than min_free, and pruning does not help
+	ConditionDependency    = "dependency"  // most containers of a role are unhealthy at once: none is replaced
 	ConditionSourceBroken  = "source"      // what is wanted cannot be read: the last good one is kept
 	ConditionStoreBroken   = "store"       // the store cannot be written: nothing is done to a server
 	ConditionReportOnly    = "report-only" // the first round after an upgrade, or of an empty store, only reports
@@ -78,7 +79,7 @@ type Place struct {
 type Round struct {
 	At     time.Time     `json:"at,omitzero"`
 	Took   time.Duration `json:"took"`
-	Why    string        `json:"why"`   // what it was for: "timer", "event", "source", "order", "start"
+	Why    string        `json:"why"`   // what it was for: "timer", "again", "event", "source", "order", "start"
 	Error  string        `json:"error"` // "" when it was carried through
 	Next   time.Time     `json:"next,omitzero"`
 	Number int           `json:"number"`

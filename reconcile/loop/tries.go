@@ -53,9 +53,10 @@ type tries struct {
 
 	approval *approvalError // what the last attempt of a release waits for; nil: nothing
 
-	fixed    string // what the last repair that succeeded did
-	again    int    // how often in a row it was there again right after
-	verifies bool   // the next round is the first after a repair
+	fixed    string   // what the last repair that succeeded did
+	where    []string // its hosts; none: all
+	again    int      // how often in a row it was there again right after
+	verifies bool     // the next round is the first after a repair
 }
 
 func newTries(jitter func(time.Duration) time.Duration) tries {
@@ -69,5 +70,5 @@ func (t *tries) reset() {
 	t.release.reset()
 	t.room.reset()
 	t.approval = nil
-	t.fixed, t.again, t.verifies = "", 0, false
+	t.fixed, t.where, t.again, t.verifies = "", nil, 0, false
 }

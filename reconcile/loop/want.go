@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,17 +100,20 @@ func (k *keeper) choose(ctx context.Context, seen state.Snapshot) error {
 // remember notes the proposal for the next daemon, and for whoever asks.
 func (k *keeper) remember(desired release.Release) error {
 	digest := release.Digest(desired)
-	old := k.memory.Wanted
-	if old != nil && old.Digest == digest && old.From == k.want.proposal.From {
-		return nil
-	}
 	data, err := json.Marshal(kept{Release: k.want.proposal.Release, Reconcile: k.want.proposal.Release.Reconcile})
 	if err != nil {
 		return errors.New("the proposal cannot be kept: " + err.Error())
 	}
+	at, old := k.l.o.Now(), k.memory.Wanted
+	if old != nil && old.Digest == digest && old.From == k.want.proposal.From {
+		if bytes.Equal(old.Release, data) { // how it is kept is in no digest
+			return nil
+		}
+		at = old.At
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.memory.Wanted = &state.Wanted{Version: desired.Version, Digest: digest, From: k.want.proposal.From, At: k.l.o.Now(), Release: data}
+	k.memory.Wanted = &state.Wanted{Version: desired.Version, Digest: digest, From: k.want.proposal.From, At: at, Release: data}
 	k.public.Wanted = withoutRelease(k.memory.Wanted)
 	return nil
 }
