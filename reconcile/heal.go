@@ -18,6 +18,8 @@ var ErrSuperseded = errors.New("another release came in between; nothing was cha
 type Survey struct {
 	Drift   Planned // measured against what is held; where nothing is, against the file
 	Repairs Planned // what healing would do; nothing where nothing is held
+	// Records are the releases that the store knew, newest first.
+	Records []state.Record
 	// Same: the file proposes what is held. Runs: something of the app runs.
 	Same, Runs bool
 	// Failing are containers that did not say that they are well, and why: those of Options.Failing, or what Options.Probe has found.
@@ -31,7 +33,7 @@ func (c *Controller) Survey(ctx context.Context, file release.Release, options O
 	if err != nil {
 		return Survey{}, err
 	}
-	survey := Survey{Drift: drift, Runs: runsAnything(drift.Snapshot), Failing: failingIn(drift.Snapshot)}
+	survey := Survey{Drift: drift, Records: drift.records, Runs: runsAnything(drift.Snapshot), Failing: failingIn(drift.Snapshot)}
 	if drift.Held == nil {
 		return survey, nil
 	}
@@ -43,7 +45,9 @@ func (c *Controller) Survey(ctx context.Context, file release.Release, options O
 		return Survey{}, err
 	}
 	survey.Same = release.Digest(held) == release.Digest(file)
-	survey.Repairs, err = c.planFrom(ctx, held, drift.Snapshot, nil, options.healing(*drift.Held))
+	options = options.healing(*drift.Held)
+	options.records = drift.records
+	survey.Repairs, err = c.planFrom(ctx, held, drift.Snapshot, nil, options)
 	return survey, err
 }
 

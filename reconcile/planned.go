@@ -50,6 +50,8 @@ type Options struct {
 	Guard func(Planned) error
 
 	heal bool // only what is not as the held release says is put right
+
+	records []state.Record // those that a plan of the same look has read; nil: they are read
 }
 
 // Planned is a plan with what it was made from.
@@ -59,6 +61,7 @@ type Planned struct {
 	Snapshot state.Snapshot
 	Held     *state.Record
 
+	records  []state.Record                          // that were read for it, without the held one
 	registry *credentials                            // what the pin was found out with
 	tags     plan.Tags                               // what a version policy chose among
 	same     bool                                    // the desired release is the held one
@@ -207,9 +210,12 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Choice: options.choice, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
 			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore, Heal: options.heal, Orphans: options.Orphans}}
-	if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
-		return Planned{}, err
+	if in.Records = options.records; in.Records == nil {
+		if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
+			return Planned{}, err
+		}
 	}
+	read := in.Records
 	var moved []plan.HandMove
 	if held != nil {
 		if kept, err := decodeRelease(*held, desired); err == nil {
@@ -238,7 +244,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 			return Planned{}, err
 		}
 	}
-	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, registry: k, secrets: in.Secrets}
+	planned := Planned{Plan: plan.New(in), Desired: desired, Snapshot: snapshot, Held: held, records: read, registry: k, secrets: in.Secrets}
 	if options.RollbackOf != nil && (planned.Plan.Kind == plan.KindRelease || planned.Plan.Kind == plan.KindConfig) {
 		planned.Plan.Kind = plan.KindRollback
 	}

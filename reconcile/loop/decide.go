@@ -107,7 +107,7 @@ func decide(f facts) decision {
 	if lock != nil {
 		return d
 	}
-	if f.strange {
+	if f.strange && (f.runs || f.held != nil) { // where nothing is, nothing can be made worse
 		if !f.same || len(f.repairs.Steps) > 0 {
 			d.because(ConditionReportOnly, "", "", "", "this kamald sees these servers for the first time: it only reports until %s", f.strangeUntil.UTC().Format(time.RFC3339))
 			d.soon(f.strangeUntil)

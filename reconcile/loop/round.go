@@ -70,10 +70,7 @@ func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (t
 	if k.want.proposal.Release.Version == "" && desired.Version != "" { // a policy's: the same is for what it chose
 		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
 	}
-	f, err := k.facts(desired, settings, survey)
-	if err != nil {
-		return time.Time{}, err
-	}
+	f := k.facts(desired, settings, survey)
 	d := k.decide(&f)
 	if err := k.remember(desired); err != nil {
 		return time.Time{}, err
@@ -115,7 +112,7 @@ func (k *keeper) survey(soft context.Context, why string, hosts []string, interv
 }
 
 // facts gathers what is decided by.
-func (k *keeper) facts(desired release.Release, settings release.Reconcile, survey reconcile.Survey) (facts, error) {
+func (k *keeper) facts(desired release.Release, settings release.Reconcile, survey reconcile.Survey) facts {
 	now := k.l.o.Now()
 	if k.familiar.IsZero() {
 		k.familiar = now
@@ -123,17 +120,13 @@ func (k *keeper) facts(desired release.Release, settings release.Reconcile, surv
 			k.familiar = now.Add(settings.Interval)
 		}
 	}
-	records, err := k.l.o.Store.Releases(k.app)
-	if err != nil {
-		return facts{}, err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := facts{now: now, settings: settings, memory: k.memory, wanted: desired, held: survey.Drift.Held, same: survey.Same, runs: survey.Runs,
 		repairs: survey.Repairs.Plan, drift: survey.Drift.Plan, seen: survey.Drift.Snapshot, strange: now.Before(k.familiar), strangeUntil: k.familiar,
-		failed: failedOf(records, desired), deaths: k.heard.ends(), back: maps.Clone(k.heard.back), tries: &k.tries, foreign: k.heard.foreign}
+		failed: failedOf(survey.Records, desired), deaths: k.heard.ends(), back: maps.Clone(k.heard.back), tries: &k.tries, foreign: k.heard.foreign}
 	f.findings = k.known(drift.Of(survey.Drift.Plan, now))
-	return f, nil
+	return f
 }
 
 // known gives findings the time at which they were first seen, and what the engine said of them.

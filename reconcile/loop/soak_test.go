@@ -38,25 +38,39 @@ type fleet struct {
 
 // newFleet puts so many apps, each on so many hosts of its own, on the servers, and starts the daemon.
 func newFleet(t *testing.T, seed uint64, apps, hosts int) *fleet {
+	f := newServers(t, seed, apps, hosts)
+	f.begin(stores(f.stores))
+	time.Sleep(time.Minute)
+	return f
+}
+
+// newServers is newFleet without a daemon.
+func newServers(t *testing.T, seed uint64, apps, hosts int) *fleet {
 	f := &fleet{World: sim.New(seed, sim.WithCredentials("deploy", "registry-password")), t: t, rand: rand.New(rand.NewPCG(seed, 1)),
 		stores: map[state.App]*memory{}, healed: map[state.App]int{}, told: map[state.App]map[string]int{}}
-	o := loop.Options{Comparator: "test", Events: 300, Plans: 10, Store: stores(f.stores), Jitter: f.jitter, Open: func(r release.Release) (*reconcile.Controller, error) {
-		return f.controller(f.stores[r.App()]), nil
-	}, Notify: f.notified}
-	f.loop = loop.New(o)
 	for n := range apps {
 		f.apps = append(f.apps, f.deploy(n, hosts))
-		r := f.apps[n]
+	}
+	return f
+}
+
+// begin starts the daemon, with a store for all apps.
+func (f *fleet) begin(store state.Store) {
+	f.loop = loop.New(loop.Options{Comparator: "test", Events: 300, Plans: 10, Store: store, Jitter: f.jitter, Notify: f.notified, Open: func(r release.Release) (*reconcile.Controller, error) {
+		if own, ok := store.(stores); ok {
+			return f.controller(own[r.App()]), nil
+		}
+		return f.controller(store), nil
+	}})
+	for _, r := range f.apps {
 		if err := f.loop.Drive(loop.Settings{App: r.App(), Source: &source{release: r}}); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(f.t.Context())
 	ended := make(chan struct{})
 	go func() { f.loop.Run(ctx); close(ended) }()
 	f.stop = func() { cancel(); <-ended }
-	time.Sleep(time.Minute)
-	return f
 }
 
 func (f *fleet) controller(store state.Store) *reconcile.Controller {
