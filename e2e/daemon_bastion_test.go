@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -18,8 +19,9 @@ func TestAnOrderThroughSSHToABastion(t *testing.T) {
 	f.deploy(settings{root: "version = \"v1\""})
 	h := f.host(3)
 	f.put(h, f.bin, "/usr/local/bin/kamald")
-	t.Cleanup(func() {
-		f.exec(h, "sh", "-c", "pkill -x kamald; rm -rf /usr/local/bin/kamald /root/bastion /run/kamald.sock")
+	t.Cleanup(func() { // the test's own context has ended by then
+		said, _ := h.Exec(context.Background(), "sh", "-c", "cat /root/bastion/log; pkill -x kamald; rm -rf /usr/local/bin/kamald /root/bastion /run/kamald.sock")
+		t.Log(said)
 	})
 	f.write("bastion.hcl", fmt.Sprintf(`service = "shop"
 image   = "acme/shop"
@@ -51,6 +53,9 @@ app "shop" {
 	f.exec(h, "sh", "-c", "chmod 600 /root/bastion/secrets; HOME=/root setsid kamald run -f /root/bastion/kamald.hcl >/root/bastion/log 2>&1 </dev/null &")
 	f.eventually("the first release there", func() bool {
 		out, err := h.Exec(t.Context(), "docker", "ps", "--format", "{{.Names}}")
+		if log, _ := h.Exec(t.Context(), "cat", "/root/bastion/log"); strings.Contains(log, "ERR") || strings.Contains(log, `"level":"error"`) {
+			t.Fatal(log)
+		}
 		return err == nil && strings.Contains(out, "shop-web-v1")
 	})
 	server := "ssh://root@" + h.Address

@@ -195,4 +195,3 @@ func heals(memory state.Watch, at string, after time.Time) (n int) {
 	}
 	return n
 }
-
