@@ -98,6 +98,7 @@ func (b *builder) conclude() {
 		}
 	}
 	if !whole { // healing a part puts back what was moved there, and takes nothing away
+		b.keepHeld(append(slices.Clone(released), tags...))
 		return
 	}
 	b.retain()

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +19,10 @@ type Fleet struct {
 	chain     []Interceptor
 	silences  silences
 
-	mu    sync.Mutex
-	hosts map[string]*member
+	mu      sync.Mutex
+	hosts   map[string]*member
+	closing context.Context // ends the connecting that is under way
+	end     context.CancelFunc
 }
 
 // member is one host's connection, made under its own lock so that hosts do not wait for each other.
@@ -30,7 +34,9 @@ type member struct {
 
 // NewFleet makes a fleet whose every call goes through the chain and has a deadline.
 func NewFleet(connector Connector, chain ...Interceptor) *Fleet {
-	return &Fleet{connector: connector, chain: chain, hosts: map[string]*member{}}
+	f := &Fleet{connector: connector, chain: chain, hosts: map[string]*member{}}
+	f.closing, f.end = context.WithCancel(context.Background())
+	return f
 }
 
 // Connection reaches a host, or gives the connection that is there.
@@ -102,6 +108,10 @@ func (f *Fleet) connect(ctx context.Context, host release.Host) (*Connection, er
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := time.AfterFunc(connectLimit, func() { cancel(slow) })
 	defer limit.Stop()
+	f.mu.Lock()
+	closing := f.closing
+	f.mu.Unlock()
+	defer context.AfterFunc(closing, func() { cancel(errClosed) })()
 	conn, err := f.connector.Connect(ctx, host)
 	if err != nil && errors.Is(context.Cause(ctx), slow) {
 		return nil, slow
@@ -120,12 +130,18 @@ func (f *Fleet) member(name string) *member {
 	return m
 }
 
-// Close ends every connection.
+// errClosed ends what still connects when nobody wants to be connected any more.
+var errClosed = errors.New("the connections were closed")
+
+// Close ends every connection, and waits for none that is being made.
 func (f *Fleet) Close() error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.end()
+	f.closing, f.end = context.WithCancel(context.Background())
+	members := slices.Collect(maps.Values(f.hosts))
+	f.mu.Unlock()
 	var errs []error
-	for _, m := range f.hosts {
+	for _, m := range members {
 		m.one <- struct{}{}
 		if m.conn != nil {
 			errs = append(errs, m.conn.Close())

@@ -42,9 +42,23 @@ func (d *decision) heal(f facts) {
 			d.hosts = append(d.hosts, host)
 		}
 	}
+	d.wholly(f)
 	d.orphans = cleared
 	if len(d.hosts) > 0 || cleared {
 		d.do = doHeal
+	}
+}
+
+// wholly leaves what is of no role on a host where every role is left: a repair is of roles.
+func (d *decision) wholly(f facts) {
+	for _, name := range slices.Clone(d.hosts) {
+		left := func(role release.Role) bool {
+			return !slices.Contains(role.Places(), name) || slices.Contains(d.except, name+"/"+role.Name)
+		}
+		if len(d.except) > 0 && !slices.ContainsFunc(f.wanted.Roles, func(role release.Role) bool { return !left(role) }) {
+			d.hosts = slices.DeleteFunc(d.hosts, func(host string) bool { return host == name })
+			d.except = append(d.except, name+"/")
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 type loopOptions = loop.Options
@@ -50,4 +51,14 @@ func (w *world) updates() (n int) {
 		}
 	}
 	return n
+}
+
+// ID is a container's, by its name; "" when there is none.
+func (w *world) ID(host, name string) string {
+	for _, c := range w.Containers(host, state.View{}) {
+		if c.Name == name {
+			return c.ID
+		}
+	}
+	return ""
 }

@@ -129,11 +129,15 @@ type source struct {
 	release release.Release
 	err     error
 	changed func()
+	breaks  bool // reading it ends in a panic
 }
 
 func (s *source) Read(context.Context) (loop.Proposal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.breaks {
+		panic("planted")
+	}
 	return loop.Proposal{Release: s.release, From: "the test"}, s.err
 }
 
@@ -165,7 +169,8 @@ type world struct {
 	loop   *loop.Loop
 	stop   func()
 
-	limited bool // the workers ask for a limit of memory
+	limited bool                  // the workers ask for a limit of memory
+	before  reconcile.Interceptor // of the daemon's calls
 
 	mu          sync.Mutex
 	transitions []loop.Transition
@@ -217,9 +222,28 @@ func desired(version string) release.Release {
 
 // open makes a controller of one run of kamald.
 func (w *world) open(release.Release) (*reconcile.Controller, error) {
-	c := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}), w.store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
+	c := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}, w.calls), w.store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 	c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	return c, nil
+}
+
+// calls is around every call of the daemon.
+func (w *world) calls(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+	if w.before != nil {
+		return w.before(ctx, call, next)
+	}
+	return next(ctx)
+}
+
+// once has something happen just before the first call of the daemon that is so named, from now on.
+func (w *world) once(method string, happens func()) {
+	var do sync.Once
+	w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		if call.Method == method {
+			do.Do(happens)
+		}
+		return next(ctx)
+	}
 }
 
 // by is a run of kamald on somebody else's machine.
