@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -156,11 +155,9 @@ func (d decision) has(kind, host, role string) bool {
 }
 
 func TestADecisionKeepsItsLaws(t *testing.T) {
-	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFacts(t)
 		d := decide(f)
-		seen[cmp.Or(d.do, "nothing")]++
 		judgeStill(t, f, d)
 		judgeRelease(t, f, d)
 		judgeRepairs(t, f, d)
@@ -176,11 +173,6 @@ func TestADecisionKeepsItsLaws(t *testing.T) {
 			t.Errorf("it decides otherwise the second time: %+v\n%+v", d, again)
 		}
 	})
-	for _, do := range []string{"nothing", doHeal, doRelease, doPrune} {
-		if seen[do] == 0 {
-			t.Errorf("%s was never decided: %v", do, seen)
-		}
-	}
 }
 
 // judgeStill: there are times at which nothing is done at all.
@@ -188,11 +180,10 @@ func judgeStill(t *rapid.T, f facts, d decision) {
 	if d.do == doNothing {
 		return
 	}
-	_, locked := f.seen.Hosts[0].Lock, f.seen.Hosts[0].Lock != nil
 	switch {
 	case f.settings.Mode == release.ModeReport:
 		t.Errorf("in report it does %s", d.do)
-	case locked:
+	case f.seen.Hosts[0].Lock != nil:
 		t.Errorf("with another's lock it does %s", d.do)
 	case len(f.drift.Moved) > 0:
 		t.Errorf("moved by hand, and it does %s", d.do)
