@@ -32,6 +32,7 @@ type Metrics struct {
 
 	rounds   *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	detected *prometheus.HistogramVec
 	releases *prometheus.CounterVec
 	heals    *prometheus.CounterVec
 
@@ -46,10 +47,12 @@ func NewMetrics(opts MetricsOptions) *Metrics {
 		rounds: counters("kamald_rounds_total", "Looks at an app's servers, by what they were for and how they ended (done, failed, unknown).", "app", "why", "outcome"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kamald_round_seconds", Help: "Time of a look at an app's servers, with what was done in it.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900}}, []string{"app"}),
+		detected: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kamald_detection_seconds", Help: "Time from an engine's event to the end of the look that found drift by it.",
+			Buckets: []float64{0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60}}, []string{"app"}),
 		releases: counters("kamald_releases_total", "Releases, rollbacks and changes of configuration that ended, by kind and outcome.", "app", "kind", "outcome"),
 		heals:    counters("kamald_heals_total", "Repairs that ended, by outcome.", "app", "outcome"),
 	}
-	m.registry.MustRegister(m.rounds, m.took, m.releases, m.heals, newGauges(opts.Daemon),
+	m.registry.MustRegister(m.rounds, m.took, m.detected, m.releases, m.heals, newGauges(opts.Daemon),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kamald_info", Help: "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": opts.Version, "go_version": runtime.Version()}})
@@ -114,6 +117,9 @@ func (m *Metrics) round(status loop.Status) {
 	}
 	m.rounds.WithLabelValues(app, oneOf(status.Round.Why, whys), outcome).Inc()
 	m.took.WithLabelValues(app).Observe(status.Round.Took.Seconds())
+	if round := status.Round; !round.EventAt.IsZero() {
+		m.detected.WithLabelValues(app).Observe(round.Seen.Sub(round.EventAt).Seconds())
+	}
 	if missed > 0 {
 		m.rounds.WithLabelValues(app, "unknown", "unknown").Add(float64(missed))
 	}

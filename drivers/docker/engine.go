@@ -53,7 +53,7 @@ func New(dial func(ctx context.Context, network, address string) (net.Conn, erro
 		DisableCompression:  true,
 		MaxIdleConns:        maxIdle,
 		MaxIdleConnsPerHost: maxIdle,
-		IdleConnTimeout:     5 * time.Minute,
+		IdleConnTimeout:     idleFor,
 	}
 	c, err := client.New(
 		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
@@ -71,6 +71,10 @@ func New(dial func(ctx context.Context, network, address string) (net.Conn, erro
 
 // maxIdle is how many HTTP connections are kept: one for the list, and some for inspects side by side.
 const maxIdle = 8
+
+// idleFor is how long one is kept that nobody needs: each is a channel, several goroutines and their buffers, on every host of a daemon
+// that looks every few minutes. To open one again is a single round trip.
+const idleFor = 15 * time.Second
 
 // Close ends the connections that are kept for further calls. Calls that are under way go on.
 func (e *Engine) Close() error { return e.client.Close() }

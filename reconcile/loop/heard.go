@@ -25,6 +25,20 @@ type heard struct {
 	back    map[string]time.Time   // host → when it came back after it was lost
 	lost    map[string]bool
 	foreign bool // somebody else did something since the last act
+	first   sign // the first that somebody else did since the last look
+}
+
+// sign is when something happened, by the clock of the engine that told it.
+type sign struct {
+	at   time.Time // zero: nothing did
+	host string
+}
+
+// waking is why a worker looks.
+type waking struct {
+	why   string
+	hosts []string // that it is for; none: all
+	sign  sign
 }
 
 func (h *heard) note(why, host string) {
@@ -44,23 +58,23 @@ func (h *heard) note(why, host string) {
 // only tells whether there is no other reason.
 func (h *heard) only(why string) bool { return len(h.whys) == 1 && h.whys[0] == why }
 
-// take gives why the worker was woken, and the hosts that it was woken for; none: all.
-func (h *heard) take() (why string, hosts []string) {
-	why = wakeTimer
+// take gives why the worker was woken.
+func (h *heard) take() waking {
+	w := waking{why: wakeTimer, sign: h.first}
 	for _, known := range []string{wakeStart, wakeOrder, wakeSource, wakeTimer, wakeAgain, wakeEvent} {
 		if slices.Contains(h.whys, known) {
-			why = known
+			w.why = known
 			break
 		}
 	}
 	if !h.all {
 		for host := range h.hosts {
-			hosts = append(hosts, host)
+			w.hosts = append(w.hosts, host)
 		}
-		slices.Sort(hosts)
+		slices.Sort(w.hosts)
 	}
-	h.whys, h.all, h.hosts = nil, false, nil
-	return why, hosts
+	h.whys, h.all, h.hosts, h.first = nil, false, nil, sign{}
+	return w
 }
 
 // happening takes what a host's watch heard, and tells whether the app is to be looked at for it.
@@ -87,6 +101,9 @@ func (h *heard) happening(what reconcile.Happening, app state.App, own bool, now
 	event := *what.Event
 	if !own {
 		h.foreign = true
+		if h.first.at.IsZero() {
+			h.first = sign{event.At, what.Host}
+		}
 		h.died(what.Host, event, now)
 	}
 	return true

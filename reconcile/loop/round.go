@@ -17,15 +17,16 @@ import (
 // and the next round is sooner or later for it.
 func (k *keeper) round(soft, hard context.Context) {
 	k.mu.Lock()
-	why, hosts := k.heard.take()
+	woken := k.heard.take()
 	if k.renewed {
 		k.renewed = false
 		k.tries.reset()
 	}
 	k.mu.Unlock()
 	began := k.l.o.Now()
+	round := Round{At: began, Why: woken.why}
 	var next time.Time
-	err := k.surviving(func() (err error) { next, err = k.look(soft, hard, why, hosts); return })
+	err := k.surviving(func() (err error) { next, err = k.look(soft, hard, woken, &round); return })
 	if soft.Err() != nil && err != nil {
 		return // it was asked to end, which is no finding
 	}
@@ -37,16 +38,19 @@ func (k *keeper) round(soft, hard context.Context) {
 	} else {
 		k.tries.look.reset()
 	}
+	round.Took, round.Next = ended.Sub(began), next
+	if err != nil {
+		round.Error = reconcile.Brief(err)
+	}
 	k.publish(func(s *Status) {
-		s.Round = Round{At: began, Took: ended.Sub(began), Why: why, Next: next, Number: s.Round.Number + 1}
-		if err != nil {
-			s.Round.Error = reconcile.Brief(err)
-		}
+		round.Number = s.Round.Number + 1
+		s.Round = round
 	})
 }
 
 // look is the round itself. It gives when the next one is due.
-func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (time.Time, error) {
+func (k *keeper) look(soft, hard context.Context, woken waking, round *Round) (time.Time, error) {
+	why, hosts := woken.why, woken.hosts
 	between := why == wakeEvent || why == wakeAgain // the timer's rounds, and what is ordered or proposed
 	if k.want.proposal == nil || !k.want.fresh || !between {
 		if err := k.read(soft); err != nil {
@@ -71,6 +75,7 @@ func (k *keeper) look(soft, hard context.Context, why string, hosts []string) (t
 		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
 	}
 	f := k.facts(desired, settings, survey)
+	round.EventAt, round.Seen = k.detected(f, woken.sign), f.now
 	d := k.decide(&f)
 	if err := k.remember(desired); err != nil {
 		return time.Time{}, err
@@ -140,6 +145,25 @@ func (k *keeper) known(findings []state.Finding) []state.Finding {
 		}
 	}
 	return findings
+}
+
+// detected is when what a look has newly found happened, by this machine's clock as far as its distance to the engine's is known; zero
+// where nothing was found that was not known, or no engine told of anything.
+func (k *keeper) detected(f facts, told sign) time.Time {
+	fresh := slices.ContainsFunc(f.findings, func(found state.Finding) bool {
+		return !slices.ContainsFunc(k.memory.Findings, func(old state.Finding) bool { return old.ID == found.ID })
+	})
+	if told.at.IsZero() || !fresh {
+		return time.Time{}
+	}
+	at := told.at
+	if host, ok := f.seen.Host(told.host); ok {
+		at = at.Add(-host.Engine.Ahead)
+	}
+	if at.After(f.now) {
+		return f.now
+	}
+	return at
 }
 
 // failedOf is the newest attempt at exactly this release, when it failed by its own fault.

@@ -83,6 +83,10 @@ type Round struct {
 	Error  string        `json:"error"` // "" when it was carried through
 	Next   time.Time     `json:"next,omitzero"`
 	Number int           `json:"number"`
+	// EventAt is when the first of the events came about that the look has found drift by, which was not known before: by this machine's
+	// clock, as far as its distance to the engine's is known. Zero: it has found none, or none by an event.
+	EventAt time.Time `json:"event_at,omitzero"`
+	Seen    time.Time `json:"seen,omitzero"` // when it had seen the servers: what was done then came after
 }
 
 // Activity is what a worker does to servers now.
