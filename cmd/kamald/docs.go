@@ -13,13 +13,17 @@ import (
 
 func (p *program) docsCommand() *cobra.Command {
 	var bastion, markdown bool
+	var man string
 	cmd := &cobra.Command{
 		Use:   "docs [BLOCK]",
 		Short: "Say what may stand in the file: every block and attribute",
 		Long: "Without an argument it lists everything at the file's root, all blocks, and what expressions can call. A block goes by its name,\n" +
 			"one within another by both: role, role.health, role.health.exec. What it says is made from what the decoder goes by.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if man != "" {
+				return p.manuals(cmd.Root(), man)
+			}
 			if markdown {
 				p.printf("%s", referencePage())
 				return nil
@@ -29,6 +33,7 @@ func (p *program) docsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&bastion, "bastion", false, "of a bastion's kamald.hcl")
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "write all of it as the page docs/reference.md")
+	cmd.Flags().StringVar(&man, "man", "", "write a manual page of every command into this `directory`")
 	return cmd
 }
 

@@ -19,6 +19,7 @@ type interrupt struct {
 	signals chan os.Signal
 	ended   chan struct{}
 	seen    atomic.Bool
+	hangups atomic.Bool // SIGHUP means something else
 
 	mu   sync.Mutex
 	left func() []string // what would be left behind; nil: nothing has begun
@@ -56,6 +57,9 @@ func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *inte
 				cancel(nil)
 				return
 			case got := <-i.signals:
+				if got == syscall.SIGHUP && i.hangups.Load() {
+					continue
+				}
 				if i.seen.Swap(true) {
 					if got == syscall.SIGHUP {
 						continue // a terminal that goes away says so more than once; nobody asked to leave at once
@@ -80,6 +84,9 @@ func (i *interrupt) stop() {
 }
 
 func (i *interrupt) happened() bool { return i.seen.Load() }
+
+// leaveHangups has SIGHUP end nothing from here on: who calls it takes that signal.
+func (i *interrupt) leaveHangups() { i.hangups.Store(true) }
 
 // mutating says how to find out what would be left behind, once something is being changed.
 func (i *interrupt) mutating(left func() []string) {

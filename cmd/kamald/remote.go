@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -32,33 +33,44 @@ func (p *program) serverFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.server, "server", "", "the `URL` of a daemon that drives the app (https://…, its token in "+tokenVariable+"; or ssh://user@bastion[/socket])")
 }
 
-// daemon gives the daemon that drives the app: the one that --server names, else one of this machine that has the same store. nil: there
-// is none, and the command acts by itself.
+// daemon gives the daemon that drives the app: the one that --server names, else one of this machine that has the same store, or that the
+// system runs. nil: there is none, and the command acts by itself.
 func (p *program) daemon(ctx context.Context, app state.App) (*remote, error) {
-	address, named := p.server, p.server != ""
-	if !named {
-		path, err := storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
-		if err != nil {
-			return nil, err
-		}
-		address = path + ".sock"
-		if !answers(address) {
-			return nil, nil
-		}
+	if p.server != "" {
+		return p.daemonAt(ctx, app, p.server)
 	}
+	path, err := storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+	if err != nil {
+		return nil, err
+	}
+	sockets := []string{path + ".sock"}
+	if p.flags.store == "" {
+		sockets = append(sockets, bastionSocket)
+	}
+	for _, socket := range sockets {
+		if !answers(socket) {
+			continue
+		}
+		r, err := p.daemonAt(ctx, app, socket)
+		if failed := (*console.Error)(nil); errors.As(err, &failed) && failed.Status == http.StatusNotFound {
+			continue // it drives others
+		}
+		return r, err
+	}
+	return nil, nil
+}
+
+func (p *program) daemonAt(ctx context.Context, app state.App, address string) (*remote, error) {
 	r, err := p.dialDaemon(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	r.app = app
-	if r.status, err = r.Status(ctx, app); err == nil {
-		return r, nil
+	if r.status, err = r.Status(ctx, app); err != nil {
+		r.close()
+		return nil, fmt.Errorf("the daemon at %s: %w", p.serverName(address), err)
 	}
-	r.close()
-	if failed := (*console.Error)(nil); !named && errors.As(err, &failed) && failed.Status == 404 {
-		return nil, nil // it drives others
-	}
-	return nil, fmt.Errorf("the daemon at %s: %w", p.serverName(address), err)
+	return r, nil
 }
 
 // answers tells whether a daemon listens on a socket; one that is gone leaves the file behind.

@@ -64,10 +64,11 @@ func (p *program) bastion(file string) (release.Bastion, error) {
 	}}}, nil
 }
 
-// drive runs the daemon until it is asked to end. SIGHUP begins it anew with what the file says by then; one with mistakes changes
-// nothing.
+// drive runs the daemon until it is asked to end. SIGHUP begins it anew with what the file says by then; one with mistakes, or that
+// cannot be done, changes nothing.
 func (p *program) drive(ctx context.Context, bastion release.Bastion, read func() (release.Bastion, error)) error {
 	hangups := make(chan os.Signal, 1)
+	p.interrupt.leaveHangups()
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	service, err := p.newService(bastion)
@@ -75,12 +76,21 @@ func (p *program) drive(ctx context.Context, bastion release.Bastion, read func(
 		return err
 	}
 	defer service.close()
-	for {
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
+	go service.manager.watch(watched)
+	for before := (*release.Bastion)(nil); ; {
 		again, err := service.serve(ctx, bastion, hangups, read)
-		if err != nil || again == nil {
+		switch {
+		case err != nil && before != nil:
+			service.log.Error().Err(err).Msg("what the file says cannot be done; what it said before goes on to hold")
+			bastion, before = *before, nil
+		case err != nil || again == nil || ctx.Err() != nil:
 			return err
+		default:
+			old := bastion
+			before, bastion = &old, *again
 		}
-		bastion = *again
 	}
 }
 

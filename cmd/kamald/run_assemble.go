@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,11 +153,7 @@ func (s *service) console(ctx context.Context, bastion release.Bastion, d *assem
 	if err != nil {
 		return err
 	}
-	socket := bastion.Listen.Socket
-	if socket == "" {
-		socket = s.path + ".sock"
-	}
-	listener, err := socketListener(socket)
+	listener, err := s.socket.listen(cmp.Or(bastion.Listen.Socket, s.path+".sock"))
 	if err != nil {
 		return err
 	}
@@ -192,7 +189,7 @@ func (s *service) ready(l *loop.Loop) error {
 	if !l.Looked() {
 		return errors.New("not every app has been looked at yet")
 	}
-	return s.store.Append(state.App{Service: "kamald"}, []state.Event{}...)
+	return s.store.Writable()
 }
 
 // listen serves until the context ends, and lets what is being answered end.

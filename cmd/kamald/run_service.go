@@ -14,11 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
-	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state/bolt"
 )
@@ -33,6 +30,9 @@ type service struct {
 	path  string // the store's file
 	lock  *os.File
 	log   zerolog.Logger
+
+	socket  socket
+	manager manager
 }
 
 // newService takes the store for this process. No other daemon can have it; commands still can.
@@ -49,17 +49,29 @@ func (p *program) newService(bastion release.Bastion) (*service, error) {
 		return nil, err
 	}
 	store, err := bolt.Open(path)
+	if err == nil {
+		err = store.Writable() // before anything else begins that would have to be kept
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return &service{p: p, store: store, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}, nil
+	s := &service{p: p, store: store, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}
+	var unused []string
+	if s.socket, unused, err = givenSocket(); err != nil {
+		s.close()
+		return nil, err
+	}
+	if len(unused) > 0 {
+		s.log.Warn().Strs("sockets", unused).Msg("the service manager gave sockets that are not used: one of AF_UNIX is taken, and where else it listens says `listen`")
+	}
+	return s, nil
 }
 
 // lockFile is held as long as the process lives: the kernel gives it back, whatever becomes of the process.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; give another store with --store FILE", path, err)
+		return nil, fmt.Errorf("the store's directory cannot be written: %w; run as the user who owns it, or give another store with --store FILE", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w (%s is locked): end that one first, or give this one another store with --store FILE", errAnother, path), file.Close())
@@ -67,7 +79,10 @@ func lockFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-func (s *service) close() { _ = errors.Join(s.store.Close(), s.lock.Close()) }
+func (s *service) close() {
+	s.socket.close()
+	_ = errors.Join(s.store.Close(), s.lock.Close())
+}
 
 // daemonLogger writes a JSON object a line, or lines for people.
 func (p *program) daemonLogger(log release.Log) zerolog.Logger {
@@ -99,21 +114,21 @@ func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-
 		all.Go(func() { d.listen(life, server, s.log) })
 	}
 	all.Go(func() { d.metrics.Run(life) })
-	all.Go(func() { watchdog(life, d.loop) })
 	all.Go(func() { d.loop.Run(life); end() })
 	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Str("store", s.path).Msg("kamald runs")
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	s.manager.runs(d.loop)
 	var again *release.Bastion
 	for again == nil && life.Err() == nil {
 		select {
 		case <-life.Done():
 		case <-hangups:
-			again = s.reload(read)
+			again = s.reload(bastion, read)
 		}
 	}
 	if again == nil {
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		s.manager.ends()
 		s.log.Info().Msg("asked to end: what is under way ends first")
+		s.socket.close() // who asks from here on is not kept waiting for an answer
 	}
 	end()
 	all.Wait()
@@ -122,35 +137,20 @@ func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-
 }
 
 // reload reads the file again; nil: it has mistakes, and what runs goes on.
-func (s *service) reload(read func() (release.Bastion, error)) *release.Bastion {
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
+func (s *service) reload(before release.Bastion, read func() (release.Bastion, error)) *release.Bastion {
+	s.manager.reloads()
 	bastion, err := read()
 	if err != nil {
 		s.log.Error().Err(err).Msg("the file has mistakes; what it said before goes on to hold")
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+		s.manager.goesOn()
 		return nil
 	}
 	s.log.Info().Msg("the file was read again")
+	if bastion.Store.Bolt != before.Store.Bolt {
+		s.log.Warn().Str("store", s.path).Msg("the store stays the one it was until kamald is started anew")
+	}
+	s.log = s.p.daemonLogger(bastion.Log)
 	return &bastion
-}
-
-// watchdog tells the service manager that the daemon lives, as often as it wants to hear it.
-func watchdog(ctx context.Context, l *loop.Loop) {
-	every, err := daemon.SdWatchdogEnabled(false)
-	if err != nil || every <= 0 {
-		return
-	}
-	ticker := time.NewTicker(every / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			l.Statuses() // a worker that holds its lock for ever would hold this, too
-			_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
-		}
-	}
 }
 
 // served is a server and where it listens.
@@ -158,28 +158,4 @@ type served struct {
 	*http.Server
 	net.Listener
 	certificate, key string // of HTTPS
-}
-
-// socketListener is the daemon's own socket: given by the service manager, or made here. One that a daemon left behind that is gone is
-// replaced: the lock on the store tells that there is no other.
-func socketListener(path string) (net.Listener, error) {
-	given, err := activation.Listeners()
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range given {
-		if l != nil && l.Addr().Network() == "unix" {
-			return l, nil
-		}
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("the socket %s is in the way: %w", path, err)
-	}
-	old := syscall.Umask(0o117) // its owner and group may connect; who they are decides what they may do
-	defer syscall.Umask(old)
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("the socket %s: %w", path, err)
-	}
-	return l, nil
 }

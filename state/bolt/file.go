@@ -49,6 +49,11 @@ func (s *Store) Check() error {
 	return errors.Join(errs...)
 }
 
+// Writable tells why nothing can be kept in the file; nil: something can. A file that is not there is made.
+func (s *Store) Writable() error {
+	return s.update(func(*bbolt.Tx) error { return errUnchanged })
+}
+
 // view runs one reading transaction. A file that is not there is an empty store, and is not made.
 func (s *Store) view(do func(*bbolt.Tx) error) error {
 	s.mu.RLock()

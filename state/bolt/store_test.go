@@ -134,6 +134,32 @@ func TestReadingAMissingFileIsEmptyAndMakesNothing(t *testing.T) {
 	}
 }
 
+func TestWhetherSomethingCanBeKeptIsKnownBeforeThereIsSomething(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "state.db")
+	store, err := bolt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Writable(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the file was not made: %v", err)
+	}
+	if apps, err := store.Apps(); err != nil || len(apps) > 0 {
+		t.Errorf("it keeps %v %v", apps, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Writable(); err == nil {
+		t.Error("a directory is written to")
+	}
+}
+
 func TestTheFileIsForItsOwnerOnly(t *testing.T) {
 	s, path := open(t)
 	must(t, s.Append(shop, state.Event{}))
