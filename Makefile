@@ -10,6 +10,9 @@ MODULE      := github.com/kamald/kamald
 
 PROXIES     := drivers/proxy/binaries/kamald-proxy-linux-
 ARCHES      := amd64 arm64
+DIST        ?= dist
+DIST_ARCHES ?= amd64,arm64
+DIST_KINDS  ?= tar,deb,rpm,image
 
 # Packages whose tests use the lab share its hosts, so they come last and one at a time.
 LAB_TESTS    = $(shell $(GO) list -f '{{$$lab := eq .ImportPath "$(MODULE)/lab"}}{{range .TestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{if $$lab}}{{.ImportPath}}{{end}}' ./...)
@@ -29,7 +32,7 @@ TIMEOUT     ?= 40m
 LAB_TIMEOUT ?= 60m
 FUZZTIME    ?= 2m
 
-.PHONY: help build proxies demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
+.PHONY: help build proxies dist demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,6 +50,12 @@ proxies:
 		gzip -9nf "$$file.new"; \
 		if cmp -s "$$file.new.gz" "$$file.gz"; then rm "$$file.new.gz"; else mv "$$file.new.gz" "$$file.gz"; fi; \
 	done
+
+# The time of a release is its commit's, so that whoever builds it gets the same bytes.
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+dist: proxies ## what a release is given out as, in dist/: make dist VERSION=1.2.3 [DIST_ARCHES=amd64] [DIST_KINDS=tar]
+	@$(TOOL) run ./packaging -version '$(if $(filter command line environment,$(origin VERSION)),$(VERSION))' -epoch "$$SOURCE_DATE_EPOCH" \
+		-commit "$$(git rev-parse HEAD 2>/dev/null || true)" -arches $(DIST_ARCHES) -kinds $(DIST_KINDS) -out $(DIST)
 
 demo: build ## the whole loop on this machine's Docker engine, in about a minute; cleans up after itself
 	@$(TOOL) run ./lab/demo
@@ -102,4 +111,4 @@ bench-proxy: ## kamald-proxy beside nginx and caddy (apt-get install nginx caddy
 	@bin/proxyload $(PROXYLOAD)
 
 clean: ## what the build has made
-	rm -rf bin $(PROXIES)*
+	rm -rf bin dist $(PROXIES)*

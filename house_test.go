@@ -66,6 +66,7 @@ var rooms = []room{
 	// These hold no code that ships: figures, and tests of the whole.
 	{packages: "bench/...", ours: append([]string{"bench/..."}, anyTest...), foreign: []string{"*"}, users: []string{"bench/..."}},
 	{packages: "e2e/...", ours: append([]string{"e2e/..."}, anyTest...), foreign: []string{"*"}, users: []string{"e2e/..."}, tests: anyTest},
+	{packages: "packaging", users: []string{}},
 	{packages: ".", tests: []string{"release"}},
 }
 

@@ -142,13 +142,13 @@ func paragraphs(text string) string {
 	return b.String()
 }
 
-// code is what stands between backticks.
-var code = regexp.MustCompile("`([^`]+)`")
+// quoted is what stands between backticks.
+var quoted = regexp.MustCompile("`([^`]+)`")
 
 // troff has text mean itself: characters are what they look like, and no line begins with what is a request there. Code is bold.
 func troff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "~", `\(ti`, "^", `\(ha`).Replace(text)
-	text = strings.ReplaceAll(code.ReplaceAllString(text, `\fB$1\fR`), "`", `\(ga`)
+	text = strings.ReplaceAll(quoted.ReplaceAllString(text, `\fB$1\fR`), "`", `\(ga`)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
