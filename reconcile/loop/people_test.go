@@ -217,4 +217,3 @@ func TestEverybodyAtOnce(t *testing.T) {
 		})
 	}
 }
-

@@ -25,7 +25,7 @@ var counterparts = map[string][]string{
 
 // ownCommands are kamald's own first words, which no alias can have.
 var ownCommands = []string{"init", "validate", "fmt", "config", "import", "adopt", "docs", "doctor", "plan", "apply", "deploy", "setup",
-	"drift", "status", "details", "run", "release", "rollback", "history", "show", "diff", "approve", "pause", "resume", "build", "push",
+	"drift", "status", "details", "run", "release", "rollback", "history", "show", "diff", "approve", "pause", "unpause", "resume", "build", "push",
 	"app", "accessory", "proxy", "server", "registry", "env", "secrets", "prune", "lock", "audit", "store", "remove", "version",
 	"completion", "help"}
 
