@@ -13,13 +13,13 @@ import (
 
 // The words that labels may have; any other is "other".
 var (
-	whys     = []string{"timer", "event", "source", "order", "start"}
+	whys     = []string{"timer", "again", "event", "source", "order", "start"}
 	outcomes = []string{string(state.OutcomeSucceeded), string(state.OutcomePartial), string(state.OutcomeFailed), string(state.OutcomeCancelled)}
 	kinds    = []string{string(plan.KindRelease), string(plan.KindConfig), string(plan.KindRollback), string(plan.KindPrune)}
 
 	// conditions are in the order of their weight: the first that an app has is what it is called by.
 	conditions = []string{
-		loop.ConditionStoreBroken, loop.ConditionQuarantined, loop.ConditionFailed, loop.ConditionNotConverging, loop.ConditionFlapping, loop.ConditionOverBudget,
+		loop.ConditionStoreBroken, loop.ConditionQuarantined, loop.ConditionFailed, loop.ConditionNotConverging, loop.ConditionFlapping, loop.ConditionDependency, loop.ConditionOverBudget,
 		loop.ConditionUnreachable, loop.ConditionLowDisk, loop.ConditionApproval, loop.ConditionMovedByHand, loop.ConditionSourceBroken, loop.ConditionReleasing,
 		loop.ConditionHealing, loop.ConditionDrifted, loop.ConditionWaiting, loop.ConditionHeld, loop.ConditionPaused, loop.ConditionFrozen, loop.ConditionReportOnly,
 	}

@@ -95,7 +95,7 @@ var labels = map[string][2]string{
 	loop.ConditionApproval: {"Needs approval", levelWarn}, loop.ConditionHeld: {"Held", levelNote}, loop.ConditionMovedByHand: {"Moved by hand", levelWarn},
 	loop.ConditionPaused: {"Paused", levelNote}, loop.ConditionFrozen: {"Frozen", levelNote}, loop.ConditionUnreachable: {"Unreachable", levelWarn},
 	loop.ConditionLowDisk: {"Low disk", levelWarn}, loop.ConditionSourceBroken: {"Source broken", levelWarn}, loop.ConditionStoreBroken: {"Store broken", levelBad},
-	loop.ConditionReportOnly: {"Report only", levelNote},
+	loop.ConditionReportOnly: {"Report only", levelNote}, loop.ConditionDependency: {"Most are unhealthy", levelBad},
 }
 
 func labelOf(kind string) string {

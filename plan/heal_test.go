@@ -94,6 +94,30 @@ func TestHealingIgnoresWhatTheFileSaysIsNobodysBusiness(t *testing.T) {
 	}
 }
 
+// of is the container of a role on a host.
+func of(w *world, host, role string) *state.Container {
+	on := w.host(host)
+	return &on.Containers[slices.IndexFunc(on.Containers, func(c state.Container) bool { return c.Role == role })]
+}
+
+// What a daemon has found by asking is repaired as what Docker's check says, and opens no barrier; no other plan knows of it.
+func TestWhatWasAskedAndIsUnwellIsReplaced(t *testing.T) {
+	w := released(t, shop()).clone()
+	before := w.plan().Observed["web-1"]
+	of(w, "web-1", "web").Failing = "it runs, and was asked 3 times: GET :3000/up: 500"
+	p := healing(w)
+	if !hasStep(p, "create/web-1/web") || !hasStep(p, "switch/web-1/web") || p.Items[0].Class != plan.DriftUnhealthy || p.Items[0].Reason == "" {
+		t.Errorf("it is not replaced:\n%s", show(p))
+	}
+	if w.plan().Observed["web-1"] != before {
+		t.Error("plans that were saved depend on it")
+	}
+	of(w, "web-1", "web").Status = state.StatusExited
+	if p = healing(w); hasStep(p, "create/web-1/web") {
+		t.Errorf("what has ended is made anew, and not started:\n%s", show(p))
+	}
+}
+
 // Whatever has happened to the servers, healing changes no version, records nothing, takes away nothing that serves and that no other
 // takes the place of, and touches nothing that is excepted.
 func TestHealingIsNeverARelease(t *testing.T) {

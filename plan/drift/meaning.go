@@ -32,7 +32,7 @@ var meanings = map[plan.DriftClass]Meaning{
 		Text:    "The engine starts the container and it ends, over and over, or the engine could not end it properly.",
 		Healing: "Another one is made from the released image. One that ends again is left alone after a few times."},
 	plan.DriftUnhealthy: {Short: "A container's own health check fails",
-		Text:    "The role has no check of the proxy's or of kamald's, and Docker's health check in the image says unhealthy.",
+		Text:    "It runs, and `kamald run` has asked it three times with the role's own check, else the proxy's; or the role has neither, and Docker's health check says so.",
 		Healing: "Another one is made and takes its place once it is healthy."},
 	plan.DriftPaused: {Short: "A container is paused",
 		Text:    "Somebody ran docker pause: the container's processes stand still, and requests to it hang.",

@@ -425,6 +425,46 @@ func TestWhatServesAndIsUnwellIsReplaced(t *testing.T) {
 	})
 }
 
+func TestARolesOwnCheckIsAskedAgainAndAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.checked = true
+		w.source.release = w.wanted("v1")
+		w.deployed("v1").start().settle()
+		before := w.ID("h3", "shop-workers-v1")
+		w.pass(10 * time.Minute)
+		if w.ID("h3", "shop-workers-v1") != before {
+			t.Error("it was replaced, and is well")
+		}
+		w.Misbehave("h3", "shop-workers-v1", sim.ListensElsewhere(-1))
+		w.pass(6 * time.Minute)
+		w.want(all("v1"))
+		if w.ID("h3", "shop-workers-v1") == before {
+			t.Errorf("it was not replaced\n%s", w.said())
+		}
+		w.wantConditions("")
+	})
+}
+
+func TestOneAnswerThatDoesNotComeIsNoReasonToReplace(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.deployed("v1").start().settle()
+		before, n := w.ID("h1", "shop-web-v1"), 0
+		w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+			if call.Method == "Prober.HTTP" && call.Host == "h1" {
+				if n++; n%3 != 0 {
+					return errors.New("connection reset")
+				}
+			}
+			return next(ctx)
+		}
+		w.pass(time.Hour)
+		if w.ID("h1", "shop-web-v1") != before || n == 0 {
+			t.Errorf("it was replaced; it was asked %d times", n)
+		}
+		w.wantConditions("")
+	})
+}
+
 func TestWhatEveryContainerLacksIsNotHealedByReplacingThem(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()

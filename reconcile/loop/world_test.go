@@ -170,6 +170,7 @@ type world struct {
 	stop   func()
 
 	limited bool                  // the workers ask for a limit of memory
+	checked bool                  // the workers have a check of their own
 	before  reconcile.Interceptor // of the daemon's calls
 
 	mu          sync.Mutex
@@ -264,6 +265,9 @@ func (w *world) wanted(version string) release.Release {
 	r := desired(version)
 	if w.limited {
 		r.Roles[1].Options = map[string][]string{"memory": {"536870912"}}
+	}
+	if w.checked {
+		r.Roles[1].Health = &release.Health{TCP: 3000, Timeout: 2 * time.Second, Interval: time.Second}
 	}
 	return r
 }
