@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -123,10 +128,12 @@ func serves(h *lab.Host, version string) bool {
 func TestADaemonReplacesWhatIsRemoved(t *testing.T) {
 	f := newFixture(t)
 	f.image("v1", nil)
-	f.deploy(settings{root: "version = \"v1\"", more: keeps})
+	traces := newReceiver(t)
+	f.deploy(settings{root: "version = \"v1\"", more: keeps + fmt.Sprintf("\noutput {\n  otel = %q\n}\n", traces.URL)})
 	f.must(0, "apply")
 	d := f.drives()
 	defer d.end()
+	detected := d.detections()
 	h := f.host(1)
 	var took []time.Duration
 	for range count(3, 10) {
@@ -142,9 +149,94 @@ func TestADaemonReplacesWhatIsRemoved(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("from the removal to an answer: median %s, %v", took[len(took)/2], took)
+	found := detected()
+	slices.Sort(found)
+	if len(found) < len(took) {
+		t.Fatalf("of %d removals %d were found by an event: %v", len(took), len(found), found)
+	}
+	t.Logf("from the engine's event to the end of the look that found it: median %s, %v", found[len(found)/2], found)
+	f.eventually("a trace of each repair", func() bool { return traces.count("kamald heal") >= len(took) })
 	if took[len(took)/2] > 10*time.Second { // a bound for a machine that does ten other things; the figure is the log's
 		t.Errorf("it took %s", took)
 	}
+}
+
+// detections follows what the daemon tells; the function gives how long each finding by an event took.
+func (d *daemon) detections() func() []time.Duration {
+	d.t.Helper()
+	ctx, stop := context.WithCancel(d.t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://kamald/v1/events", nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	response, err := socketClient(d.f.store + ".sock").Do(request)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	rounds := make(chan map[int]time.Duration, 1)
+	go func() {
+		defer response.Body.Close()
+		found := map[int]time.Duration{}
+		for lines := bufio.NewReader(response.Body); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				rounds <- found
+				return
+			}
+			var event struct {
+				Status *struct {
+					Round struct {
+						Number int
+						Event  time.Time `json:"event_at"`
+						Seen   time.Time `json:"seen"`
+					}
+				}
+			}
+			data, is := strings.CutPrefix(line, "data: ")
+			if is && json.Unmarshal([]byte(data), &event) == nil && event.Status != nil && !event.Status.Round.Event.IsZero() {
+				found[event.Status.Round.Number] = event.Status.Round.Seen.Sub(event.Status.Round.Event)
+			}
+		}
+	}()
+	return func() []time.Duration { stop(); return slices.Collect(maps.Values(<-rounds)) }
+}
+
+// receiver counts the traces that come, by the name of their root.
+type receiver struct {
+	*httptest.Server
+	mu    sync.Mutex
+	roots map[string]int
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{roots: map[string]int{}}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		var body struct {
+			ResourceSpans []struct {
+				ScopeSpans []struct {
+					Spans []struct{ Name, ParentSpanID string }
+				}
+			}
+		}
+		if request.URL.Path != "/v1/traces" || json.NewDecoder(request.Body).Decode(&body) != nil || len(body.ResourceSpans) == 0 {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, s := range body.ResourceSpans[0].ScopeSpans[0].Spans {
+			if s.ParentSpanID == "" {
+				r.roots[s.Name]++
+			}
+		}
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) count(root string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roots[root]
 }
 
 func count(short, long int) int {

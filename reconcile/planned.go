@@ -50,6 +50,9 @@ type Options struct {
 	Guard func(Planned) error
 
 	heal bool // only what is not as the held release says is put right
+	// Seen is a look that was made a moment ago, for the same release: healing makes its first plan of that, and does not look once more
+	// for it. Nothing is done on it: under the locks all hosts are looked at. One that is not so fresh any more is not used.
+	Seen *state.Snapshot
 
 	records []state.Record // those that a plan of the same look has read; nil: they are read
 }
@@ -82,12 +85,18 @@ func (c *Controller) planAt(ctx context.Context, desired release.Release, option
 	if undecided(desired) {
 		return c.planByPolicy(ctx, desired, options)
 	}
+	if seen := options.Seen; options.heal && seen != nil && c.now().Sub(seen.TakenAt) < freshFor && observed(desired, *seen) {
+		return c.planFrom(ctx, desired, *seen, nil, options)
+	}
 	snapshot, keys, err := c.lookAs(ctx, desired, options)
 	if err != nil {
 		return Planned{}, err
 	}
 	return c.planFrom(ctx, desired, snapshot, keys, options)
 }
+
+// freshFor is how old a look may be that a repair is planned on.
+const freshFor = 10 * time.Second
 
 // look gives a fresh snapshot and keeps it, or the stored one.
 func (c *Controller) look(ctx context.Context, desired release.Release, stored bool) (state.Snapshot, keys, error) {

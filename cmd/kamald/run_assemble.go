@@ -34,11 +34,12 @@ type assembled struct {
 	servers []served
 	metrics *console.Metrics
 	people  []*people
+	outputs *outputs
 }
 
 // assemble wires everything; nothing is reached yet. What listens does so from here on.
 func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *assembled, err error) {
-	d = &assembled{}
+	d = &assembled{outputs: newOutputs(s.log)}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -53,7 +54,10 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 			s.logTransition(t)
 			told[t.App].tell(t)
 		},
-		Log: s.logNotice,
+		Log: func(n loop.Notice) {
+			s.logNotice(n)
+			d.outputs.take(n)
+		},
 	})
 	for _, driven := range bastion.Apps {
 		hears, err := s.newPeople(driven)
@@ -61,10 +65,11 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 			return d, err
 		}
 		d.people = append(d.people, hears)
+		noted := func(desired release.Release) { d.outputs.read(desired, driven.Source, filepath.Dir(s.path)) }
 		for _, destination := range driven.Destinations {
 			app := state.App{Service: driven.Service, Destination: destination}
 			told[app], opened[app] = hears, s.opener(driven)
-			if err := d.loop.Drive(loop.Settings{App: app, Mode: driven.Mode, ImageWait: driven.ImageWait, Source: proposals{newSource(driven, destination, s.path)}}); err != nil {
+			if err := d.loop.Drive(loop.Settings{App: app, Mode: driven.Mode, ImageWait: driven.ImageWait, Source: proposals{newSource(driven, destination, s.path), noted}}); err != nil {
 				return d, err
 			}
 		}
@@ -81,6 +86,7 @@ func (d *assembled) close() {
 	for _, p := range d.people {
 		p.close()
 	}
+	d.outputs.close()
 }
 
 // opener makes an app's controllers: the daemon's secrets are those of the bastion's file, else those that the app's file names.
@@ -111,7 +117,10 @@ func (s *service) secretsOf(driven release.DrivenApp, desired release.Release) (
 }
 
 // proposals gives the loop what a source proposes.
-type proposals struct{ source.Source }
+type proposals struct {
+	source.Source
+	noted func(release.Release) // hears what was read
+}
 
 // Read implements loop.Source.
 func (p proposals) Read(ctx context.Context) (loop.Proposal, error) {
@@ -119,6 +128,7 @@ func (p proposals) Read(ctx context.Context) (loop.Proposal, error) {
 	if err != nil {
 		return loop.Proposal{}, err
 	}
+	p.noted(found.Release)
 	return loop.Proposal{Release: found.Release, From: found.From}, refuseUnbuilt(found.Release)
 }
 

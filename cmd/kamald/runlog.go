@@ -58,10 +58,7 @@ func (l *runLogs) write(event reconcile.Progress) {
 	if event.Kind == "bytes" { // they are for who looks on
 		return
 	}
-	entry := runlog.Entry{At: event.At, Kind: event.Kind, Host: event.Host, Role: event.Role, Step: event.Step, Message: event.Message, Took: event.Took}
-	if event.Err != nil {
-		entry.Message = reconcile.Brief(event.Err)
-	}
+	entry := entryOf(event)
 	if l.file != nil {
 		l.file.Write(entry)
 	}
@@ -72,10 +69,7 @@ func (l *runLogs) write(event reconcile.Progress) {
 
 // end closes the logs. One that could not be written is said, and fails nothing: what was to be done is done.
 func (l *runLogs) end(report reconcile.Report, err error) {
-	if err != nil {
-		err = errors.New(reconcile.Brief(err)) // what the application said last is for the terminal only
-	}
-	ending := runlog.Ending{At: time.Now(), Outcome: string(report.Outcome), Release: report.Release, Version: report.Version, Err: err}
+	ending := endingOf(report, err)
 	if l.file != nil {
 		name, failed := l.file.End(ending)
 		switch {
@@ -90,4 +84,25 @@ func (l *runLogs) end(report reconcile.Report, err error) {
 			l.program.warn("%v", failed)
 		}
 	}
+}
+
+// entryOf is an event as logs have it.
+func entryOf(event reconcile.Progress) runlog.Entry {
+	entry := runlog.Entry{At: event.At, Kind: event.Kind, Host: event.Host, Role: event.Role, Step: event.Step, Message: event.Message, Took: event.Took}
+	if event.Err != nil {
+		entry.Message = reconcile.Brief(event.Err)
+	}
+	return entry
+}
+
+// endingOf is how a run came out, as logs have it: what the application said last is for the terminal only.
+func endingOf(report reconcile.Report, err error) runlog.Ending {
+	if err != nil {
+		err = errors.New(reconcile.Brief(err))
+	}
+	phases := make(map[string]string, len(report.Plan.Steps))
+	for _, step := range report.Plan.Steps {
+		phases[step.ID] = step.Phase.String()
+	}
+	return runlog.Ending{At: time.Now(), Outcome: string(report.Outcome), Release: report.Release, Version: report.Version, Err: err, Kind: string(report.Kind), Phases: phases}
 }

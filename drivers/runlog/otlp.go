@@ -39,6 +39,7 @@ type (
 		SeverityNumber int         `json:"severityNumber"`
 		SeverityText   string      `json:"severityText"`
 		EventName      string      `json:"eventName,omitempty"`
+		TraceID        string      `json:"traceId,omitempty"`
 		Body           value       `json:"body"`
 		Attributes     []attribute `json:"attributes,omitempty"`
 	}
@@ -63,9 +64,13 @@ func pairs(keysAndValues ...string) []attribute {
 }
 
 func (r Run) request(records []logRecord) exportRequest {
-	about := pairs("service.name", "kamald", "service.version", r.Kamald, "service.namespace", r.Service, "kamald.run_id", r.ID,
-		"kamald.performer", r.Performer, "kamald.command", r.Command, "kamald.deploy_version", r.Version, "deployment.environment.name", r.Destination)
-	return exportRequest{[]resourceLogs{{Resource: resource{about}, ScopeLogs: []scopeLogs{{Scope: scope{"kamald", r.Kamald}, LogRecords: records}}}}}
+	return exportRequest{[]resourceLogs{{Resource: r.about(), ScopeLogs: []scopeLogs{{Scope: scope{"kamald", r.Kamald}, LogRecords: records}}}}}
+}
+
+// about is what logs and traces of the run are of.
+func (r Run) about() resource {
+	return resource{pairs("service.name", "kamald", "service.version", r.Kamald, "service.namespace", r.Service, "kamald.run_id", r.ID,
+		"kamald.performer", r.Performer, "kamald.command", r.Command, "kamald.deploy_version", r.Version, "deployment.environment.name", r.Destination)}
 }
 
 // event is a named record of the run as a whole.

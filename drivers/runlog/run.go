@@ -40,6 +40,8 @@ type Ending struct {
 	Release int    // 0: it has no number
 	Version string
 	Err     error
+	Kind    string            // of what was done: release, heal, …; "": the command
+	Phases  map[string]string // step → the phase of the plan that it is of
 }
 
 // oneLine keeps an event on a line: what a server says may have several.

@@ -105,6 +105,10 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	var request exportRequest
+	if r.URL.Path == "/v1/traces" {
+		w.WriteHeader(http.StatusNotFound) // it takes logs only
+		return
+	}
 	if r.URL.Path != "/v1/logs" || r.Header.Get("Content-Type") != "application/json" || json.Unmarshal(body, &request) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return

@@ -44,7 +44,7 @@ func (k *keeper) carryOut(hard context.Context, f facts, d decision) time.Time {
 
 // repair heals, and gives when to look again: at once where it did something.
 func (k *keeper) repair(hard context.Context, f facts, d decision) time.Time {
-	options := reconcile.Options{Except: d.except, Orphans: d.orphans, Patience: patience, Failing: k.failing, Guard: k.asDecided(f, d)}
+	options := reconcile.Options{Except: d.except, Orphans: d.orphans, Patience: patience, Failing: k.failing, Guard: k.asDecided(f, d), Seen: &f.seen}
 	if !d.orphans && len(d.hosts) < len(f.seen.Hosts) {
 		options.Hosts, options.Only = d.hosts, d.hosts
 	}

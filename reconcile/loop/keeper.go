@@ -293,7 +293,7 @@ func (k *keeper) ended(report reconcile.Report, err error) {
 	if err != nil && report.Outcome == "" {
 		report.Outcome = state.OutcomeFailed
 	}
-	k.l.tell(Notice{Kind: NoticeEnded, App: k.app, Report: &report})
+	k.l.tell(Notice{Kind: NoticeEnded, App: k.app, Report: &report, Err: err})
 }
 
 func withoutRelease(w *state.Wanted) *state.Wanted {

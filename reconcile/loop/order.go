@@ -87,6 +87,7 @@ type Notice struct {
 	Progress *reconcile.Progress `json:"progress,omitempty"`
 	Ticket   *Ticket             `json:"ticket,omitempty"`
 	Report   *reconcile.Report   `json:"report,omitempty"`
+	Err      error               `json:"-"` // of NoticeEnded: why it failed
 }
 
 // Transition is a change that somebody may want to be told of: one for each condition that begins, and for each that ends where
