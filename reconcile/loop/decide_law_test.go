@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -223,6 +224,9 @@ func judgeRepairs(t *rapid.T, f facts, d decision) {
 	if d.orphans && !slices.Contains(f.memory.Approved, word("orphans", "a0/shop-old-v1")) {
 		t.Error("it takes away what nobody has approved")
 	}
+	if d.orphans && slices.ContainsFunc(f.memory.Pauses, func(p state.Pause) bool { return p.Holds(f.now) && p.Covers("a0", "") }) {
+		t.Error("it takes away what somebody has paused")
+	}
 	window := f.now.Add(-f.settings.Window)
 	for _, role := range f.wanted.Roles {
 		sick := 0
@@ -257,6 +261,26 @@ func says(f facts, d decision, host, role string) bool {
 		}
 	}
 	return f.now.Before(settled(f, host, role)) && !d.again.IsZero()
+}
+
+func TestARepairMakesNoContainerThatWasNotDecidedOn(t *testing.T) {
+	of := func(places ...string) (p plan.Plan) {
+		for _, at := range places {
+			host, role, _ := strings.Cut(at, "/")
+			p.Steps = append(p.Steps, plan.Step{Kind: plan.StepCreate, Host: host, Role: role})
+		}
+		return p
+	}
+	k := &keeper{l: New(Options{})}
+	guard := k.asDecided(facts{repairs: of("a0/web", "a1/web")}, decision{except: []string{"a1/web"}})
+	if err := guard(reconcile.Planned{Plan: of("a0/web")}); err != nil {
+		t.Errorf("what was decided on is refused: %v", err)
+	}
+	for _, other := range []string{"a1/web", "a2/web"} {
+		if guard(reconcile.Planned{Plan: of("a0/web", other)}) == nil {
+			t.Errorf("%s was not decided on, and is made", other)
+		}
+	}
 }
 
 // TestNoWindowHealsMoreThanTheBudget plays many decisions one after another and wants it of every window.

@@ -200,6 +200,40 @@ func TestAnApprovalIsForWhatWasHeldThen(t *testing.T) {
 	})
 }
 
+func TestNobodyIsToldAgainBecauseTheDaemonBeganAnew(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.source.release.Reconcile.Mode = release.ModeReport
+		w.deployed("v1").start().settle()
+		w.RemoveContainer("h1", "shop-web-v1")
+		w.pass(time.Minute)
+		w.stop()
+		w.start().settle()
+		w.pass(time.Hour)
+		if told := w.told(); told != "drifted" {
+			t.Errorf("told: %s", told)
+		}
+	})
+}
+
+// What is of no role is repaired with a role of its host, and waits while every role there is left.
+func TestAHostOfWhichEveryRoleIsLeftIsNoFailure(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.source.release.Reconcile.Flap = 2
+		w.deployed("v1").start().settle()
+		for range 3 {
+			w.RemoveContainer("h3", "shop-workers-v1")
+			w.pass(20 * time.Second)
+			if w.ID("h3", "shop-workers-v1") == "" {
+				break
+			}
+		}
+		w.Untag("h3", repository+":latest")
+		w.loop.Look(shop)
+		w.pass(time.Minute)
+		w.wantConditions("drifted flapping")
+	})
+}
+
 func TestEveryOrderHasAnEnd(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
@@ -253,12 +287,13 @@ func TestAnOrderIsAnsweredWhereNothingIsKnownOfTheApp(t *testing.T) {
 	})
 }
 
-func TestARegistryThatFailsIsAskedWithGrowingPauses(t *testing.T) {
+func TestAFullStoreIsTriedWithGrowingPauses(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.source.release.Version, w.source.release.VersionPolicy = "", &release.VersionPolicy{Pattern: "^v[0-9]$"}
-		w.deployed("v4").start().settle()
-		w.SetPassword("another")
-		w.pass(time.Minute * 6)
+		w.deployed("v1").start().settle()
+		w.store.mu.Lock()
+		w.store.full = errFull
+		w.store.mu.Unlock()
+		w.RemoveContainer("h1", "shop-web-v1")
 		before, _ := w.loop.Status(shop)
 		w.pass(time.Hour)
 		after, _ := w.loop.Status(shop)
