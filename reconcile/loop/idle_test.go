@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -80,5 +79,3 @@ func costs(f *fleet) cost {
 }
 
 func grown(from, to uint64) uint64 { return to - min(from, to) }
-
-var _ sync.Mutex
