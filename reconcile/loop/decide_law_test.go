@@ -123,8 +123,8 @@ func drawFacts(t *rapid.T) facts {
 			f.memory.Heals = append(f.memory.Heals, state.Heal{At: f.now.Add(-time.Duration(rapid.IntRange(1, 1200).Draw(t, "healed")) * time.Second), Host: host, Role: role})
 		}
 	}
-	if chance(t, 5, "healing fails") {
-		tries.heal.fail(f.now.Add(-time.Duration(rapid.IntRange(0, 2).Draw(t, "ago"))*time.Second), mostPause, state.Condition{Kind: ConditionFailed, Reason: "no space left"})
+	if chance(t, 3, "healing fails") {
+		tries.heal.fail(f.now.Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "ago"))*time.Second), mostPause, state.Condition{Kind: ConditionFailed, Reason: "no space left"})
 	}
 	if chance(t, 5, "releasing fails") {
 		tries.release.fail(f.now.Add(-time.Duration(rapid.IntRange(0, 2).Draw(t, "ago"))*time.Second), mostPause, state.Condition{Kind: ConditionFailed, Reason: "no route"})
