@@ -32,7 +32,7 @@ TIMEOUT     ?= 40m
 LAB_TIMEOUT ?= 60m
 FUZZTIME    ?= 2m
 
-.PHONY: help build proxies dist demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
+.PHONY: help build proxies dist dist-check demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -56,6 +56,15 @@ dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 dist: proxies ## what a release is given out as, in dist/: make dist VERSION=1.2.3 [DIST_ARCHES=amd64] [DIST_KINDS=tar]
 	@$(TOOL) run ./packaging -version '$(if $(filter command line environment,$(origin VERSION)),$(VERSION))' -epoch "$$SOURCE_DATE_EPOCH" \
 		-commit "$$(git rev-parse HEAD 2>/dev/null || true)" -arches $(DIST_ARCHES) -kinds $(DIST_KINDS) -out $(DIST)
+
+dist-check: ## two clones in two places give the same archive and image
+	@first=$$(mktemp -d); second=$$(mktemp -d); trap 'rm -rf "$$first" "$$second"' EXIT; \
+	for place in "$$first/kamald" "$$second/elsewhere"; do \
+		git clone -q . "$$place"; \
+		$(MAKE) -s -C "$$place" dist VERSION=0.0.0-check DIST_ARCHES=amd64 DIST_KINDS=tar,image; \
+	done; \
+	diff "$$first/kamald/dist/SHA256SUMS" "$$second/elsewhere/dist/SHA256SUMS"; \
+	echo 'both are the same'
 
 demo: build ## the whole loop on this machine's Docker engine, in about a minute; cleans up after itself
 	@$(TOOL) run ./lab/demo

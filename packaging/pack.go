@@ -120,7 +120,7 @@ func (r *release) settings(packager, arch string, contents []content) map[string
 		"name": "kamald", "arch": arch, "platform": "linux", "version": r.version, "version_schema": "semver", "release": "1",
 		"section": "admin", "priority": "optional", "maintainer": "kamald <noreply@kamald.invalid>", "license": "MIT",
 		"homepage":    "https://github.com/kamald/kamald",
-		"description": "declarative controller for container deployments on plain servers\nkamald looks at servers over SSH, shows the difference to the release that is wanted\nas a plan, and carries it out without dropping a request.",
+		"description": "declarative controller for container deployments on plain servers\nkamald looks at servers over SSH, shows the difference to the release\nthat is wanted as a plan, and carries it out without dropping a request.",
 		"mtime":       r.at.Format(time.RFC3339), "recommends": recommended[packager], "contents": contents,
 		"scripts": map[string]string{"postinstall": "packaging/postinstall.sh", "preremove": "packaging/preremove.sh", "postremove": "packaging/postremove.sh"},
 		"rpm":     map[string]any{"buildhost": "localhost", "summary": "Declarative controller for container deployments on plain servers", "packager": "kamald"},
