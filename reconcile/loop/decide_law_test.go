@@ -115,6 +115,11 @@ func drawFacts(t *rapid.T) facts {
 		f.memory.Approved = []string{word("proposal", digest), word("orphans", "a0/shop-old-v1")}
 	}
 	drawBroken(t, &f)
+	for _, on := range f.wanted.Hosts {
+		if chance(t, 4, "came back") {
+			f.back[on.Name] = f.now.Add(-time.Duration(rapid.IntRange(0, 10).Draw(t, "back for")) * time.Second)
+		}
+	}
 	for _, at := range f.repairs.Places() {
 		for range rapid.IntRange(0, 3).Draw(t, "deaths") {
 			f.deaths[at] = append(f.deaths[at], f.now.Add(-time.Duration(rapid.IntRange(1, 1200).Draw(t, "died"))*time.Second))
@@ -235,6 +240,9 @@ func judgeRepairs(t *rapid.T, f facts, d decision) {
 			is := slices.Contains(done, at)
 			paused := slices.ContainsFunc(f.memory.Pauses, func(p state.Pause) bool { return p.Holds(f.now) && p.Covers(host, role.Name) })
 			flaps := slices.Contains(boots, at) && max(after(f.deaths[at], window), heals(f.memory, at, window)) >= f.settings.Flap
+			if is && slices.Contains(boots, at) && early(f, host, role.Name) {
+				t.Errorf("%s is made again before its engine had the time to bring it back", at)
+			}
 			if is && (paused || flaps) {
 				t.Errorf("%s is repaired: paused %v, flapping %v", at, paused, flaps)
 			}
@@ -251,6 +259,13 @@ func judgeRepairs(t *rapid.T, f facts, d decision) {
 			}
 		}
 	}
+}
+
+// early tells whether a host came back, or a container began to end again and again, a moment ago.
+func early(f facts, host, role string) bool {
+	return f.now.Sub(f.back[host]) < 5*time.Second || slices.ContainsFunc(f.findings, func(o state.Finding) bool {
+		return o.Host == host && o.Role == role && o.Class == string(plan.DriftRestarting) && f.now.Sub(o.Since) < 10*time.Second
+	})
 }
 
 // says tells whether it is known why a place is left, or when it is looked at again because its engine has its time first.
