@@ -62,3 +62,36 @@ func (w *world) ID(host, name string) string {
 	}
 	return ""
 }
+
+// calls is around every call of the daemon.
+func (w *world) calls(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+	w.hooks.Lock()
+	var err error
+	if w.before != nil {
+		err = w.before(call)
+	}
+	w.hooks.Unlock()
+	if first := w.first.Load(); first != nil && first.method == call.Method && w.first.CompareAndSwap(first, nil) {
+		first.happens()
+	}
+	if err != nil {
+		return err
+	}
+	return next(ctx)
+}
+
+// hook is asked before every call of the daemon from now on, one call at a time; its error is the call's.
+func (w *world) hook(before func(reconcile.Call) error) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	w.before = before
+}
+
+// first is what happens once.
+type first struct {
+	method  string
+	happens func()
+}
+
+// once has something happen just before the first call of the daemon that is so named, from now on.
+func (w *world) once(method string, happens func()) { w.first.Store(&first{method, happens}) }

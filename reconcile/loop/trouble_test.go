@@ -1,7 +1,6 @@
 package loop_test
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -40,19 +39,18 @@ func TestAMistakeOfKamaldsOwnEndsThatRoundAlone(t *testing.T) {
 func TestAMistakeInTheMiddleOfARepairLeavesNothingUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
-		broken := false
-		w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
-			status, _ := w.loop.Status(shop)
-			if !broken && call.Method == "Engine.Info" && status.Doing != nil {
-				broken = true
-			}
-			return next(ctx)
-		}
+		w.store.mu.Lock()
+		w.store.breaks = true
+		w.store.mu.Unlock()
 		w.RemoveContainer("h1", "shop-web-v1")
 		w.pass(time.Minute)
 		if status, _ := w.loop.Status(shop); status.Doing != nil {
 			t.Errorf("it is busy with %+v", status.Doing)
 		}
+		if !strings.Contains(w.said(), "planted") {
+			t.Error("the mistake is nowhere to be seen")
+		}
+		w.want(all("v1"))
 	})
 }
 
@@ -398,13 +396,13 @@ func TestAFailedRepairOfASharedHostIsTriedWithGrowingPauses(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
 		n := 0
-		w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		w.hook(func(call reconcile.Call) error {
 			if call.Method == "Engine.Create" {
 				n++
 				return errors.New("no space left on device")
 			}
-			return next(ctx)
-		}
+			return nil
+		})
 		w.RemoveContainer("h3", "shop-workers-v1")
 		w.pass(2500 * time.Millisecond)
 		if n > 3 {

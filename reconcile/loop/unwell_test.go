@@ -1,7 +1,6 @@
 package loop_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -59,14 +58,14 @@ func TestOneAnswerThatDoesNotComeIsNoReasonToReplace(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
 		before, n := w.ID("h1", "shop-web-v1"), 0
-		w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		w.hook(func(call reconcile.Call) error {
 			if call.Method == "Prober.HTTP" && call.Host == "h1" {
 				if n++; n%3 != 0 {
 					return errors.New("connection reset")
 				}
 			}
-			return next(ctx)
-		}
+			return nil
+		})
 		w.pass(time.Hour)
 		if w.ID("h1", "shop-web-v1") != before || n == 0 {
 			t.Errorf("it was replaced; it was asked %d times", n)
@@ -120,12 +119,12 @@ func TestAskingCostsACallForEachContainerInTheTimersRoundOnly(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.deployed("v1").start().settle()
 		asked := map[string]int{}
-		w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
+		w.hook(func(call reconcile.Call) error {
 			if strings.HasPrefix(call.Method, "Prober.") || call.Method == "Engine.Exec" {
 				asked[call.Host]++
 			}
-			return next(ctx)
-		}
+			return nil
+		})
 		w.loop.Look(shop)
 		w.pass(time.Minute)
 		if len(asked) > 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ type memory struct {
 	events   []state.Event
 	watch    state.Watch
 	full     error // what every write fails with
+	breaks   bool  // the next plan that is kept ends in a panic
 }
 
 func (m *memory) write(do func()) error {
@@ -75,7 +77,13 @@ func (m *memory) SaveRelease(r state.Record) error {
 	})
 }
 func (m *memory) SavePlan(_ state.App, p state.PlanRecord) error {
-	return m.write(func() { m.plans = append(m.plans, p) })
+	return m.write(func() {
+		if m.breaks {
+			m.breaks = false
+			panic("planted")
+		}
+		m.plans = append(m.plans, p)
+	})
 }
 func (m *memory) Append(_ state.App, events ...state.Event) error {
 	return m.write(func() { m.events = append(m.events, events...) })
@@ -169,9 +177,12 @@ type world struct {
 	loop   *loop.Loop
 	stop   func()
 
-	limited bool                  // the workers ask for a limit of memory
-	checked bool                  // the workers have a check of their own
-	before  reconcile.Interceptor // of the daemon's calls
+	limited bool // the workers ask for a limit of memory
+	checked bool // the workers have a check of their own
+
+	hooks  sync.Mutex
+	before func(reconcile.Call) error
+	first  atomic.Pointer[first]
 
 	mu          sync.Mutex
 	transitions []loop.Transition
@@ -226,25 +237,6 @@ func (w *world) open(release.Release) (*reconcile.Controller, error) {
 	c := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}, w.calls), w.store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 	c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	return c, nil
-}
-
-// calls is around every call of the daemon.
-func (w *world) calls(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
-	if w.before != nil {
-		return w.before(ctx, call, next)
-	}
-	return next(ctx)
-}
-
-// once has something happen just before the first call of the daemon that is so named, from now on.
-func (w *world) once(method string, happens func()) {
-	var do sync.Once
-	w.before = func(ctx context.Context, call reconcile.Call, next func(context.Context) error) error {
-		if call.Method == method {
-			do.Do(happens)
-		}
-		return next(ctx)
-	}
 }
 
 // by is a run of kamald on somebody else's machine.
