@@ -87,6 +87,13 @@ func (w *world) hook(before func(reconcile.Call) error) {
 	w.before = before
 }
 
+// hooked gives what a hook has gathered to the test.
+func (w *world) hooked(read func()) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	read()
+}
+
 // first is what happens once.
 type first struct {
 	method  string
