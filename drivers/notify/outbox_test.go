@@ -66,14 +66,34 @@ func (r *receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // waits are those between the attempts.
 func (r *receiver) waits() (list []time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := 1; i < len(r.times); i++ {
 		list = append(list, r.times[i].Sub(r.times[i-1]))
 	}
 	return list
 }
 
+// refused is what has failed for good.
+type refused struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *refused) add(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, text)
+}
+
+func (r *refused) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
 // inOutbox gives an outbox with one webhook to the receiver, and what has failed for good.
-func inOutbox(t *testing.T, r *receiver, test func(o *Outbox, failed *[]string)) {
+func inOutbox(t *testing.T, r *receiver, test func(o *Outbox, failed *refused)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		hook, err := NewWebhook(release.NewSecret("https://hooks.example.com/T0KEN"), release.Secret{})
@@ -81,19 +101,19 @@ func inOutbox(t *testing.T, r *receiver, test func(o *Outbox, failed *[]string))
 			t.Fatal(err)
 		}
 		hook.client.Transport = r
-		var failed []string
-		o := NewOutbox([]Receiver{{Name: "webhook 1", Sender: hook}}, func(to string, m Message, err error) { failed = append(failed, to+" "+m.ID+": "+err.Error()) })
+		var failed refused
+		o := NewOutbox([]Receiver{{Name: "webhook 1", Sender: hook}}, func(to string, m Message, err error) { failed.add(to + " " + m.ID + ": " + err.Error()) })
 		test(o, &failed)
 	})
 }
 
 func TestAMessageIsTriedUntilItIsTaken(t *testing.T) {
 	r := &receiver{answers: []answer{{err: errors.New("connection refused")}, {code: 503}, {code: 429}, {code: 408}, {code: 204}}}
-	inOutbox(t, r, func(o *Outbox, failed *[]string) {
+	inOutbox(t, r, func(o *Outbox, failed *refused) {
 		o.Tell(message("a"))
 		time.Sleep(10 * time.Minute)
-		if err := o.Close(); err != nil || len(*failed) > 0 {
-			t.Errorf("%v, %v", err, *failed)
+		if err := o.Close(); err != nil || len(failed.list()) > 0 {
+			t.Errorf("%v, %v", err, failed.list())
 		}
 		if len(r.bodies) != 5 {
 			t.Fatalf("%d attempts", len(r.bodies))
@@ -108,7 +128,7 @@ func TestAMessageIsTriedUntilItIsTaken(t *testing.T) {
 
 func TestAReceiverThatSaysWhenIsNotAskedBefore(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 429, after: "1200"}, {code: 503, after: "0"}, {code: 200}}}
-	inOutbox(t, r, func(o *Outbox, _ *[]string) {
+	inOutbox(t, r, func(o *Outbox, _ *refused) {
 		o.Tell(message("a"))
 		time.Sleep(time.Hour)
 		if err := o.Close(); err != nil || !slices.Equal(r.waits(), []time.Duration{20 * time.Minute, 0}) {
@@ -120,12 +140,12 @@ func TestAReceiverThatSaysWhenIsNotAskedBefore(t *testing.T) {
 func TestWhatTheReceiverRefusesIsNotTriedAgain(t *testing.T) {
 	for _, code := range []int{301, 400, 401, 404, 410, 413} {
 		r := &receiver{answers: []answer{{code: code}, {code: 200}}}
-		inOutbox(t, r, func(o *Outbox, failed *[]string) {
+		inOutbox(t, r, func(o *Outbox, failed *refused) {
 			o.Tell(message("a"))
 			o.Tell(message("b"))
 			time.Sleep(time.Hour)
-			if err := o.Close(); err != nil || len(*failed) != 1 || !strings.Contains((*failed)[0], fmt.Sprint("answered ", code)) {
-				t.Errorf("%d: %v, %v", code, err, *failed)
+			if err := o.Close(); err != nil || len(failed.list()) != 1 || !strings.Contains(failed.list()[0], fmt.Sprint("answered ", code)) {
+				t.Errorf("%d: %v, %v", code, err, failed.list())
 			}
 			if len(r.bodies) != 2 || !strings.Contains(r.bodies[1], `"id":"b"`) || !strings.Contains(r.bodies[1], `"lost":1`) {
 				t.Errorf("%d: told %v", code, r.bodies)
@@ -136,17 +156,20 @@ func TestWhatTheReceiverRefusesIsNotTriedAgain(t *testing.T) {
 
 func TestAMessageIsGivenUpAfterAnHour(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 500}}}
-	inOutbox(t, r, func(o *Outbox, failed *[]string) {
+	inOutbox(t, r, func(o *Outbox, failed *refused) {
 		o.Tell(message("a"))
 		time.Sleep(59 * time.Minute)
 		synctest.Wait()
-		if len(*failed) > 0 && r.times[len(r.times)-1].Sub(r.times[0]) < 50*time.Minute {
-			t.Errorf("given up after %s", r.times[len(r.times)-1].Sub(r.times[0]))
+		r.mu.Lock()
+		lasted := r.times[len(r.times)-1].Sub(r.times[0])
+		r.mu.Unlock()
+		if len(failed.list()) > 0 && lasted < 50*time.Minute {
+			t.Errorf("given up after %s", lasted)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if len(*failed) != 1 || len(r.times) < 10 {
-			t.Errorf("%v after %d attempts", *failed, len(r.times))
+		if n := len(r.waits()); len(failed.list()) != 1 || n < 9 {
+			t.Errorf("%v after %d attempts", failed.list(), n+1)
 		}
 		if err := o.Close(); err != nil {
 			t.Error(err)
@@ -156,7 +179,7 @@ func TestAMessageIsGivenUpAfterAnHour(t *testing.T) {
 
 func TestAFullQueueLosesItsOldestAndSaysHowMany(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 200, takes: 20 * time.Second}, {code: 200}}}
-	inOutbox(t, r, func(o *Outbox, failed *[]string) {
+	inOutbox(t, r, func(o *Outbox, failed *refused) {
 		o.Tell(message("first"))
 		synctest.Wait() // it is under way
 		began := time.Now()
@@ -167,8 +190,8 @@ func TestAFullQueueLosesItsOldestAndSaysHowMany(t *testing.T) {
 			t.Errorf("telling took %s", time.Since(began))
 		}
 		time.Sleep(time.Minute)
-		if err := o.Close(); err != nil || len(*failed) > 0 {
-			t.Errorf("%v, %v", err, *failed)
+		if err := o.Close(); err != nil || len(failed.list()) > 0 {
+			t.Errorf("%v, %v", err, failed.list())
 		}
 		if len(r.bodies) != queueLimit+1 || !strings.Contains(r.bodies[1], `"id":"m3"`) || !strings.Contains(r.bodies[1], `"lost":3`) || strings.Contains(r.bodies[2], "lost") {
 			t.Errorf("%d were told; then %s, %s", len(r.bodies), r.bodies[1], r.bodies[2])
@@ -178,7 +201,7 @@ func TestAFullQueueLosesItsOldestAndSaysHowMany(t *testing.T) {
 
 func TestAMessageIsToldOnceADay(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 200}}}
-	inOutbox(t, r, func(o *Outbox, _ *[]string) {
+	inOutbox(t, r, func(o *Outbox, _ *refused) {
 		for range 3 {
 			o.Tell(message("a"))
 			o.Tell(message("")) // without an ID each is another
@@ -194,13 +217,13 @@ func TestAMessageIsToldOnceADay(t *testing.T) {
 
 func TestCloseTellsWhatWaitsAndNoMore(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 500}, {code: 200}}}
-	inOutbox(t, r, func(o *Outbox, failed *[]string) {
+	inOutbox(t, r, func(o *Outbox, failed *refused) {
 		o.Tell(message("a"))
 		o.Tell(message("b"))
 		synctest.Wait() // a has failed and waits for its second attempt
 		began := time.Now()
-		if err := o.Close(); err != nil || len(*failed) > 0 || time.Since(began) > 0 {
-			t.Errorf("%v, %v, after %s", err, *failed, time.Since(began))
+		if err := o.Close(); err != nil || len(failed.list()) > 0 || time.Since(began) > 0 {
+			t.Errorf("%v, %v, after %s", err, failed.list(), time.Since(began))
 		}
 		o.Tell(message("c"))
 		if len(r.bodies) != 3 || !strings.Contains(r.bodies[2], `"id":"b"`) {
@@ -214,14 +237,14 @@ func TestCloseTellsWhatWaitsAndNoMore(t *testing.T) {
 
 func TestCloseWaitsTenSecondsAtMost(t *testing.T) {
 	r := &receiver{answers: []answer{{code: 200, takes: time.Hour}}}
-	inOutbox(t, r, func(o *Outbox, failed *[]string) {
+	inOutbox(t, r, func(o *Outbox, failed *refused) {
 		for _, id := range []string{"a", "b", "c"} {
 			o.Tell(message(id))
 		}
 		began := time.Now()
 		err := o.Close()
-		if time.Since(began) != flushLimit || err == nil || err.Error() != "webhook 1: messages that were not told before the end: 3" || len(*failed) != 3 {
-			t.Errorf("%v, %v, after %s", err, *failed, time.Since(began))
+		if time.Since(began) != flushLimit || err == nil || err.Error() != "webhook 1: messages that were not told before the end: 3" || len(failed.list()) != 3 {
+			t.Errorf("%v, %v, after %s", err, failed.list(), time.Since(began))
 		}
 	})
 }
