@@ -79,6 +79,12 @@ func (p *program) resumeCommand() *cobra.Command {
 		Short: "Lift the hold of a rollback or a release, so that what the file says is applied again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r, err := p.driver(cmd); err != nil {
+				return err
+			} else if r != nil {
+				defer r.close()
+				return p.resumeBy(cmd, r)
+			}
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				s.LockWait, s.LockWaitLimit = wait, p.lockWait
 				p.interrupt.mutating(s.progress.left)
@@ -91,6 +97,7 @@ func (p *program) resumeCommand() *cobra.Command {
 			})
 		},
 	}
+	p.serverFlag(cmd)
 	p.lockWaitFlag(cmd.Flags(), &wait)
 	return cmd
 }

@@ -25,6 +25,28 @@ func (p *program) daemonStatus(cmd *cobra.Command) (*loop.Status, error) {
 	return &r.status, nil
 }
 
+// resumeBy has the daemon lift the hold, so that it sees at once what may be released again.
+func (p *program) resumeBy(cmd *cobra.Command, r *remote) error {
+	held := r.status.Held
+	lifted := held != nil && held.Hold
+	if lifted {
+		if _, err := r.Resume(cmd.Context(), r.app); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.flags.json && held != nil:
+		return p.writeJSON(map[string]any{"schema": schema, "lifted": lifted, "release": held.Number, "version": held.Version})
+	case p.flags.json:
+		return p.writeJSON(map[string]any{"schema": schema, "lifted": false})
+	case !lifted:
+		p.printf("Nothing is held: what is proposed waits for nobody.\n")
+	default:
+		p.printf("The hold of release %d (version %s) is lifted: what is proposed is released when it is something else.\n", held.Number, held.Version)
+	}
+	return nil
+}
+
 // daemonText says what the daemon makes of the app, with the reason and the age of whatever is not as it should be.
 func (p *program) daemonText(s *loop.Status) {
 	if s == nil {
