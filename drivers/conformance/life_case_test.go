@@ -262,6 +262,7 @@ func init() {
 			s.note("connect one that never ran", s.engine.ConnectNetwork(s.ctx, "bridge", s.named("b"), nil))
 			s.must(s.engine.Start(s.ctx, s.named("b")))
 			s.see("running on both", "b")
+			s.listening(s.address("b", network) + ":3000") // before that a signal ends it as it ends any program
 			s.must(s.engine.Stop(s.ctx, s.named("b"), 5*time.Second))
 			s.see("stopped", "b")
 		},
