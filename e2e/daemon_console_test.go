@@ -92,6 +92,7 @@ func freePort(t *testing.T) string {
 
 // A new bastion whose store is empty knows from the servers what is held, and releases nothing by itself.
 func TestANewBastionDeploysNothing(t *testing.T) {
+	onlyLong(t) // the loop's own tests play it on simulated servers
 	f := newFixture(t)
 	f.image("v1", nil)
 	f.image("v2", nil)

@@ -196,7 +196,7 @@ func TestADaemonThatIsKilledLosesNothing(t *testing.T) {
 	f.image("v2", nil)
 	f.deploy(settings{root: "version = \"v1\"", more: keeps})
 	f.must(0, "apply")
-	kills := count(8, 200)
+	kills := count(4, 200)
 	newest := 0
 	for n := range kills {
 		d := &daemon{f.begin("run"), f}
