@@ -28,6 +28,7 @@ const (
 	// busiest is how long they are gathered at most, where they come one after another: each time it is twice as long. calm is how long
 	// none must have come for that to begin anew.
 	busiest = 2 * time.Second
+	patient = 8 // rounds for events in a row before that begins: a repair alone makes some
 	calm    = 10 * time.Second
 	// keepLines is how many lines of progress are kept of what is under way.
 	keepLines = 200
@@ -135,7 +136,7 @@ func (k *keeper) gather(soft context.Context) bool {
 	if now.Sub(k.stormed) > calm {
 		k.storm = 0
 	}
-	timer := time.NewTimer(min(together<<min(k.storm, 10), busiest))
+	timer := time.NewTimer(min(together<<max(min(k.storm, 16)-patient, 0), busiest))
 	defer timer.Stop()
 	for !k.hurried() {
 		select {
