@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kamald/kamald/plan/drift"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -72,10 +73,10 @@ const (
 
 // The kind of the events that tell of drift itself, and their outcomes. What was done about it has the kinds of plans.
 const (
-	EventDrift  = "drift" // Step is the finding's ID, Message its reason
-	DriftFound  = "found"
-	DriftHealed = "healed"
-	DriftGone   = "gone" // by itself, or by another's hand
+	EventDrift  = drift.EventKind // Step is the finding's ID, Message its reason
+	DriftFound  = drift.EventFound
+	DriftHealed = drift.EventHealed
+	DriftGone   = drift.EventGone // by itself, or by another's hand
 )
 
 // Notice is one thing that happened, for whoever watches the daemon.

@@ -22,8 +22,8 @@ type session struct {
 
 // reach opens a session for a release, unless the one that is open reaches the same hosts in the same way.
 func (k *keeper) reach(ctx context.Context, desired release.Release) error {
-	hosts := k.hostsOf(desired)
-	way := wayOf(desired, hosts)
+	hosts := slices.Clone(desired.Hosts)
+	way := wayOf(desired)
 	if k.session != nil && k.session.way == way {
 		return nil
 	}
@@ -41,11 +41,6 @@ func (k *keeper) reach(ctx context.Context, desired release.Release) error {
 	return nil
 }
 
-// hostsOf gives the proposal's hosts, and those of what was seen last that are not in it: they hold something still.
-func (k *keeper) hostsOf(desired release.Release) []release.Host {
-	return slices.Clone(desired.Hosts)
-}
-
 func (s *session) close() {
 	s.stop()
 	_ = s.Close() // what is lost by it was to be closed
@@ -53,8 +48,8 @@ func (s *session) close() {
 }
 
 // wayOf is the digest of what decides how hosts are reached, and what is spoken with them.
-func wayOf(desired release.Release, hosts []release.Host) string {
-	data, err := json.Marshal([]any{hosts, desired.SSH, desired.RunDirectory, desired.ProxyServer, desired.Registry, desired.SecretFiles, desired.SecretFetches})
+func wayOf(desired release.Release) string {
+	data, err := json.Marshal([]any{desired.Hosts, desired.SSH, desired.RunDirectory, desired.ProxyServer, desired.Registry, desired.SecretFiles, desired.SecretFetches})
 	if err != nil {
 		panic(fmt.Sprintf("loop: a release always encodes: %v", err))
 	}
