@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ func (p *program) daemonText(s *loop.Status) {
 	for _, c := range s.Conditions {
 		where := ""
 		if c.Host != "" || c.Role != "" {
-			where = " " + c.Host + "/" + c.Role
+			where = " " + strings.Trim(c.Host+"/"+c.Role, "/")
 		}
 		p.printf("  %s%s for %s: %s\n", p.out.in(yellow, c.Kind), where, ago(c.Since), plan.Printable(c.Reason))
 		if c.Next != "" {
