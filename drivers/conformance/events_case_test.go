@@ -36,6 +36,7 @@ func init() {
 			f := s.follow(s.clock())
 			s.start("a", s.image("v1", program{crash: true, crashAfter: 300 * time.Millisecond, code: 7}))
 			f.until(state.ActionDie, "a")
+			f.until(state.ActionNetworkDisconnect, "a") // it leaves its networks after it ended, on a busy host a while after
 			f.tell()
 			f.stop()
 		},

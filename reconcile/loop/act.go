@@ -56,6 +56,7 @@ func (k *keeper) repair(hard context.Context, f facts, d decision) time.Time {
 	k.spent(report, err)
 	switch locked := (*reconcile.LockedError)(nil); {
 	case err == nil:
+		k.storm = 0 // what was heard led to something
 		k.tries.heal.reset()
 		k.tries.fixed, k.tries.where, k.tries.verifies = repairOf(f.repairs, nil), options.Only, true
 		if d.orphans {
@@ -179,6 +180,7 @@ func (k *keeper) released(f facts, report reconcile.Report, err error) time.Time
 	)
 	switch {
 	case err == nil:
+		k.storm = 0
 		k.tries.reset()
 		k.approvedAway()
 		k.tellReleased(VerbRelease, f.wanted.Version, report, nil)

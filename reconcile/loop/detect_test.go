@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,9 +11,16 @@ import (
 // round gives the newest look that found drift by an event.
 func (w *world) detection(what func()) loop.Round {
 	w.t.Helper()
-	notices := w.loop.Subscribe(w.t.Context())
+	return w.detectionWithin(10*time.Second, what)
+}
+
+func (w *world) detectionWithin(d time.Duration, what func()) loop.Round {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	defer stop()
+	notices := w.loop.Subscribe(ctx)
 	what()
-	w.pass(10 * time.Second)
+	w.pass(d)
 	for found := (loop.Round{}); ; {
 		select {
 		case n := <-notices:
@@ -55,6 +63,22 @@ func TestALookThatFindsNothingByAnEventTellsNoTime(t *testing.T) {
 		}
 		if round := w.detection(func() { w.RemoveRoute("h1", "shop-web"); w.loop.Look(shop) }); !round.EventAt.IsZero() {
 			t.Errorf("no engine tells of a route, and it is told when it went: %+v", round)
+		}
+	})
+}
+
+// What is removed again and again is found as soon each time, for as long as the budget has it replaced: only events that lead to nothing
+// are gathered for longer.
+func TestTheTenthRemovalIsFoundAsSoonAsTheFirst(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.source.release.Reconcile.Budget, w.source.release.Reconcile.Flap = 100, 1000
+		w.deployed("v1").start().settle()
+		for i := range 10 {
+			round := w.detectionWithin(5*time.Second, func() { w.RemoveContainer("h1", "shop-web-v1") })
+			if took := round.Seen.Sub(round.EventAt); took <= 0 || took > 100*time.Millisecond {
+				t.Errorf("removal %d was found after %s: %+v", i+1, took, round)
+			}
+			w.want(all("v1"))
 		}
 	})
 }

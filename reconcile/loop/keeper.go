@@ -28,7 +28,7 @@ const (
 	// busiest is how long they are gathered at most, where they come one after another: each time it is twice as long. calm is how long
 	// none must have come for that to begin anew.
 	busiest = 2 * time.Second
-	patient = 8 // rounds for events in a row before that begins: a repair alone makes some
+	patient = 8 // rounds for events in a row that led to nothing before that begins
 	calm    = 10 * time.Second
 	// keepLines is how many lines of progress are kept of what is under way.
 	keepLines = 200
@@ -63,7 +63,7 @@ type keeper struct {
 	session  *session
 	due      time.Time         // when all is to be looked at again, whatever is heard until then
 	failing  map[string]string // what was found then by asking
-	storm    int               // how many rounds for events came one after another
+	storm    int               // how many rounds for events came one after another since something was done
 	stormed  time.Time         // the newest of them
 	tries    tries
 	strange  bool                 // the store knows of no earlier daemon, or of one with another comparison
