@@ -146,6 +146,7 @@ func TestADaemonReplacesWhatIsRemoved(t *testing.T) {
 		if now := f.containers(h, "name=shop-web-v1"); len(now) != 1 || now[0].ID == old {
 			t.Fatalf("it was not replaced: %v", now)
 		}
+		time.Sleep(time.Second) // what comes right after a repair counts as its own echo, and is found by the round after it
 	}
 	slices.Sort(took)
 	t.Logf("from the removal to an answer: median %s, %v", took[len(took)/2], took)

@@ -87,7 +87,7 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 // again looks once more under the lock, and plans again when the world moved between the two looks.
 func (c *Controller) again(ctx context.Context, first Planned, locks *Locks, options Options) (Planned, error) {
 	began := c.now()
-	snapshot, keys, err := c.observeAgain(ctx, options.Patience, first.Desired, first.Snapshot)
+	snapshot, keys, err := c.observeAgain(ctx, options.Patience, first.Desired, first.Snapshot, locks.among(options.Only)...)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -146,7 +146,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		}
 	}
 	looks := c.now()
-	snapshot, _, looked := c.observeAgain(after, options.Patience, planned.Desired, planned.Snapshot)
+	snapshot, _, looked := c.observeAgain(after, options.Patience, planned.Desired, planned.Snapshot, locks.among(options.Only)...)
 	locks.confirm(&snapshot, looks)
 	r.audit.close(failure)
 	r.beside.Wait()

@@ -68,9 +68,12 @@ func asTheyWere(all release.Release, known state.Snapshot, only []string) (hosts
 	return hosts
 }
 
-// observeAgain looks once more at what a snapshot has, not waiting again for hosts that could not be reached.
-func (c *Controller) observeAgain(ctx context.Context, patience time.Duration, desired release.Release, seen state.Snapshot) (state.Snapshot, keys, error) {
-	snapshot, read, err := observe(ctx, c.fleet, patience, wide(desired, seen), seen, c.now(), unreachable(seen)...)
+// observeAgain looks once more at what a snapshot has, not waiting again for hosts that could not be reached. With only, hosts besides
+// those are taken as they were seen.
+func (c *Controller) observeAgain(ctx context.Context, patience time.Duration, desired release.Release, seen state.Snapshot, only ...string) (state.Snapshot, keys, error) {
+	all := wide(desired, seen)
+	given := append(asTheyWere(all, seen, only), unreachable(seen)...)
+	snapshot, read, err := observe(ctx, c.fleet, patience, all, seen, c.now(), given...)
 	return inOrder(desired, seen, snapshot), read, err
 }
 

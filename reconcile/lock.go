@@ -238,6 +238,19 @@ func (l *Locks) all() []*heldLock {
 	return list
 }
 
+// among gives the hosts that a run looks at which was asked to look at only some: those, and where it holds a lock, for what it writes
+// there rests on what lies there. None: all.
+func (l *Locks) among(only []string) []string {
+	if len(only) == 0 {
+		return nil
+	}
+	hosts := slices.Clone(only)
+	for _, h := range l.all() {
+		hosts = append(hosts, h.host)
+	}
+	return hosts
+}
+
 func (l *Locks) reach(ctx context.Context, host string) (*Connection, error) {
 	return l.c.fleet.Connection(ctx, l.hosts[host])
 }

@@ -23,8 +23,8 @@ type Options struct {
 	RollbackOf      *state.Record // the release that a rollback goes back to
 	Hosts, Roles    []string      // names or globs that limit the plan; none: the whole release
 	// Only names the hosts that Plan and Drift look at afresh; none: all. The others are as the stored snapshot has them, which may have
-	// been for another release, and what of their secrets has changed here is not known; a host that it lacks is looked at. Nothing is
-	// done on that: under the locks all hosts are looked at.
+	// been for another release, and what of their secrets has changed here is not known; a host that it lacks is looked at. Under
+	// the locks those are looked at once more, and where a lock is held: what is done on others is nothing, for Hosts leaves them out.
 	Only []string
 	// Patience is how long a look waits for one host, which is then as if it could not be reached; 0: as long as its calls may take.
 	Patience time.Duration

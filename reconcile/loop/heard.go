@@ -101,7 +101,7 @@ func (h *heard) happening(what reconcile.Happening, app state.App, own bool, now
 	event := *what.Event
 	if !own {
 		h.foreign = true
-		if h.first.at.IsZero() {
+		if h.first.at.IsZero() && event.Action != state.ActionKill { // a signal changes nothing yet: what it leads to is told too
 			h.first = sign{event.At, what.Host}
 		}
 		h.died(what.Host, event, now)
