@@ -75,7 +75,7 @@ func (k *keeper) look(soft, hard context.Context, woken waking, round *Round) (t
 		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
 	}
 	f := k.facts(desired, settings, survey)
-	round.EventAt, round.Seen = k.detected(f, woken.sign), f.now
+	round.EventAt, round.Seen = k.detected(f, k.signOf(woken)), f.now
 	d := k.decide(&f)
 	if err := k.remember(desired); err != nil {
 		return time.Time{}, err
@@ -145,6 +145,18 @@ func (k *keeper) known(findings []state.Finding) []state.Finding {
 		}
 	}
 	return findings
+}
+
+// signOf is the first that others did before a look, or else during it: a look may have begun with the signal that ended a container.
+func (k *keeper) signOf(woken waking) sign {
+	if !woken.sign.at.IsZero() {
+		return woken.sign
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	told := k.heard.first
+	k.heard.first = sign{}
+	return told
 }
 
 // detected is when what a look has newly found happened, by this machine's clock as far as its distance to the engine's is known; zero
