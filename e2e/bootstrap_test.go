@@ -18,7 +18,10 @@ func TestBareServers(t *testing.T) {
 	f := newFixture(t)
 	site := newScriptSite(t, f.lab)
 	f.image("v1", nil)
-	t.Run("a script that cannot be had whole is not run, and curl gets it", func(t *testing.T) { byCurl(f.within(t), site) })
+	t.Run("a script that cannot be had whole is not run, and curl gets it", func(t *testing.T) {
+		onlyLong(t)
+		byCurl(f.within(t), site)
+	})
 	t.Run("a user with sudo, and wget alone", func(t *testing.T) {
 		onlyLong(t)
 		byWget(f.within(t), site)

@@ -17,6 +17,7 @@ const tried = `rollout {
 // A version is tried on half of the traffic: one that does well is followed by the rest, and one whose pages are broken though it is
 // healthy is taken back.
 func TestACanaryUnderLoad(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{more: tried})
 	f.image("v1", nil)

@@ -120,6 +120,7 @@ func (f *fixture) parts(h *lab.Host) int {
 // Of an image of 100 MB only what the hosts lack travels: for a line that has changed, less than 1 MB each. The hosts' kernels
 // count the same.
 func TestALineOfALargeImageTravelsAlone(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.withoutRegistry(settings{})
 	f.large(100)

@@ -53,6 +53,7 @@ func (f *fixture) empty(h *lab.Host, dir string) {
 
 // A host whose disk is full says so; the old release serves on, nothing is lost, and with room again the next apply goes on.
 func TestFullDisks(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	h := f.host(2)
 	f.smallEngine(h, "96m")

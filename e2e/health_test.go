@@ -32,6 +32,7 @@ func TestHealthChecks(t *testing.T) {
 
 // A check that fails says what it saw, and a container that the kernel kills says that.
 func TestHealthFailuresNameTheirCause(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.image("v1", nil)
 	for _, c := range []struct{ role, says string }{

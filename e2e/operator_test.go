@@ -148,6 +148,7 @@ func leavingHost(f *fixture) {
 
 // Servers as Kamal leaves them are adopted as they run, and the next release goes on from there.
 func TestServersOfKamalAreAdopted(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{})
 	f.image("v1", nil)

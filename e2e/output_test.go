@@ -14,6 +14,7 @@ import (
 
 // A run is logged to a file of its own and to a collector; one that is down is said, and fails nothing.
 func TestARunIsLoggedWhereTheFileSays(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	var mu sync.Mutex
 	text := ""

@@ -131,6 +131,7 @@ func selfSigned(t *testing.T) (certificate *x509.Certificate, chain, key string)
 
 // Another app's file that asks for another proxy, or for a route that is somebody's, is told so before anything is done.
 func TestTwoAppsOfOneProxyThatDisagree(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	f.deploy(settings{root: "proxy_server {\n  log_max_size = \"20m\"\n}\n", web: "proxy {\n  hosts = [\"" + shopName + "\"]\n}"})
 	f.image("v1", nil)

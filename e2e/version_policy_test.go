@@ -11,6 +11,7 @@ import (
 
 // The newest tag that fits is released; a broken one is undone, quarantined and not tried again; the next one goes out.
 func TestAVersionPolicyFollowsTheRegistry(t *testing.T) {
+	onlyLong(t)
 	f := newFixture(t)
 	repository := fmt.Sprintf("acme/policy-%d", time.Now().UnixNano()) // the lab's registry keeps what earlier runs have pushed
 	f.deploy(settings{root: `version_policy { semver = "~> 1.0" }`})
