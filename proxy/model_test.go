@@ -212,7 +212,7 @@ func (m *machine) checkAnswer(t *rapid.T, name string) {
 func TestCommandsDoWhatTheModelSays(t *testing.T) {
 	m := newMachine(t)
 	if os.Getenv("KAMALD_LONG") != "1" {
-		if err := flag.Set("rapid.checks", "25"); err != nil {
+		if err := flag.Set("rapid.checks", "12"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -65,7 +65,7 @@ func (w *world) cancelledAt(n int, back reconcile.Back) (applied, back2 rolled, 
 // A rollback that is asked for at any call of a release: no request fails, one release runs everywhere, no lock and no request
 // to end is left, and the servers are where a person wants them: on what was before.
 func TestARollbackAskedForAtAnyCallOfAReleaseIsSafe(t *testing.T) {
-	step := 13 // a sample; `make long` takes every call
+	step := 29 // a sample; `make long` takes every call
 	if long() {
 		step = 1
 	}

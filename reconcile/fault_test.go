@@ -13,7 +13,7 @@ import (
 
 // sampled is every how manieth call of a scenario is disturbed when the full counts are not wanted. It shares no factor with
 // the shape of a release, and each pair of scenario and fault begins elsewhere.
-const sampled = 97
+const sampled = 211
 
 // For every n: whatever happens to the n-th remote call of a release, I1 to I11 hold, and two rounds later all is as it
 // should be. `make long` takes every call; KAMALD_FAULT="scenario/fault/n" takes one.

@@ -124,7 +124,7 @@ func TestAReleaseOfWhatRunsAlreadyHoldsIt(t *testing.T) {
 
 // killedEverywhere kills a run at each of its remote calls in turn, in a world of its own each time.
 func killedEverywhere(t *testing.T, prepare func(w *world), do func(c *reconcile.Controller, w *world), then func(w *world)) {
-	step := 4 // a sample; `make long` takes every call
+	step := 11 // a sample; `make long` takes every call
 	if long() {
 		step = 1
 	}

@@ -234,7 +234,7 @@ func TestAPauseHoldsRequestsAndIsNoMaintenance(t *testing.T) {
 
 // Whatever happens to one call of the two commands, doing the same again brings what was asked for.
 func TestMaintenanceAndLiveCanBeRepeatedAfterAnyFault(t *testing.T) {
-	step := 11
+	step := 29
 	if long() {
 		step = 1
 	}

@@ -37,14 +37,14 @@ func (w *world) called() (hosts func() map[string]int) {
 
 func TestAnEventOnOneHostOfManyCostsCallsToThatHostAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, at := fleetOf(t, 200)
+		w, at := fleetOf(t, 125)
 		w.fleetApply(at("v1"), reconcile.Options{}, state.OutcomeSucceeded, nil)
 		c := w.controller()
 		defer func() { _ = c.Close() }()
 		if _, err := c.Drift(t.Context(), at("v1"), reconcile.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		const sick = "host-00123"
+		const sick = "host-00100"
 		w.RemoveContainer(sick, "shop-web-v1")
 		asked := w.called()
 		looks := map[string]func(context.Context, release.Release, reconcile.Options) (reconcile.Planned, error){"drift": c.Drift, "plan": c.Plan}

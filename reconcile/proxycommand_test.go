@@ -192,7 +192,7 @@ func TestAFileThatSaysNothingOfTheProxyDoesNotTakeItsSettingsAway(t *testing.T) 
 
 // Whatever happens to one call of a reboot, the proxy serves afterwards, or it is said that it does not.
 func TestARebootNeverLeavesAHostWithoutAProxyUnlessItSaysSo(t *testing.T) {
-	step := 7
+	step := 17
 	if long() {
 		step = 1
 	}

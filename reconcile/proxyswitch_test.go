@@ -141,7 +141,7 @@ func switchStride() int {
 	if long() {
 		return 1
 	}
-	return 7
+	return 19
 }
 
 // switchWithFault switches with a fault at the n-th call, none for 0, and gives the number of calls.

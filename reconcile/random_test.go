@@ -16,7 +16,7 @@ func TestRandom(t *testing.T) {
 		t.Logf("%d violations", replayed(t, seed))
 		return
 	}
-	seeds := 60
+	seeds := 30
 	if long() {
 		seeds = envInt("KAMALD_SEEDS", 10_000)
 	}

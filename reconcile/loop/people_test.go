@@ -188,7 +188,7 @@ func (e *everybody) tell() {
 // TestEverybodyAtOnce: a source that moves, a laptop, a pipeline, rollbacks, people with pauses, hands and troubles, for an hour. After a
 // quiet half hour everything is as the newest release says, whoever made it.
 func TestEverybodyAtOnce(t *testing.T) {
-	seeds, first := 8, uint64(1)
+	seeds, first := 4, uint64(1)
 	if os.Getenv("KAMALD_LONG") != "" {
 		seeds = 500
 	}
