@@ -42,6 +42,7 @@ app "shop" {
 type hooks struct {
 	mu   sync.Mutex
 	got  []string
+	seen int // how many of them want has seen
 	bad  []string
 	post *httptest.Server
 }
@@ -52,13 +53,19 @@ func receiveHooks(t *testing.T, key string) *hooks {
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		mac := hmac.New(sha256.New, []byte(key))
 		mac.Write([]byte(r.Header.Get("X-Kamald-Timestamp") + "." + string(body)))
-		var message struct{ Kind, Summary string }
+		var message struct {
+			Kind, Summary string
+			Over          bool
+		}
 		err := json.Unmarshal(body, &message)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if err != nil || r.Header.Get("X-Kamald-Signature") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
 			h.bad = append(h.bad, string(body))
 			return
+		}
+		if message.Over {
+			message.Kind += " over"
 		}
 		h.got = append(h.got, message.Kind)
 	}))
@@ -152,7 +159,8 @@ func (f *fixture) proposes(message string, change *strings.Replacer) {
 	f.git("-C", clone, "push", "-q", "origin", "HEAD:production")
 }
 
-// An engine that restarts, a host that reboots and a link that is cut are seen, told of once at most, and healed once: nothing runs twice.
+// A host that reboots, an engine that is killed alone, and a link that is cut are seen, told of once at most, and healed once: nothing is
+// made twice, and the log says when it began and when it was over.
 func TestADaemonThroughWhatBefallsAHost(t *testing.T) {
 	f := newFixture(t)
 	f.image("v1", nil)
@@ -166,20 +174,106 @@ func TestADaemonThroughWhatBefallsAHost(t *testing.T) {
 	h := f.host(2)
 	well := func() bool { return d.status().kinds() == "" && serves(h, "v1") && len(f.running(h)) == 1 }
 	id := f.containers(h, "name=shop-web-v1")[0].ID
+	same := func(after string) {
+		t.Helper()
+		if now := f.containers(h); len(now) != 1 || now[0].ID != id {
+			t.Errorf("after %s there is %v, and not the container that was there before", after, now)
+		}
+	}
+	restart := func(what, signal string) {
+		t.Helper()
+		before := strings.TrimSpace(f.exec(h, "pgrep", "-x", "dockerd"))
+		f.exec(h, "pkill", "-"+signal, "-x", "dockerd")
+		f.eventually("another engine answers", func() bool {
+			now, err := h.Exec(t.Context(), "sh", "-c", "docker version >/dev/null && pgrep -x dockerd")
+			return err == nil && strings.TrimSpace(now) != before
+		})
+		f.eventually("the app is back with its engine", well)
+		same(what)
+	}
 
 	must(t, h.Restart(t.Context()))
 	f.eventually("the host is back", well)
-	if now := f.containers(h, "name=shop-web-v1"); len(now) != 1 || now[0].ID != id {
-		t.Errorf("the container was made again: %v", now)
-	}
+	same("a reboot")
+	restart("a restart of the engine", "TERM")   // it ends its containers first, one after another, and brings them back
+	restart("an engine that was killed", "KILL") // it leaves them ended: by its books somebody has stopped them
+	heard.want(t, "restarts", 1, "drifted", "drifted", "healed", "healed")
+
+	lines := d.conditionLines("unreachable")
+	since := strings.TrimSpace(f.exec(h, "date", "+%s"))
 	must(t, h.Cut(t.Context()))
+	cut := time.Now()
 	f.eventually("the host is missed", func() bool { return strings.Contains(d.status().kinds(), "unreachable") })
 	f.exec(h, "docker", "rm", "-f", "shop-web-v1")
+	time.Sleep(time.Until(cut.Add(time.Duration(count(5, 63)) * time.Second)))
 	must(t, h.Heal(t.Context()))
 	f.eventually("what was removed meanwhile is back", well)
-	if n := len(heard.kinds()); n > 3 {
-		t.Errorf("a storm of messages: %v", heard.kinds())
+	time.Sleep(time.Duration(count(0, 70)) * time.Second) // an outage that people were told of is over when it was for a minute
+	events := f.exec(h, "docker", "events", "--since", since, "--until", strings.TrimSpace(f.exec(h, "date", "+%s")), "--filter", "type=container",
+		"--filter", "event=create", "--format", "{{.Actor.Attributes.name}}")
+	if made := strings.Fields(events); !slices.Equal(made, []string{"shop-web-v1"}) {
+		t.Errorf("after a cut were made: %v", made)
 	}
+	if long() { // after a minute it is worth telling
+		heard.want(t, "a cut", 4, "drifted", "healed", "unreachable", "unreachable over")
+	} else {
+		heard.want(t, "a cut", 2, "drifted", "healed")
+	}
+	if began, over := d.conditionLines("unreachable").since(lines); began != 1 || over != 1 {
+		t.Errorf("the log says %d times that the host is out of reach, and %d times that this is over", began, over)
+	}
+}
+
+// want wants people to have been told of nothing but these since it was called last, and of so many of them at least. It waits a moment
+// for what comes late.
+func (h *hooks) want(t *testing.T, after string, least int, most ...string) {
+	t.Helper()
+	time.Sleep(2 * time.Second)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	told, left := h.got[h.seen:], slices.Clone(most)
+	h.seen = len(h.got)
+	t.Logf("after %s people were told %q", after, told)
+	for _, kind := range told {
+		at := slices.Index(left, kind)
+		if at < 0 {
+			t.Errorf("after %s people were told %q, and at most %q were to be", after, told, most)
+			return
+		}
+		left = slices.Delete(left, at, at+1)
+	}
+	if len(told) < least {
+		t.Errorf("after %s people were told only %q of %q", after, told, most)
+	}
+}
+
+// conditionLines counts the lines of a daemon's log that say that a condition begins or is over.
+type conditionLines struct{ began, over int }
+
+func (c conditionLines) since(before conditionLines) (began, over int) {
+	return c.began - before.began, c.over - before.over
+}
+
+// conditionLines counts those of a kind; "" for all.
+func (d *daemon) conditionLines(kind string) (lines conditionLines) {
+	d.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for line := range strings.Lines(d.stderr.String()) {
+		var said struct {
+			Condition string
+			Over      bool
+		}
+		if json.Unmarshal([]byte(line), &said) != nil || said.Condition == "" || kind != "" && said.Condition != kind {
+			continue
+		}
+		if said.Over {
+			lines.over++
+		} else {
+			lines.began++
+		}
+	}
+	return lines
 }
 
 func must(t *testing.T, err error) {

@@ -44,8 +44,11 @@ func (s *service) logNotice(n loop.Notice) {
 			event = event.Str("error", n.Ticket.Error)
 		}
 		event.Msg(ticketText(*n.Ticket))
-	case n.Status != nil && n.Status.Round.Error != "":
-		s.log.Warn().Str("app", n.App.String()).Int("round", n.Status.Round.Number).Msg(n.Status.Round.Error)
+	case n.Status != nil:
+		s.conditions.log(s.log, *n.Status)
+		if n.Status.Round.Error != "" {
+			s.log.Warn().Str("app", n.App.String()).Int("round", n.Status.Round.Number).Msg(n.Status.Round.Error)
+		}
 	}
 }
 

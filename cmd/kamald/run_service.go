@@ -31,8 +31,9 @@ type service struct {
 	lock  *os.File
 	log   zerolog.Logger
 
-	socket  socket
-	manager manager
+	conditions conditions // those that the log has said to hold
+	socket     socket
+	manager    manager
 }
 
 // newService takes the store for this process. No other daemon can have it; commands still can.

@@ -42,7 +42,8 @@ type keeper struct {
 
 	signal chan struct{} // holds a token while the worker has something to do
 
-	saving sync.Mutex // held while what is remembered is written: the newest is written last
+	saving     sync.Mutex // held while what is remembered is written: the newest is written last
+	publishing sync.Mutex // held while a status is told: the newest is told last
 
 	mu     sync.Mutex
 	memory state.Watch
@@ -232,6 +233,8 @@ func (k *keeper) status() Status {
 
 // publish changes what everybody may see, and tells whoever watches when that is something else.
 func (k *keeper) publish(change func(*Status)) {
+	k.publishing.Lock()
+	defer k.publishing.Unlock()
 	k.mu.Lock()
 	change(&k.public)
 	k.mu.Unlock()
