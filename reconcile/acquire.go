@@ -115,7 +115,7 @@ func (m *manualLock) take(ctx context.Context, host release.Host, patient bool) 
 
 // takeBack removes what was taken. What stays is in the error.
 func (m *manualLock) takeBack(ctx context.Context) error {
-	var all sync.WaitGroup
+	var all branches
 	begun := m.begun
 	m.begun = nil
 	errs := make([]error, len(begun))

@@ -20,7 +20,8 @@ var ErrProblems = errors.New("the plan cannot be carried out")
 // Apply makes the desired release true: it looks, plans, locks, looks again, acts, and reads the outcome back. An empty plan
 // takes no lock and writes nothing to any server; it only takes a lock away that a run which is gone has left. The report is
 // there also when the error is not nil, unless nothing was begun.
-func (c *Controller) Apply(ctx context.Context, desired release.Release, options Options) (Report, error) {
+func (c *Controller) Apply(ctx context.Context, desired release.Release, options Options) (_ Report, err error) {
+	defer c.survive(&err)
 	began := c.now()
 	first, err := c.Plan(ctx, desired, options)
 	if err != nil {
@@ -126,7 +127,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		return Report{}, err
 	}
 	if order := lockOrder(planned.Desired, lockable(planned)); len(order) > 0 { // all that is left to do may be on hosts that left
-		locks.done.Go(func() { locks.heed(order[0].Name) })
+		locks.done.Go(func() { // what breaks there takes nothing but the chance to cancel
+			_ = c.safely(func() error { locks.heed(order[0].Name); return nil })
+		})
 	}
 	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, pullTurns(planned), r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)

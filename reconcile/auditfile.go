@@ -22,7 +22,7 @@ type auditFiles struct {
 
 	mu    sync.Mutex
 	hosts map[string]*auditFile
-	all   sync.WaitGroup
+	all   branches
 }
 
 // auditFile is one host's.
@@ -109,7 +109,7 @@ func (a *auditFiles) flush(name string, f *auditFile) {
 			if !more {
 				return
 			}
-			if err := a.append(name, text); err != nil {
+			if err := a.r.c.safely(func() error { return a.append(name, text) }); err != nil {
 				a.mu.Lock()
 				f.failed = true
 				a.mu.Unlock()

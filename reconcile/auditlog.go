@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -92,16 +90,13 @@ func AuditOf(events []state.Event) []AuditEntry {
 func (c *Controller) AuditFiles(ctx context.Context, desired release.Release, filter AuditFilter) ([]AuditEntry, []plan.Skipped, error) {
 	found := make([][]AuditEntry, len(desired.Hosts))
 	failed := make([]error, len(desired.Hosts))
-	var group errgroup.Group
+	var asking branches
 	for i, on := range desired.Hosts {
 		if filter.names(on.Name) {
-			group.Go(func() error {
-				found[i], failed[i] = c.auditFileOn(ctx, desired, on)
-				return nil
-			})
+			asking.Go(func() { found[i], failed[i] = c.auditFileOn(ctx, desired, on) })
 		}
 	}
-	_ = group.Wait() // no member fails
+	asking.Wait()
 	var skipped []plan.Skipped
 	for i, on := range desired.Hosts {
 		if failed[i] != nil {

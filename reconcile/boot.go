@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"strconv"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -84,7 +82,7 @@ func (r *run) secretsFor(ctx context.Context, conn *Connection, host, role strin
 	}
 	var key []byte
 	var have map[string]release.Secret
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	group.Go(func() (err error) { key, err = r.key(ctx, conn, host); return })
 	group.Go(func() (err error) { have, err = readEnv(ctx, conn.Files, r.paths, role); return })
 	if err := group.Wait(); err != nil {

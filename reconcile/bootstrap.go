@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -59,11 +57,14 @@ func (c *Controller) Bootstrap(ctx context.Context, desired release.Release, opt
 		return result, fmt.Errorf("there is no host to make ready: all are left out:%s", reasons(result.Cordoned))
 	}
 	made := make([]madeReady, len(hosts))
-	var group errgroup.Group
+	group := newCrew()
 	group.SetLimit(bootstrapAtOnce)
 	for i, on := range hosts {
 		group.Go(func() error {
-			made[i] = c.bootstrap(ctx, desired, on, options)
+			err := c.safely(func() error { made[i] = c.bootstrap(ctx, desired, on, options); return nil })
+			if err != nil { // it is not known how far it came
+				made[i] = madeReady{on: CommandedOn{Host: on.Name}, err: err}
+			}
 			return nil
 		})
 	}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
 )
@@ -159,7 +157,7 @@ func (r *run) arrived(ctx context.Context, conn *Connection, layers []string) (h
 	slices.SortStableFunc(images, func(a, b state.Image) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID)) })
 	prefix := r.desired.ImageName() + ":" + r.desired.App().CarriedPrefix()
 	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	group.SetLimit(imagesAtOnce)
 	for i, image := range images {
 		for _, tag := range image.Tags {

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -24,7 +22,7 @@ type certificateNote struct {
 }
 
 // readCertificates reads the certificates of the roles on the host, as secrets: they become digests and are dropped.
-func (l *look) readCertificates(ctx context.Context, group *errgroup.Group) {
+func (l *look) readCertificates(ctx context.Context, group crew) {
 	for _, role := range l.desired.Roles {
 		if !slices.Contains(role.Hosts, l.on.Name) || len(role.CertificateSecrets()) == 0 {
 			continue
@@ -46,7 +44,7 @@ func (l *look) readCertificates(ctx context.Context, group *errgroup.Group) {
 func readCertificate(ctx context.Context, f Files, paths layout, role string) (map[string]release.Secret, certificateNote, error) {
 	certificate, key := paths.certificate(role)
 	var read [3][]byte
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	for i, file := range []string{certificate, key, paths.certificateNote(role)} {
 		group.Go(func() (err error) { read[i], err = f.Read(ctx, file); return unless(err, fs.ErrNotExist) })
 	}

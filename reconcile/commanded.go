@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -129,7 +128,7 @@ func joined(a, b context.Context) (context.Context, context.CancelFunc) {
 func (w *work) each(ctx context.Context, hosts []release.Host, notes *journal) ([][]CommandedOn, []error) {
 	done, errs := make([][]CommandedOn, len(hosts)), make([]error, len(hosts))
 	if !w.rolling {
-		var all sync.WaitGroup
+		var all branches
 		for i, on := range hosts {
 			all.Go(func() { done[i], errs[i] = w.host(ctx, on, notes, nil) })
 		}

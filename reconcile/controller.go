@@ -34,7 +34,10 @@ type Controller struct {
 
 // NewController makes a controller over a fleet.
 func NewController(fleet *Fleet, store state.Store, secrets Secrets) *Controller {
-	return &Controller{fleet: fleet, Store: store, Secrets: secrets, Owner: ThisProcess(), Now: time.Now}
+	c := &Controller{fleet: fleet, Store: store, Secrets: secrets, Owner: ThisProcess(), Now: time.Now}
+	say := c.sayDefect
+	fleet.defects.Store(&say)
+	return c
 }
 
 // Close ends every connection.

@@ -118,7 +118,7 @@ type reply struct {
 // askAll asks the registry what it has under a reference, from several hosts at once; the replies come in the hosts' order.
 func (k *credentials) askAll(ctx context.Context, hosts []release.Host, ref string) []reply {
 	replies := make([]reply, len(hosts))
-	var asking sync.WaitGroup
+	var asking branches
 	for i, on := range hosts {
 		asking.Go(func() { replies[i].manifest, replies[i].err = k.ask(ctx, on, ref) })
 	}

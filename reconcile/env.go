@@ -11,8 +11,6 @@ import (
 	"sort"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -234,7 +232,7 @@ func sortedKeys[V any](m map[string]V) []string {
 // readEnv reads a role's secrets file, and the one beside it for values of several lines. fs.ErrNotExist when there is none.
 func readEnv(ctx context.Context, f Files, paths layout, role string) (map[string]release.Secret, error) {
 	var plain, lines []byte
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	group.Go(func() (err error) { plain, err = f.Read(ctx, paths.env(role)); return })
 	group.Go(func() (err error) {
 		lines, err = f.Read(ctx, paths.envJSON(role))

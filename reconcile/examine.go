@@ -6,9 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -23,7 +20,7 @@ func (c *Controller) examine(ctx context.Context, planned *Planned, ignore []pla
 		return
 	}
 	flight := plan.NewPreflight(&planned.Plan, planned.Desired, planned.Snapshot, ignore)
-	var asking sync.WaitGroup
+	var asking branches
 	hosts := reachable(*planned)
 	answers := make([]answer, len(hosts))
 	for i, on := range hosts {
@@ -54,7 +51,7 @@ type answer struct {
 
 // inquire puts the questions of a plan to a host.
 func (c *Controller) inquire(ctx context.Context, flight *plan.Preflight, registry *credentials, on release.Host, seen state.Host) (a answer) {
-	var asking sync.WaitGroup
+	var asking branches
 	var proxy plan.Problem
 	if flight.MakesProxy(seen) && !plan.OwnProxy(registry.desired.ProxyServer.Image) {
 		asking.Go(func() { proxy = c.canGetProxy(ctx, registry, on, seen) })
@@ -74,7 +71,7 @@ func (c *Controller) askPorts(ctx context.Context, on release.Host, seen state.H
 	if err != nil {
 		return facts, err
 	}
-	var group errgroup.Group // without a context of its own: one question's failure leaves the others their answers
+	group := newCrew() // without a context of its own: one question's failure leaves the others their answers
 	group.Go(func() (err error) { facts.Held, err = conn.Engine.Ports(ctx); return })
 	if proxy {
 		group.Go(func() error {

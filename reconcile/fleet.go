@@ -18,6 +18,7 @@ type Fleet struct {
 	connector Connector
 	chain     []Interceptor
 	silences  silences
+	defects   atomic.Pointer[func(*DefectError)] // hears where kamald broke; nil: nobody does
 
 	mu      sync.Mutex
 	hosts   map[string]*member
@@ -68,12 +69,12 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
 		err := next(ctx)
 		var slow *DeadlineError // one slow call says nothing about the others on the connection
-		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && ctx.Err() == nil && !call.Bulk && call.Method != following {
+		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && !errors.Is(err, ErrPanicked) && ctx.Err() == nil && !call.Bulk && call.Method != following {
 			lost.Store(true) // the next caller makes another
 		}
 		return err
 	}
-	m.conn = Intercept(host.Name, raw, append(append([]Interceptor{notice}, f.chain...), Bound)...)
+	m.conn = Intercept(host.Name, raw, append(append([]Interceptor{notice, f.guardCall}, f.chain...), Bound)...)
 	m.lost = lost
 	return m.conn, nil
 }
@@ -112,7 +113,8 @@ func (f *Fleet) connect(ctx context.Context, host release.Host) (*Connection, er
 	closing := f.closing
 	f.mu.Unlock()
 	defer context.AfterFunc(closing, func() { cancel(errClosed) })()
-	conn, err := f.connector.Connect(ctx, host)
+	var conn *Connection
+	err := f.guard(Call{Host: host.Name, Method: "Connect"}, func() (err error) { conn, err = f.connector.Connect(ctx, host); return })
 	if err != nil && errors.Is(context.Cause(ctx), slow) {
 		return nil, slow
 	}

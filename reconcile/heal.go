@@ -28,7 +28,8 @@ type Survey struct {
 
 // Survey looks at the servers and measures them against the held release, with what healing would do about the difference. A file whose
 // version a policy chooses is taken at the held version. Hosts that cannot be reached are skipped, and named.
-func (c *Controller) Survey(ctx context.Context, file release.Release, options Options) (Survey, error) {
+func (c *Controller) Survey(ctx context.Context, file release.Release, options Options) (_ Survey, err error) {
+	defer c.survive(&err)
 	drift, err := c.Drift(ctx, file, options)
 	if err != nil {
 		return Survey{}, err
@@ -54,7 +55,8 @@ func (c *Controller) Survey(ctx context.Context, file release.Release, options O
 // Heal puts right what is not as the held release says, and nothing else: no secret that was pushed since is rolled out, nothing that
 // came with a newer file is begun, and nothing is recorded as a release. held is what a Survey found; when something newer is held by
 // then the error is ErrSuperseded.
-func (c *Controller) Heal(ctx context.Context, file release.Release, held state.Record, options Options) (Report, error) {
+func (c *Controller) Heal(ctx context.Context, file release.Release, held state.Record, options Options) (_ Report, err error) {
+	defer c.survive(&err)
 	desired, err := heldAs(held, file)
 	if err != nil {
 		return Report{}, err

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -36,7 +34,7 @@ func (c *Controller) history(ctx context.Context, desired release.Release, gone 
 		known[r.Number] = r.Outcome == state.OutcomeSucceeded // of others the servers may know better: the run was killed
 	}
 	found, failed := make([][]state.Record, len(desired.Hosts)), make([]error, len(desired.Hosts))
-	var asking sync.WaitGroup
+	var asking branches
 	for i, on := range desired.Hosts {
 		if err, ok := gone.Load(on.Name); ok {
 			failed[i] = err.(error)
@@ -130,7 +128,7 @@ func (c *Controller) recordsOn(ctx context.Context, desired release.Release, on 
 		}
 	}
 	read := make([]*state.Record, len(numbers)) // nil: it went meanwhile
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	for i, n := range numbers {
 		group.Go(func() error {
 			record, err := readRecord(grouped, conn.Files, paths, n)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -32,7 +30,7 @@ func (l *look) intents(ctx context.Context) error {
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".json") })
 	found := make([]state.Intent, len(names))
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	for i, name := range names {
 		group.Go(func() error {
 			file := path.Join(l.paths.intents(), name)
@@ -145,13 +143,13 @@ func (c *Controller) writeIntent(ctx context.Context, desired release.Release, h
 	}
 	paths := layoutOf(desired)
 	errs := make([]error, len(hosts))
-	var group errgroup.Group
+	var telling branches
 	for i, on := range hosts {
-		group.Go(func() error {
+		telling.Go(func() {
 			seen, _ := snapshot.Host(on.Name)
 			if seen.Unreachable != "" && !(intent.Lifted && on.Name == intent.Host) {
 				errs[i] = errors.New(seen.Unreachable)
-				return nil
+				return
 			}
 			conn, err := c.fleet.Connection(ctx, on)
 			if err == nil {
@@ -161,10 +159,9 @@ func (c *Controller) writeIntent(ctx context.Context, desired release.Release, h
 				c.auditOn(ctx, conn, desired, "", marks(verb)+" "+intent.Host)
 			}
 			errs[i] = err
-			return nil
 		})
 	}
-	_ = group.Wait() // no member fails
+	telling.Wait()
 	for i, on := range hosts {
 		notes.end(deeds[i], errs[i])
 		if errs[i] != nil {

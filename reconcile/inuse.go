@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
 )
@@ -19,7 +17,7 @@ var errInUse = errors.New("a container of something else has it")
 func (r *run) imageUnused(ctx context.Context, conn *Connection, s plan.Step) error {
 	var image state.Image
 	var there []state.Container
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() (err error) {
 		image, err = conn.Engine.Image(grouped, s.Name)
 		return unless(err, state.ErrNotFound)

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -45,7 +43,7 @@ type Locks struct {
 
 	renewing context.Context
 	stop     context.CancelFunc
-	done     sync.WaitGroup
+	done     branches
 	run      context.Context // ends when a lease is lost
 	lose     context.CancelCauseFunc
 	patient  func() // has hosts that did not answer dialled again; nil while each dial is made
@@ -110,7 +108,7 @@ func (c *Controller) takeInTurn(ctx context.Context, began time.Time, try func()
 // once, and are not waited for: a run that could not reach the primary host may have them. Without it they come one after
 // another in the file's order, each waited for: two runs that do so never wait for each other.
 func takeAll(ctx context.Context, order []release.Host, primary string, take func(ctx context.Context, host release.Host, patient bool) error) error {
-	var group errgroup.Group
+	group := newCrew()
 	for i, host := range order {
 		if i == 0 || order[0].Name != primary {
 			if err := take(ctx, host, true); err != nil {
@@ -159,7 +157,11 @@ func (l *Locks) take(ctx context.Context, host release.Host, patient bool) error
 		return full(ctx, conn, host.Name, runFiles, l.paths.run, named(host.Name, "write the deploy lock's details", err))
 	}
 	h.written = true
-	l.done.Go(func() { l.renew(h) })
+	l.done.Go(func() {
+		if err := l.c.safely(func() error { l.renew(h); return nil }); err != nil {
+			l.loseHost(h, fmt.Errorf("%w: on %s it is not renewed any more: %w", ErrLeaseLost, h.host, err))
+		}
+	})
 	return nil
 }
 
@@ -181,7 +183,7 @@ func (l *Locks) seal(ctx context.Context, seen state.Snapshot) error {
 	}
 	expected := l.details.Fence == l.Fence // nobody was in between: the details say so already
 	l.details.Fence = l.Fence
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	for _, h := range l.all() {
 		group.Go(func() error { return l.sealHost(ctx, h, expected) })
 	}
@@ -215,7 +217,7 @@ func (l *Locks) sealHost(ctx context.Context, h *heldLock, expected bool) error 
 	}
 	defer h.leave()
 	h.data = encodeLock(l.details, l.c.Owner.Who, l.nonce)
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	if !expected {
 		group.Go(func() error { return conn.Files.Write(ctx, l.paths.lockDetails(), h.data, 0o600) })
 	}
@@ -284,7 +286,7 @@ func (l *Locks) release(ctx context.Context) error {
 	l.done.Wait()
 	l.lose(nil)
 	ctx = context.WithoutCancel(ctx)
-	var all sync.WaitGroup
+	var all branches
 	held := l.all()
 	errs := make([]error, len(held))
 	for i, h := range held {

@@ -165,7 +165,7 @@ func (c *Controller) findRun(ctx context.Context, current release.Release, gone 
 // findLocks looks once, and notes hosts that cannot be reached.
 func (c *Controller) findLocks(ctx context.Context, current release.Release, hosts []release.Host, gone *sync.Map) (first *otherRun, fresh bool) {
 	runs := make([]*otherRun, len(hosts))
-	var asking sync.WaitGroup
+	var asking branches
 	for i, on := range hosts {
 		asking.Go(func() {
 			conn, err := c.fleet.Connection(ctx, on)
@@ -207,7 +207,7 @@ func (c *Controller) runOn(ctx context.Context, paths layout, on release.Host, c
 // onEach does something on every host at once; the errors are in the hosts' order.
 func (c *Controller) onEach(ctx context.Context, hosts []release.Host, do func(release.Host, *Connection) error) []error {
 	errs := make([]error, len(hosts))
-	var all sync.WaitGroup
+	var all branches
 	for i, on := range hosts {
 		all.Go(func() {
 			conn, err := c.fleet.Connection(ctx, on)

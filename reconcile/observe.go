@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -31,24 +29,29 @@ func observe(ctx context.Context, fleet *Fleet, patience time.Duration, desired 
 		taken[host.Name] = host
 	}
 	records := &sameRecord{}
-	var group errgroup.Group
+	var looking branches
 	for i, on := range desired.Hosts {
-		group.Go(func() error {
+		looking.Go(func() {
 			old, _ := known.Host(on.Name)
 			if host, is := taken[on.Name]; is {
 				snapshot.Hosts[i] = host
-				return nil
+				return
 			}
-			host, key, err := observeWithin(ctx, patience, fleet, desired, on, old, records)
+			var host state.Host
+			var key digestKey
+			err := Guard(func() (err error) {
+				host, key, err = observeWithin(ctx, patience, fleet, desired, on, old, records)
+				return err
+			})
 			if err != nil {
+				fleet.tellDefect(err)
 				host = unseen(on.Name, old, err)
 			}
 			host.SeenAt = now
 			snapshot.Hosts[i], found[i] = host, &key
-			return nil
 		})
 	}
-	_ = group.Wait() // no member fails
+	looking.Wait()
 	read := keys{}
 	for i, on := range desired.Hosts {
 		if found[i] != nil {
@@ -105,7 +108,7 @@ func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on 
 	}
 	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, records: records, envs: map[string]map[string]release.Secret{}}
 	l.host = state.Host{Name: on.Name, FreeBytes: -1}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	l.beside(ctx, group)
 	group.Go(func() error {
 		if err := l.first(ctx); err != nil {
@@ -123,7 +126,7 @@ func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on 
 
 // first asks all that depends on nothing and that the second round needs.
 func (l *look) first(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	engine, files := l.conn.Engine, l.conn.Files
 	group.Go(func() (err error) {
 		l.host.Containers, err = engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: l.desired.Service}})
@@ -142,7 +145,7 @@ func (l *look) first(ctx context.Context) error {
 }
 
 // beside asks what nothing else waits for.
-func (l *look) beside(ctx context.Context, group *errgroup.Group) {
+func (l *look) beside(ctx context.Context, group crew) {
 	engine, files := l.conn.Engine, l.conn.Files
 	server := l.desired.ProxyServer
 	group.Go(func() error { return l.engine(ctx) })
@@ -178,7 +181,7 @@ func (l *look) listRecords(ctx context.Context) ([]int, error) {
 }
 
 // readEnvFiles reads the secrets files of the roles on the host; their values become digests and are dropped.
-func (l *look) readEnvFiles(ctx context.Context, group *errgroup.Group) {
+func (l *look) readEnvFiles(ctx context.Context, group crew) {
 	for _, role := range l.desired.Roles {
 		if !slices.Contains(role.Hosts, l.on.Name) || len(l.desired.EnvOn(role, l.on).Secrets) == 0 {
 			continue
@@ -200,7 +203,7 @@ func (l *look) readEnvFiles(ctx context.Context, group *errgroup.Group) {
 
 // second asks what the first answers name: the containers that matter, and their images.
 func (l *look) second(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	l.host.RunDir = absolute(l.host.Home, l.desired.RunDirectory)
 	images := l.imagesThatMatter() // before the containers are written over
 	for i, c := range l.host.Containers {
@@ -288,7 +291,7 @@ func (l *look) newest(ctx context.Context) error {
 		known = nil
 	}
 	there := false
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() error { return l.fence(grouped) })
 	if known != nil {
 		group.Go(func() error {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -19,8 +17,8 @@ import (
 const startSkew = 2 * time.Second
 
 // observeProxy asks the proxy's container, what it routes and what it says of itself, all at once.
-func (l *look) observeProxy(ctx context.Context, group *errgroup.Group, server release.ProxyServer) {
-	asking, asked := errgroup.WithContext(ctx)
+func (l *look) observeProxy(ctx context.Context, group crew, server release.ProxyServer) {
+	asking, asked := crewWithin(ctx)
 	var container state.Container
 	var program state.Program
 	asking.Go(func() (err error) { container, err = l.proxy(asked, server); return })

@@ -19,8 +19,7 @@ func observeWithin(ctx context.Context, patience time.Duration, fleet *Fleet, de
 	defer cancel()
 	reached := make(chan error, 1)
 	go func() {
-		_, err := fleet.Connection(ctx, on)
-		reached <- err
+		reached <- Guard(func() error { _, err := fleet.Connection(ctx, on); return err })
 	}()
 	select {
 	case err := <-reached:

@@ -72,7 +72,8 @@ type Planned struct {
 }
 
 // Plan observes the servers, keeps the snapshot, diffs, and asks the servers what may be in the way of what it plans.
-func (c *Controller) Plan(ctx context.Context, desired release.Release, options Options) (Planned, error) {
+func (c *Controller) Plan(ctx context.Context, desired release.Release, options Options) (_ Planned, err error) {
+	defer c.survive(&err)
 	planned, err := c.planAt(ctx, desired, options)
 	if err == nil && !options.Stored {
 		c.examine(ctx, &planned, options.Ignore)

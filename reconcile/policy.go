@@ -38,7 +38,7 @@ func (c *Controller) planByPolicy(ctx context.Context, desired release.Release, 
 		return Planned{}, err
 	}
 	tags := plan.Tags{Unasked: "no registry was asked"}
-	var asking sync.WaitGroup
+	var asking branches
 	if options.Pin == nil && !options.Stored {
 		asking.Go(func() { tags = c.tags(ctx, desired, known) })
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -29,7 +28,7 @@ func (k *credentials) preflight(ctx context.Context, planned *Planned, flight *p
 		}
 	}
 	found := make([][]plan.Problem, len(lacking))
-	var asking sync.WaitGroup
+	var asking branches
 	for i, on := range lacking {
 		asking.Go(func() {
 			if planned.Plan.Pin.Digest == "" {

@@ -25,7 +25,7 @@ func (c *Controller) probe(ctx context.Context, desired release.Release, snapsho
 	var (
 		mu      sync.Mutex
 		failing = map[string]string{}
-		asking  sync.WaitGroup
+		asking  branches
 	)
 	for _, p := range c.probed(desired, snapshot) {
 		asking.Go(func() {

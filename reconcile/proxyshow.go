@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -93,7 +91,7 @@ func (c *Controller) showProxy(ctx context.Context, desired release.Release, kno
 		home   string
 		about  state.Program
 	)
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() (err error) { kept, err = conn.Proxy.Routes(grouped, name); return })
 	group.Go(func() (err error) { home, err = conn.Files.Home(grouped); return })
 	group.Go(func() (err error) {

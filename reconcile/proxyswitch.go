@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kamald/kamald/plan"
@@ -107,7 +106,7 @@ func (c *Controller) planSwitch(ctx context.Context, desired release.Release, ot
 			"websockets and requests that take longer are cut. Certificates that a proxy gets by ACME are got anew", switchGrace)}
 	hosts := proxiedHosts(desired, seen)
 	found := make([]ProxySwitchOn, len(hosts))
-	var looking sync.WaitGroup
+	var looking branches
 	for i, on := range hosts {
 		looking.Go(func() {
 			host, _ := seen.Host(on.Name)

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -33,7 +31,8 @@ func (c *Controller) PlanPrune(ctx context.Context, file release.Release, option
 }
 
 // Prune plans as PlanPrune does, and carries it out under the locks.
-func (c *Controller) Prune(ctx context.Context, file release.Release, options Options) (Report, error) {
+func (c *Controller) Prune(ctx context.Context, file release.Release, options Options) (_ Report, err error) {
+	defer c.survive(&err)
 	desired, options, err := c.pruning(ctx, file, options)
 	if err != nil {
 		return Report{}, err
@@ -71,16 +70,13 @@ func (c *Controller) pruning(ctx context.Context, file release.Release, options 
 // And the release records that are there. What cannot be looked at is left for another time.
 func (c *Controller) litter(ctx context.Context, desired release.Release, seen state.Snapshot) (litter map[string][]string, files map[string]map[int]string) {
 	found, records := make([][]string, len(desired.Hosts)), make([]map[int]string, len(desired.Hosts))
-	var group errgroup.Group
+	var looking branches
 	for i, on := range desired.Hosts {
 		if host, ok := seen.Host(on.Name); ok && host.Unreachable == "" {
-			group.Go(func() error {
-				found[i], records[i] = c.litterOn(ctx, desired, on, host)
-				return nil
-			})
+			looking.Go(func() { found[i], records[i] = c.litterOn(ctx, desired, on, host) })
 		}
 	}
-	_ = group.Wait() // no member fails
+	looking.Wait()
 	litter, files = map[string][]string{}, map[string]map[int]string{}
 	for i, on := range desired.Hosts {
 		litter[on.Name], files[on.Name] = found[i], records[i]

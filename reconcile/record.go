@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/state"
@@ -97,7 +96,7 @@ func (r *run) recordFailure(ctx context.Context, report Report, outcomes map[str
 	data = append(data, '\n')
 	ctx, cancel := context.WithTimeout(ctx, lease/6)
 	defer cancel()
-	var all sync.WaitGroup
+	var all branches
 	for _, h := range r.locks.all() {
 		all.Go(func() {
 			conn, err := r.connection(ctx, h.host)

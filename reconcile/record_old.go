@@ -66,18 +66,22 @@ func (r *run) tidyRecords(ctx context.Context, conn *Connection, on string) {
 		return // and nothing is asked
 	}
 	r.beside.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease/6)
-		defer cancel()
-		names, err := conn.Files.List(ctx, r.paths.records())
-		for _, n := range plan.OldRecords(numbered(names), r.old.known, host, r.record.App, r.retained()) {
-			if err == nil && r.locks.lostOn(on) == nil {
-				err = conn.Files.Remove(ctx, r.paths.record(n))
-			}
-		}
-		if err != nil {
-			r.c.report(Progress{Kind: "warn", Host: on, Message: fmt.Sprintf("release records beyond what is kept stay there until the next release: %v", err)})
-		}
+		_ = r.c.safely(func() error { r.removeOld(ctx, conn, on, host); return nil })
 	})
+}
+
+func (r *run) removeOld(ctx context.Context, conn *Connection, on string, host state.Host) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease/6)
+	defer cancel()
+	names, err := conn.Files.List(ctx, r.paths.records())
+	for _, n := range plan.OldRecords(numbered(names), r.old.known, host, r.record.App, r.retained()) {
+		if err == nil && r.locks.lostOn(on) == nil {
+			err = conn.Files.Remove(ctx, r.paths.record(n))
+		}
+	}
+	if err != nil {
+		r.c.report(Progress{Kind: "warn", Host: on, Message: fmt.Sprintf("release records beyond what is kept stay there until the next release: %v", err)})
+	}
 }
 
 // retained is how many older versions are kept for rollback.

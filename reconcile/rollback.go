@@ -29,7 +29,8 @@ func (b Back) named() bool { return b.Number > 0 || b.Version != "" }
 
 // Rollback makes an earlier release true again, with the configuration it had, its image by digest, and today's secrets. A
 // release that is under way is asked to end first, unless the caller wants it left alone.
-func (c *Controller) Rollback(ctx context.Context, current release.Release, back Back, options Options) (Report, error) {
+func (c *Controller) Rollback(ctx context.Context, current release.Release, back Back, options Options) (_ Report, err error) {
+	defer c.survive(&err)
 	for {
 		gone := &sync.Map{} // hosts out of reach: each is waited for once
 		other, err := c.makeWay(ctx, current, back, gone)

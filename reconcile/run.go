@@ -28,8 +28,8 @@ type run struct {
 	retain   int // older versions that are kept; 0: as many as the release says
 	old      oldRecords
 	registry *credentials
-	cargo    *cargo         // the image, where it is carried from this machine
-	beside   sync.WaitGroup // what is done beside the steps, and nobody waits for but the end
+	cargo    *cargo   // the image, where it is carried from this machine
+	beside   branches // what is done beside the steps, and nobody waits for but the end
 
 	mu   sync.Mutex
 	last state.Record // as it lies on the hosts, with its text; nil text until the first is written
@@ -55,7 +55,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	}
 	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)})
 	began := time.Now()
-	err := r.act(ctx, s)
+	err := r.c.safely(func() error { return r.act(ctx, s) })
 	r.audit.step(s, err)
 	if errors.Is(err, errInUse) {
 		r.stays(s)

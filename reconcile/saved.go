@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -66,7 +64,8 @@ func (c *Controller) SavePlan(planned Planned, version string) plan.Saved {
 // ApplySaved carries out exactly the steps of a saved plan, or refuses: with a StaleError when the servers have moved since, with
 // a UsedError when it was begun before. current says how hosts are reached today; what is released is the plan's own. An empty
 // plan takes no lock. Problems that the ignored checks find on the servers as they are now are only warned of.
-func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current release.Release, ignore ...plan.Check) (Report, error) {
+func (c *Controller) ApplySaved(ctx context.Context, saved plan.Saved, current release.Release, ignore ...plan.Check) (_ Report, err error) {
+	defer c.survive(&err)
 	began := c.now()
 	if app := current.App(); app != saved.App {
 		return Report{}, fmt.Errorf("the plan is for %s, and this is %s: apply it with the deploy.hcl and the destination (-d) that it was made with", appName(saved.App), appName(app))
@@ -249,7 +248,7 @@ func (a *savedApply) mark(ctx context.Context, locks *Locks, hosts []release.Hos
 func (a *savedApply) markOn(ctx context.Context, host release.Host, conn *Connection) error {
 	dir := layoutOf(a.desired).plans()
 	var old []string
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() error { return conn.Files.Mkdir(grouped, path.Join(dir, a.saved.Nonce)) })
 	group.Go(func() error {
 		old, _ = conn.Files.List(grouped, dir) // only for tidying up

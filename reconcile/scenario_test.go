@@ -178,6 +178,15 @@ var faults = []fault{
 	{name: "cut for 5 min", inject: func(h *history, n int) { h.nth(n, func(c sim.Call) { h.cutFor(c.Host, 5*time.Minute) }) }},
 	{name: "kamald killed", inject: func(h *history, n int) { h.KillNth(n) }},
 	{name: "killed after it", inject: func(h *history, n int) { h.KillAfterNth(n) }},
+	{name: "kamald breaks", inject: func(h *history, n int) { h.nth(n, func(sim.Call) { panic("a planted defect") }) }},
+	{name: "breaks after it", inject: func(h *history, n int) {
+		h.After(func(c sim.Call) error {
+			if c.N == n {
+				panic("a planted defect")
+			}
+			return nil
+		})
+	}},
 }
 
 // nth does something at the n-th call of the world, before it is carried out.

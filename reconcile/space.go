@@ -2,10 +2,7 @@ package reconcile
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kamald/kamald/state"
 )
@@ -16,7 +13,7 @@ const containerdRoot = "/var/lib/containerd"
 // engine asks what the engine is, and how much is free where it keeps its data: at once where the last look knew that place.
 func (l *look) engine(ctx context.Context) error {
 	known := l.old.Engine
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() (err error) { l.host.Engine, err = engineInfo(grouped, l.conn); return })
 	group.Go(func() error { l.free(grouped, known); return nil })
 	if err := group.Wait(); err != nil {
@@ -51,7 +48,7 @@ func (l *look) free(ctx context.Context, engine state.Engine) {
 		return
 	}
 	var images, imageDisk int64 = -1, 0
-	var asking sync.WaitGroup
+	var asking branches
 	if engine.Containerd {
 		asking.Go(func() { images, imageDisk = l.freeIn(ctx, containerdRoot) })
 	}

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -80,7 +78,7 @@ func findLock(ctx context.Context, f Files, paths layout) (*state.Lock, []byte, 
 	var raw []byte
 	var renewed time.Time
 	bare, gone := false, false
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() (err error) {
 		raw, err = f.Read(grouped, paths.lockDetails())
 		bare = errors.Is(err, fs.ErrNotExist)

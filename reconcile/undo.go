@@ -67,7 +67,7 @@ func (u *undoing) undoes(kinds []plan.StepKind, s plan.Step) bool {
 
 // stage undoes the steps of some kinds that were begun, all at once.
 func (u *undoing) stage(ctx context.Context, kinds []plan.StepKind, which func(plan.Step) bool) {
-	var all sync.WaitGroup
+	var all branches
 	for _, s := range u.plan.Steps {
 		if u.undoes(kinds, s) && which(s) {
 			all.Go(func() { u.step(ctx, s, u.outcomes[s.ID]) })
@@ -108,10 +108,11 @@ type undoing struct {
 
 func (u *undoing) step(ctx context.Context, s plan.Step, o outcome) {
 	what := "undo: " + describe(s)
-	err := guarded(func() (err error) {
+	err := Guard(func() (err error) {
 		what, err = u.act(ctx, s, o)
 		return err
 	})
+	u.c.tellDefect(err)
 	if what == "" {
 		what = "nothing to undo: " + describe(s)
 		if err == nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kamald/kamald/plan"
@@ -138,7 +137,7 @@ func (c *Controller) unlockOn(ctx context.Context, on release.Host, desired rele
 
 // everyHost calls do for every host of the release at once.
 func (c *Controller) everyHost(desired release.Release, do func(i int, on release.Host)) {
-	var all sync.WaitGroup
+	var all branches
 	for i, on := range slices.Clone(desired.Hosts) {
 		all.Go(func() { do(i, on) })
 	}

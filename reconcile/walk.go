@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -36,11 +35,14 @@ func walk(ctx context.Context, kind plan.Kind, steps []plan.Step, turns map[stri
 	for _, s := range steps {
 		w.done[s.ID] = make(chan struct{})
 	}
-	var all sync.WaitGroup
+	var all branches
 	for _, s := range steps {
 		all.Go(func() {
 			defer close(w.done[s.ID])
-			w.step(ctx, s)
+			if err := Guard(func() error { w.step(ctx, s); return nil }); err != nil {
+				w.end(outcome{step: s, err: err})
+				w.fail(err)
+			}
 		})
 	}
 	all.Wait()
@@ -70,7 +72,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
-	err := guarded(func() error { return w.do(withStep(under, s.ID), s) })
+	err := Guard(func() error { return w.do(withStep(under, s.ID), s) })
 	if err != nil && w.watch.Err() != nil && s.Kind == plan.StepImage && !errors.Is(err, errAbandoned) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}
@@ -78,20 +80,6 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	if err != nil && s.Phase < plan.PhaseFinish && !w.heals {
 		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))
 	}
-}
-
-// ErrPanicked: a step met a defect of kamald itself. It counts as failed, so that what was begun is compensated and the locks
-// are given back.
-var ErrPanicked = errors.New("a defect of kamald: please report it")
-
-// guarded turns a panic into an error.
-func guarded(do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, p, debug.Stack())
-		}
-	}()
-	return do()
 }
 
 // wait returns when the step may begin, or why it must not.
@@ -118,7 +106,7 @@ func (w *walker) wait(s plan.Step) error {
 func (w *walker) firstOf(s plan.Step) error {
 	first := make(chan outcome, len(s.Needs))
 	for _, need := range s.Needs {
-		go func() {
+		go func() { // it cannot break
 			<-w.done[need]
 			first <- w.outcome(need)
 		}()

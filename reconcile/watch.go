@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"hash/maphash"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +46,7 @@ const nobody = "kamald-is-there-an-engine"
 // Watch follows what happens on hosts, all at once, until ctx ends. heard is called by one goroutine at a time for each host, and
 // holds up what comes next from that host alone. No event is told twice, also where a connection was lost and made again.
 func (c *Controller) Watch(ctx context.Context, hosts []release.Host, heard func(Happening)) {
-	var following sync.WaitGroup
+	var following branches
 	for _, on := range hosts {
 		w := &watcher{fleet: c.fleet, on: on, heard: heard, pauses: newRetries(on.Name), seed: maphash.MakeSeed()}
 		following.Go(func() { w.follow(ctx) })
@@ -73,7 +72,8 @@ type watcher struct {
 func (w *watcher) follow(ctx context.Context) {
 	for {
 		began := time.Now()
-		err := w.attempt(ctx)
+		err := Guard(func() error { return w.attempt(ctx) })
+		w.fleet.tellDefect(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -132,10 +132,14 @@ func (w *watcher) reach(ctx context.Context) (conn *Connection, now time.Time, e
 // stream tells events until they end. A connection over which nothing comes any more does not end by itself.
 func (w *watcher) stream(ctx context.Context, conn *Connection, since time.Time) error {
 	ctx, end := context.WithCancelCause(ctx)
-	var asking sync.WaitGroup
+	var asking branches
 	w.sign.Store(time.Now().UnixNano())
-	asking.Go(func() { w.ask(ctx, conn, end) })
-	err := conn.Engine.Events(ctx, since, w.tell)
+	asking.Go(func() {
+		if err := Guard(func() error { w.ask(ctx, conn, end); return nil }); err != nil {
+			end(err)
+		}
+	})
+	err := Guard(func() error { return conn.Engine.Events(ctx, since, w.tell) })
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

@@ -97,7 +97,7 @@ func (k *keeper) run(soft, hard context.Context) {
 	k.hard = hard
 	k.mu.Unlock()
 	var beside sync.WaitGroup
-	beside.Go(func() { k.set.Source.Watch(soft, func() { k.wake(wakeSource, "") }) })
+	beside.Go(func() { k.lastingly(soft, func() { k.set.Source.Watch(soft, func() { k.wake(wakeSource, "") }) }) })
 	k.wake(wakeStart, "")
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -110,10 +110,11 @@ func (k *keeper) run(soft, hard context.Context) {
 			k.wake(k.ticks(), "")
 			continue
 		}
-		if k.gather(soft) {
-			k.turn(soft, hard)
+		pause := k.rest
+		if k.surviving(func() error { k.next(soft, hard); return nil }) != nil {
+			pause = func() time.Duration { return anew }
 		}
-		timer.Reset(k.rest())
+		timer.Reset(pause())
 	}
 	k.refuseFrom(errNotRunning, true)
 	k.beside.Wait()
@@ -163,6 +164,13 @@ func (k *keeper) refuseFrom(why error, closing bool) {
 	k.mu.Unlock()
 	for _, id := range waiting {
 		k.l.tellTicket(k.l.tickets.end(id, nil, why))
+	}
+}
+
+// next is what comes of having been woken.
+func (k *keeper) next(soft, hard context.Context) {
+	if k.gather(soft) {
+		k.turn(soft, hard)
 	}
 }
 

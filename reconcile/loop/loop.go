@@ -107,7 +107,7 @@ func (l *Loop) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(l.o.Grace, stop) })()
 	var all sync.WaitGroup
 	for _, k := range l.all() {
-		all.Go(func() { k.run(ctx, hard) })
+		all.Go(func() { _ = k.surviving(func() error { k.run(ctx, hard); return nil }) })
 	}
 	all.Wait()
 	l.watch.close()

@@ -47,7 +47,7 @@ func (l *Loop) Order(order Order) (Ticket, error) {
 	k.mu.Unlock()
 	l.tellTicket(ticket)
 	if order.Verb == VerbRollback {
-		go k.goBack(hard, ticket)
+		go func() { _ = k.surviving(func() error { k.goBack(hard, ticket); return nil }) }()
 		return ticket, nil
 	}
 	for _, id := range overtaken {

@@ -37,7 +37,7 @@ func (k *keeper) reach(ctx context.Context, desired release.Release) error {
 	}
 	watching, stop := context.WithCancel(ctx)
 	k.session = &session{Controller: controller, way: way, stop: stop}
-	k.session.watch.Go(func() { controller.Watch(watching, hosts, k.happened) })
+	k.session.watch.Go(func() { k.lastingly(watching, func() { controller.Watch(watching, hosts, k.happened) }) })
 	return nil
 }
 

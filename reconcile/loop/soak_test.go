@@ -30,6 +30,8 @@ type fleet struct {
 	apps   []release.Release
 	loop   *loop.Loop
 	stop   func()
+	around func(state.App, *sim.Connector) *reconcile.Fleet // how an app's servers are reached; nil: as they are
+	hears  func(loop.Notice)                                // nil: nobody
 
 	mu     sync.Mutex
 	healed map[state.App]int // repairs that people were told of
@@ -56,11 +58,11 @@ func newServers(t *testing.T, seed uint64, apps, hosts int) *fleet {
 
 // begin starts the daemon, with a store for all apps.
 func (f *fleet) begin(store state.Store) {
-	f.loop = loop.New(loop.Options{Comparator: "test", Events: 300, Plans: 10, Store: store, Jitter: f.jitter, Notify: f.notified, Open: func(r release.Release) (*reconcile.Controller, error) {
+	f.loop = loop.New(loop.Options{Comparator: "test", Events: 300, Plans: 10, Store: store, Jitter: f.jitter, Notify: f.notified, Log: f.hears, Open: func(r release.Release) (*reconcile.Controller, error) {
 		if own, ok := store.(stores); ok {
-			return f.controller(own[r.App()]), nil
+			return f.controller(r.App(), own[r.App()]), nil
 		}
-		return f.controller(store), nil
+		return f.controller(r.App(), store), nil
 	}})
 	for _, r := range f.apps {
 		if err := f.loop.Drive(loop.Settings{App: r.App(), Source: &source{release: r}}); err != nil {
@@ -73,8 +75,12 @@ func (f *fleet) begin(store state.Store) {
 	f.stop = func() { cancel(); <-ended }
 }
 
-func (f *fleet) controller(store state.Store) *reconcile.Controller {
-	c := reconcile.NewController(reconcile.NewFleet(connector{f.Connector()}), store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
+func (f *fleet) controller(app state.App, store state.Store) *reconcile.Controller {
+	fleet := reconcile.NewFleet(connector{f.Connector()})
+	if f.around != nil {
+		fleet = f.around(app, f.Connector())
+	}
+	c := reconcile.NewController(fleet, store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 	c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	return c
 }
@@ -117,7 +123,7 @@ func (f *fleet) deploy(n, hosts int) release.Release {
 	f.Push(sim.Image{Ref: r.ImageName() + ":v1", Behaviour: sim.Healthy(300 * time.Millisecond), Labels: map[string]string{"service": r.Service, "version": "v1"}})
 	store := &memory{}
 	f.stores[r.App()] = store
-	c := f.controller(&memory{})
+	c := f.controller(r.App(), &memory{})
 	defer func() { _ = c.Close() }()
 	if _, err := c.Apply(f.t.Context(), r, reconcile.Options{}); err != nil {
 		f.t.Fatal(err)
