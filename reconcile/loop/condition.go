@@ -49,10 +49,7 @@ func (k *keeper) settleConditions(now []state.Condition, f facts) []state.Condit
 			now[i].Since = f.now
 		}
 		now[i].Gone = time.Time{}
-		n, tells := told[c.Kind]
-		if c.Kind == ConditionWaiting && c.Host == "" {
-			n.after = k.set.ImageWait
-		}
+		n, tells := k.news(c)
 		if tells && !now[i].Told && f.now.Sub(now[i].Since) >= n.after {
 			now[i].Told = true
 			began[n.kind] = append(began[n.kind], now[i])
@@ -74,6 +71,29 @@ func (k *keeper) settleConditions(now []state.Condition, f facts) []state.Condit
 	k.tellConditions(began, over, f)
 	slices.SortStableFunc(now, func(a, b state.Condition) int { return strings.Compare(a.Kind+a.Host+a.Role, b.Kind+b.Host+b.Role) })
 	return now
+}
+
+// news is how people are told of a condition, if they are.
+func (k *keeper) news(c state.Condition) (n news, tells bool) {
+	n, tells = told[c.Kind]
+	if c.Kind == ConditionWaiting && c.Host == "" {
+		n.after = k.set.ImageWait
+	}
+	return n, tells
+}
+
+// telling is when the next of the conditions is worth telling, if it holds until then, or worth telling that it is over; zero: none is.
+func (k *keeper) telling(conditions []state.Condition) (at time.Time) {
+	for _, c := range conditions {
+		n, tells := k.news(c)
+		switch {
+		case tells && !c.Told && c.Gone.IsZero():
+			at = earlier(at, c.Since.Add(n.after))
+		case c.Told && !c.Gone.IsZero():
+			at = earlier(at, c.Gone.Add(n.over))
+		}
+	}
+	return at
 }
 
 // tellConditions tells once of each kind, whatever number of conditions it is.

@@ -217,6 +217,7 @@ func (k *keeper) decide(f *facts) decision {
 	}
 	k.history(f.findings)
 	k.conclude(*f, d)
+	d.soon(k.telling(k.memory.Conditions))
 	return d
 }
 

@@ -108,3 +108,24 @@ func TestAConditionBeginsOnceAndIsOverOnce(t *testing.T) {
 		})
 	}
 }
+
+// People are told when a condition has held for its time, and not when the timer happens to come round; the same of its end.
+func TestPeopleAreToldInTime(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.deployed("v1").start().settle()
+		at := time.Now()
+		w.Cut("h2")
+		w.pass(3 * time.Minute)
+		w.Restore("h2")
+		w.pass(3 * time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var when []string
+		for _, told := range w.transitions {
+			when = append(when, fmt.Sprintf("%s over %v after %s", told.Kind, told.Over, told.At.Sub(at).Truncate(10*time.Second)))
+		}
+		if want := []string{"unreachable over false after 1m0s", "unreachable over true after 4m0s"}; !slices.Equal(when, want) {
+			t.Errorf("people were told %q", when)
+		}
+	})
+}
