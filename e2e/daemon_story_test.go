@@ -205,7 +205,7 @@ func TestADaemonThroughWhatBefallsAHost(t *testing.T) {
 	cut := time.Now()
 	f.eventually("the host is missed", func() bool { return strings.Contains(d.status().kinds(), "unreachable") })
 	f.exec(h, "docker", "rm", "-f", "shop-web-v1")
-	time.Sleep(time.Until(cut.Add(time.Duration(count(5, 70)) * time.Second)))
+	time.Sleep(time.Until(cut.Add(time.Duration(count(5, 90)) * time.Second)))
 	must(t, h.Heal(t.Context()))
 	f.eventually("what was removed meanwhile is back", well)
 	time.Sleep(time.Duration(count(0, 70)) * time.Second) // an outage that people were told of is over when it was for a minute

@@ -87,6 +87,7 @@ type Engine interface {
 	Save(ctx context.Context, refs ...string) (io.ReadCloser, error)
 
 	Networks(ctx context.Context) ([]state.Network, error)
+	// CreateNetwork makes one; of several that runs make at once one stays, and no call fails for that.
 	CreateNetwork(ctx context.Context, name string) error
 	ConnectNetwork(ctx context.Context, network, container string, aliases []string) error
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kamald/kamald/release"
@@ -265,6 +266,34 @@ func init() {
 			s.listening(s.address("b", network) + ":3000") // before that a signal ends it as it ends any program
 			s.must(s.engine.Stop(s.ctx, s.named("b"), 5*time.Second))
 			s.see("stopped", "b")
+		},
+		"a network that several make at once": func(s *subject) {
+			ref := s.image("v1", program{})
+			network := s.named("net")
+			errs := make([]error, 3)
+			var all sync.WaitGroup
+			for i := range errs {
+				conn := s.connect()
+				defer func() { _ = conn.Close() }()
+				all.Go(func() {
+					if errs[i] = conn.Engine.CreateNetwork(s.ctx, network); errs[i] == nil {
+						name := s.named(string(rune('a' + i)))
+						if _, errs[i] = conn.Engine.Create(s.ctx, name, state.Spec{Image: ref, Network: network}, nil, nil); errs[i] == nil {
+							errs[i] = conn.Engine.Start(s.ctx, name)
+						}
+					}
+				})
+			}
+			all.Wait()
+			s.note("each has it, and something that runs on it", errors.Join(errs...))
+			list, err := s.engine.Networks(s.ctx)
+			count := 0
+			for _, n := range list {
+				if n.Name == network {
+					count++
+				}
+			}
+			s.note("there is one", count, err)
 		},
 		"a spec lives as it was asked for": func(s *subject) {
 			ref := s.image("v1", program{})

@@ -110,7 +110,10 @@ func platformOf(text string) *ocispec.Platform {
 
 // Start starts a container; one that runs is left as it is.
 func (e *Engine) Start(ctx context.Context, name string) error {
-	_, err := e.client.ContainerStart(ctx, name, client.ContainerStartOptions{})
+	err := e.unambiguous(ctx, func() error {
+		_, err := e.client.ContainerStart(ctx, name, client.ContainerStartOptions{})
+		return err
+	})
 	return e.failure(err, "start container %s", name)
 }
 

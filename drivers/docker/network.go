@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -29,59 +28,49 @@ func (e *Engine) Networks(ctx context.Context) ([]state.Network, error) {
 // uniqueNames is the API version from which engines refuse a second network of the same name; before it, they make one.
 const uniqueNames = "1.44"
 
-// CreateNetwork makes a bridge network; one that is there is left as it is.
+// CreateNetwork makes a bridge network; one that is there is left as it is. Of several that runs make at once one stays.
 func (e *Engine) CreateNetwork(ctx context.Context, name string) error {
 	api, err := e.api(ctx)
 	if err != nil {
 		return e.failure(err, "create network %s", name)
 	}
-	if older(api, uniqueNames) {
+	twins := older(api, uniqueNames)
+	if twins {
 		same, err := e.networksNamed(ctx, name)
-		if err != nil || len(same) > 0 {
+		if err != nil || len(same) == 1 {
 			return e.failure(err, "create network %s", name)
 		}
+		if len(same) > 1 {
+			return e.failure(e.settle(ctx, name), "create network %s", name)
+		}
 	}
-	created, err := e.client.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: network.NetworkBridge})
+	_, err = e.client.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: network.NetworkBridge, Labels: map[string]string{labelNetwork: "1"}})
 	if errdefs.IsConflict(err) {
 		return nil
 	}
-	if err == nil && older(api, uniqueNames) {
-		err = e.yield(ctx, name, created.ID)
+	if err == nil && twins {
+		err = e.settle(ctx, name)
 	}
 	return e.failure(err, "create network %s", name)
 }
 
 // ConnectNetwork attaches a container to a network; one that is attached is left as it is.
 func (e *Engine) ConnectNetwork(ctx context.Context, name, container string, aliases []string) error {
-	// Engines take a network that is not there for a container that does not run, and fail when it is started.
-	if _, err := e.client.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err != nil {
-		return e.failure(err, "connect container %s to network %s", container, name)
-	}
-	_, err := e.client.NetworkConnect(ctx, name, client.NetworkConnectOptions{
-		Container:      container,
-		EndpointConfig: &network.EndpointSettings{Aliases: aliases},
-	})
-	if err != nil && strings.Contains(err.Error(), "already exists in network") {
-		return nil
-	}
-	return e.failure(err, "connect container %s to network %s", container, name)
-}
-
-// yield takes back a network that was made at the same time as another of its name: the older one stays, and of two of an age
-// the one whose ID sorts first, so that everybody who made one decides the same.
-func (e *Engine) yield(ctx context.Context, name, own string) error {
-	same, err := e.networksNamed(ctx, name)
-	if err != nil || len(same) < 2 {
+	err := e.unambiguous(ctx, func() error {
+		// Engines take a network that is not there for a container that does not run, and fail when it is started.
+		if _, err := e.client.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err != nil {
+			return err
+		}
+		_, err := e.client.NetworkConnect(ctx, name, client.NetworkConnectOptions{
+			Container:      container,
+			EndpointConfig: &network.EndpointSettings{Aliases: aliases},
+		})
+		if err != nil && strings.Contains(err.Error(), "already exists in network") {
+			return nil
+		}
 		return err
-	}
-	first := slices.MinFunc(same, func(a, b network.Summary) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
-	if first.ID == own {
-		return nil
-	}
-	_, err = e.client.NetworkRemove(ctx, own, client.NetworkRemoveOptions{})
-	return err
+	return e.failure(err, "connect container %s to network %s", container, name)
 }
 
 func (e *Engine) networksNamed(ctx context.Context, name string) ([]network.Summary, error) {
