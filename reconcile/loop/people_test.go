@@ -23,6 +23,7 @@ import (
 type everybody struct {
 	*world
 	mu    sync.Mutex
+	held  *checker
 	rand  *rand.Rand
 	doing sync.WaitGroup
 	done  []string // what was done when
@@ -45,7 +46,7 @@ func (e *everybody) version() string { return fmt.Sprintf("v%d", 1+e.pick(6)) }
 // laptop is somebody's own run on another machine, which may fail.
 func (e *everybody) laptop(version string) {
 	e.doing.Go(func() {
-		c := reconcile.NewController(reconcile.NewFleet(connector{e.Connector().As("laptop")}), &memory{}, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
+		c := reconcile.NewController(reconcile.NewFleet(connector{e.Connector().As(fmt.Sprintf("laptop %d", e.pick(1<<30)))}), &memory{}, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 		c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 		c.Owner, c.LockWait, c.LockWaitLimit = reconcile.Owner{Who: "ada", Machine: "laptop", PID: 7}, true, 5*time.Minute
 		defer func() { _ = c.Close() }()
@@ -72,7 +73,7 @@ func (e *everybody) orders(o loop.Order) {
 func (e *everybody) hand(host string) {
 	var running []string
 	for _, c := range e.Containers(host, state.View{}) {
-		if c.Role != "" && c.Running() {
+		if c.Role != "" && c.Destination == "" && c.Running() {
 			running = append(running, c.Name)
 		}
 	}
@@ -172,7 +173,9 @@ func (e *everybody) tell() {
 		e.push(fmt.Sprintf("v%d", n), sim.Healthy(time.Duration(1+e.pick(4))*time.Second))
 	}
 	e.source.release.Reconcile.Budget, e.source.release.Reconcile.Flap = 100, 30
-	e.deployed("v1").start().settle()
+	e.deployed("v1")
+	e.held = check(e.t, e.World, desired("v1"))
+	e.start().settle()
 	for begin := time.Now(); time.Since(begin) < time.Hour; {
 		time.Sleep(time.Duration(e.pick(120_000)) * time.Millisecond)
 		e.act()
@@ -205,6 +208,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 				e := &everybody{world: newWorld(t), rand: rand.New(rand.NewPCG(seed, 7))}
 				e.tell()
 				e.judge()
+				e.held.judge()
 				if t.Failed() {
 					status, _ := e.loop.Status(shop)
 					t.Logf("again: KAMALD_SEED=%d go test ./reconcile/loop -run TestEverybodyAtOnce\nconditions %+v\nround %+v\n%s", seed, status.Conditions, status.Round, strings.Join(e.done, "\n"))

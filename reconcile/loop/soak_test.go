@@ -34,6 +34,7 @@ type fleet struct {
 	hears  func(loop.Notice)                                // nil: nobody
 
 	mu     sync.Mutex
+	runs   int               // controllers that were made, each a writer of its own
 	healed map[state.App]int // repairs that people were told of
 	told   map[state.App]map[string]int
 }
@@ -76,9 +77,13 @@ func (f *fleet) begin(store state.Store) {
 }
 
 func (f *fleet) controller(app state.App, store state.Store) *reconcile.Controller {
-	fleet := reconcile.NewFleet(connector{f.Connector()})
+	f.mu.Lock()
+	f.runs++
+	way := f.Connector().As(fmt.Sprintf("%s %d", app, f.runs))
+	f.mu.Unlock()
+	fleet := reconcile.NewFleet(connector{way})
 	if f.around != nil {
-		fleet = f.around(app, f.Connector())
+		fleet = f.around(app, way)
 	}
 	c := reconcile.NewController(fleet, store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 	c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
@@ -176,7 +181,7 @@ func (f *fleet) amiss(r release.Release) (list []string) {
 		for _, host := range role.Hosts {
 			n := 0
 			for _, c := range f.Containers(host, state.View{}) {
-				if c.Service == r.Service && c.Role == role.Name && c.Running() {
+				if c.Service == r.Service && c.Destination == "" && c.Role == role.Name && c.Running() {
 					n++
 				}
 			}
@@ -218,9 +223,11 @@ func TestADayOfFaultsIsHealed(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 7, apps, hosts)
+		held := check(t, f.World, f.apps...)
 		flapping := f.apps[apps-1]
 		f.apps = f.apps[:apps-1]
 		flaps := flapping.Roles[1].Hosts[0]
+		held.flaps[flaps+"/workers"] = true
 		faults, wanted := map[string]int{}, map[state.App]int{}
 		var heap []uint64
 		for minute := range hours * 60 {
@@ -262,6 +269,7 @@ func TestADayOfFaultsIsHealed(t *testing.T) {
 			t.Errorf("memory grows: %v KiB", heap)
 		}
 		f.judgeFlapping(flapping)
+		held.judge()
 		f.stop()
 	})
 }

@@ -102,3 +102,5 @@ type first struct {
 
 // once has something happen just before the first call of the daemon that is so named, from now on.
 func (w *world) once(method string, happens func()) { w.first.Store(&first{method, happens}) }
+
+func loopRollback() loop.Order { return loop.Order{Verb: loop.VerbRollback} }

@@ -177,6 +177,8 @@ type world struct {
 	loop   *loop.Loop
 	stop   func()
 
+	opened atomic.Int64 // controllers of the daemon, each a writer of its own
+
 	limited bool // the workers ask for a limit of memory
 	checked bool // the workers have a check of their own
 
@@ -234,7 +236,8 @@ func desired(version string) release.Release {
 
 // open makes a controller of one run of kamald.
 func (w *world) open(release.Release) (*reconcile.Controller, error) {
-	c := reconcile.NewController(reconcile.NewFleet(connector{w.Connector()}, w.calls), w.store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
+	way := w.Connector().As(fmt.Sprintf("daemon %d", w.opened.Add(1)))
+	c := reconcile.NewController(reconcile.NewFleet(connector{way}, w.calls), w.store, secrets{"TOKEN": "planted-secret-value", "REGISTRY_PASSWORD": "registry-password"})
 	c.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	return c, nil
 }
@@ -315,7 +318,7 @@ func (w *world) running() string {
 	var list []string
 	for _, host := range w.Hosts() {
 		for _, c := range w.Containers(host, state.View{}) {
-			if c.Role != "" && c.Running() {
+			if c.Role != "" && c.Destination == "" && c.Running() {
 				list = append(list, fmt.Sprintf("%s/%s=%s", host, c.Role, c.Version()))
 			}
 		}
