@@ -159,8 +159,8 @@ func (m *mover) container(was, now state.Container) {
 		before, after := f.values()
 		m.note("container %s: %s was %s and is %s", now.Name, f.Path, before, after)
 	}
-	if ended(was) != ended(now) && !now.Running() {
-		m.note("container %s ran in between: it ended with %s", now.Name, ended(now))
+	if Ended(was) != Ended(now) && !now.Running() {
+		m.note("container %s ran in between: it ended with %s", now.Name, Ended(now))
 	}
 }
 
@@ -181,7 +181,7 @@ func doing(c state.Container) string {
 		if c.ExitCode == 0 && c.Error == "" && !c.OOMKilled { // the list of containers says no more
 			return "has stopped"
 		}
-		return "has stopped (" + ended(c) + ")"
+		return "has stopped (" + Ended(c) + ")"
 	}
 	return fmt.Sprintf("is %s now", c.Status)
 }

@@ -103,10 +103,24 @@ func (b *builder) pruneOnly() {
 	b.retain()
 	for _, on := range b.in.Desired.Hosts {
 		if host, ok := b.hosts[on.Name]; ok {
+			b.removeExecuted(host)
 			b.clean(host)
 		}
 	}
 	b.steps = b.prune
+}
+
+// removeExecuted plans the removal of containers that were made for one command each, without anybody waiting for its end, and have ended.
+func (b *builder) removeExecuted(host state.Host) {
+	for _, c := range host.Containers {
+		if c.Exec == "" || c.Service != b.app.Service || c.Destination != b.app.Destination || c.Status != state.StatusExited && c.Status != state.StatusDead {
+			continue
+		}
+		const reason = "the one command that it was made for has ended"
+		b.afterwards(Step{ID: "remove/" + host.Name + "/exec/" + c.ShortID(), Kind: StepRemove, Phase: PhaseFinish, Host: host.Name, Container: c.ID, Name: c.Name, Reason: reason})
+		b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Leftover, Resource: ResourceContainer, Host: host.Name, Name: c.Name, Reason: reason,
+			Class: DriftDisk, Risk: Safe})
+	}
 }
 
 // clean plans the removal of files that an interrupted run of kamald left, and of records that nothing needs.

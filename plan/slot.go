@@ -142,7 +142,7 @@ func (s *slot) decideContainer() {
 	case w.Status == state.StatusPaused: // the engine starts no paused container
 		s.replace(w, Drift, DriftPaused, "it is paused", nil)
 	case w.Status == state.StatusRestarting || w.Status == state.StatusDead:
-		s.replace(w, Drift, DriftRestarting, fmt.Sprintf("it keeps ending (%s)", ended(w)), nil)
+		s.replace(w, Drift, DriftRestarting, fmt.Sprintf("it keeps ending (%s)", Ended(w)), nil)
 	case w.Health == "unhealthy" && w.Running() && s.role.Proxy == nil && s.role.Health == nil: // Docker's check is the role's
 		s.replace(w, Drift, DriftUnhealthy, "its health check says unhealthy", nil)
 	case w.Failing != "" && w.Running():
@@ -169,13 +169,13 @@ func (s *slot) mend(w state.Container, fields []Field) {
 	s.start, s.prove = true, true
 	switch {
 	case s.current != nil && s.released && s.ahead == nil:
-		s.item(Replace, Drift, DriftExited, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", ended(w), s.current.Name), nil)
+		s.item(Replace, Drift, DriftExited, s.risk(), fmt.Sprintf("it is stopped (%s), and %s runs instead", Ended(w), s.current.Name), nil)
 	case s.current != nil:
 		s.item(Replace, Change, DriftSuperseded, s.risk(), fmt.Sprintf("version %s → %s, whose container is still there", s.current.Version(), w.Version()), s.differs(*s.current))
 	case w.Status == state.StatusCreated:
 		s.item(Update, Leftover, DriftExited, Safe, "it was made and never started", nil)
 	default:
-		s.item(Update, Drift, DriftExited, Safe, "it is stopped ("+ended(w)+")", nil)
+		s.item(Update, Drift, DriftExited, Safe, "it is stopped ("+Ended(w)+")", nil)
 	}
 }
 
@@ -318,8 +318,8 @@ func comparable(live, want state.Spec, image state.Image) state.Spec {
 	return normal(live)
 }
 
-// ended says how a container ended.
-func ended(c state.Container) string {
+// Ended says how a container ended: its exit code, or what ended it.
+func Ended(c state.Container) string {
 	switch {
 	case c.OOMKilled:
 		return "out of memory"

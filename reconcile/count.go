@@ -62,6 +62,11 @@ var callLimits = map[string]time.Duration{
 	"Installer.Start":   0,
 	"Installer.Admit":   0,
 	"Installer.Said":    0,
+
+	"Engine.ReadLog":    0, // for as long as anybody reads; silence is noticed by whoever does
+	"Engine.Converse":   0, // for as long as a person's command runs: the connection's keepalive notices a link that is dead
+	"Engine.RunThrough": 0, // the same
+	"Shell.Run":         0, // the same
 }
 
 // callLimit is how long any other call may take: long for a round trip, short for a person who waits.

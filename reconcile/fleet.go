@@ -69,7 +69,7 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	notice := func(ctx context.Context, call Call, next func(context.Context) error) error {
 		err := next(ctx)
 		var slow *DeadlineError // one slow call says nothing about the others on the connection
-		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && !errors.Is(err, ErrPanicked) && ctx.Err() == nil && !call.Bulk && call.Method != following {
+		if errors.Is(err, state.ErrUnreachable) && !errors.As(err, &slow) && !errors.Is(err, ErrPanicked) && ctx.Err() == nil && !call.Bulk && !lasting[call.Method] {
 			lost.Store(true) // the next caller makes another
 		}
 		return err
@@ -79,9 +79,9 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	return m.conn, nil
 }
 
-// following ends with an engine that restarts, too, and the connection stands then, with others' calls on it. Whoever follows asks
+// lasting calls end with an engine that restarts, too, and the connection stands then, with others' calls on it. Whoever follows asks
 // something over it afterwards: that tells a connection that is lost.
-const following = "Engine.Events"
+var lasting = map[string]bool{"Engine.Events": true, "Engine.ReadLog": true, "Engine.Converse": true, "Engine.RunThrough": true}
 
 // Renew ends a host's connection, so that the next is a new login: what a user is allowed to is decided when it logs in.
 func (f *Fleet) Renew(ctx context.Context, host string) error {

@@ -45,6 +45,7 @@ func Intercept(host string, c *Connection, chain ...Interceptor) *Connection {
 		Environ:   environ{around, c.Environ},
 		Registry:  registry{around, c.Registry},
 		Installer: installer{around, c.Installer},
+		Shell:     shell{around, c.Shell},
 		Close:     c.Close,
 	}
 }

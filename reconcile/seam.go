@@ -24,7 +24,9 @@ type Connection struct {
 	Registry Registry
 	// Installer needs no engine there.
 	Installer Installer
-	Close     func() error
+	// Shell needs none either.
+	Shell Shell
+	Close func() error
 	// Bulk opens a connection of its own to the same engine, for what takes long, so that nothing else waits behind it; nil: there
 	// is no other way than Engine. What it gives is closed by the function.
 	Bulk func(ctx context.Context) (Engine, func() error, error)
@@ -61,7 +63,17 @@ type Engine interface {
 	// Logs gives the last lines, stdout and stderr in their order, at most tail; those after a time, by the host's clock, where it is
 	// not zero.
 	Logs(ctx context.Context, container string, tail int, since time.Time) ([]string, error)
+	// ReadLog tells a container's lines one after another, each stream's in its order; told holds the next one up. With q.Follow it has no
+	// limit and ends with the container. The error is state.ErrNoLog where the log cannot be read, state.ErrUnreachable where the
+	// connection or the engine went in the middle of it.
+	ReadLog(ctx context.Context, container string, q state.LogQuery, told func(state.LogLine)) error
 	Exec(ctx context.Context, container string, argv []string) (state.ExecResult, error)
+	// Converse is Exec with streams, further variables, and no limit: for as long as the command runs. It gives its exit code. When ctx
+	// ends first the command goes on in the container, without its streams.
+	Converse(ctx context.Context, container string, argv []string, env map[string]release.Secret, s state.Streams) (code int, err error)
+	// RunThrough starts a container that was made and carries its streams until it ends; it gives its exit code. It has no limit. When ctx
+	// ends first the container goes on. One that could not be started has an error and stays as it was made.
+	RunThrough(ctx context.Context, container string, s state.Streams) (code int, err error)
 	// ReadFile reads one file out of a container, running or not, at most 4 MiB. fs.ErrNotExist when it is not there.
 	ReadFile(ctx context.Context, container, path string) ([]byte, error)
 	// Upload unpacks a tar archive into a directory of a container, running or not; files that are there are replaced.
@@ -197,6 +209,13 @@ type Registry interface {
 type Environ interface {
 	// Variables gives those of the named variables that are set there.
 	Variables(ctx context.Context, names []string) (map[string]string, error)
+}
+
+// Shell runs command lines as the SSH user, by the shell that the user has on the host.
+type Shell interface {
+	// Run runs a line to its end and gives its exit code; one that a signal ended has 128 and more. It has no limit. When ctx ends first
+	// the command is asked to stop. A host that is this machine has no terminal to give.
+	Run(ctx context.Context, line string, s state.Streams) (code int, err error)
 }
 
 // Installer makes a host ready that has no engine that answers. It needs a shell there and nothing else.

@@ -94,7 +94,7 @@ func (w *watcher) follow(ctx context.Context) {
 
 // attempt follows the host until that ends, and gives why.
 func (w *watcher) attempt(ctx context.Context) error {
-	conn, now, err := w.reach(ctx)
+	conn, now, err := standing(ctx, w.fleet, w.on)
 	if err != nil {
 		return err
 	}
@@ -110,11 +110,11 @@ func (w *watcher) attempt(ctx context.Context) error {
 	return w.stream(ctx, conn, since.Add(-rewind))
 }
 
-// reach gives a connection to the host that stands, and the time by the engine's clock: what follows an engine's events has to ask
-// whether it was the connection that ended them.
-func (w *watcher) reach(ctx context.Context) (conn *Connection, now time.Time, err error) {
+// standing gives a connection to a host that stands, and the time by the engine's clock: what follows an engine's events, or a log, has
+// to ask whether it was the connection that ended them.
+func standing(ctx context.Context, fleet *Fleet, on release.Host) (conn *Connection, now time.Time, err error) {
 	for range 2 { // a connection that was lost shows it to the first question, and then there is another
-		if conn, err = w.fleet.Connection(ctx, w.on); err != nil {
+		if conn, err = fleet.Connection(ctx, on); err != nil {
 			return nil, time.Time{}, err
 		}
 		info, failed := conn.Engine.Info(ctx)

@@ -30,6 +30,11 @@ func (a App) ContainerName(role, version string) string {
 	return a.ContainerPrefix(role) + version
 }
 
+// ExecName is Kamal's name for a container that one command is run in; suffix are six hex digits.
+func (a App) ExecName(role, version, suffix string) string {
+	return a.ContainerPrefix(role) + "exec-" + version + "-" + suffix
+}
+
 // RouteName is the name under which the proxy knows the role.
 func (a App) RouteName(role string) string {
 	name := a.Service + "-" + role

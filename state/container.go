@@ -14,6 +14,7 @@ type Container struct {
 	Service     string `json:"service"`
 	Role        string `json:"role"`
 	Destination string `json:"destination"`
+	Exec        string `json:"exec,omitempty"` // made for one command: the role that it is like
 
 	Status       Status    `json:"status"`
 	Health       string    `json:"health,omitempty"` // Docker's: starting, healthy, unhealthy; "" without a health check

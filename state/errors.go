@@ -10,6 +10,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrUnreachable: the connection to the host could not be made or was lost. Whether the call was carried out is not known.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNoLog: the container's log goes where the engine cannot read it.
+	ErrNoLog = errors.New("its log driver keeps no log that could be read")
 	// ErrDenied: the registry or the host refused who asked.
 	ErrDenied = errors.New("denied")
 )

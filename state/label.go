@@ -13,6 +13,10 @@ const (
 	LabelFence    = "kamald.fence"     // the fence of the lock under which it was made
 	LabelRunDir   = "kamald.run_dir"   // absolute
 
+	// LabelExec marks a container that a person had made for one command (`kamald app exec`), with the role that it is like. It has no
+	// label role: it is none of the role's containers, and nobody's to heal.
+	LabelExec = "kamald.exec"
+
 	// LabelProxyOwner names, on a proxy's container, the app whose proxy_server block it was made from: service[-destination].
 	LabelProxyOwner = "kamald.proxy-owner"
 

@@ -31,6 +31,9 @@ type Spec struct {
 	StopSignal string        `json:"stop_signal,omitempty"`
 	StopGrace  time.Duration `json:"stop_grace,omitempty"` // nanoseconds; drain of orphans uses it too
 
+	// Passing has the engine remove the container when it ends.
+	Passing bool `json:"passing,omitempty"`
+
 	// Options are `docker run` options by their long names, values canonical: bytes in decimal for sizes, nano-CPUs in
 	// decimal for cpus, "true"/"false" for flags, lists sorted unless order matters to docker.
 	Options map[string][]string `json:"options,omitempty"`

@@ -11,9 +11,9 @@ import (
 )
 
 func (p *program) appCommand() *cobra.Command {
-	app := &cobra.Command{Use: "app", Short: "The app on the servers: put it in maintenance, and make it live again", Args: cobra.NoArgs,
+	app := &cobra.Command{Use: "app", Short: "The app on the servers: its logs, a command in its container, maintenance", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	app.AddCommand(p.maintenanceCommand(), p.liveCommand())
+	app.AddCommand(p.appLogsCommand(), p.appExecCommand(), p.maintenanceCommand(), p.liveCommand())
 	return app
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/reconcile"
-	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -123,59 +121,4 @@ func (p *program) proxyNotes(found []reconcile.ProxyHost) {
 			p.printf("%s: %s\n", h.Host, conflict)
 		}
 	}
-}
-
-func (p *program) proxyLogsCommand() *cobra.Command {
-	var (
-		lines int
-		since time.Duration
-		grep  string
-	)
-	cmd := onlyHosts(&cobra.Command{
-		Use:   "logs",
-		Short: "Show what the proxies have logged",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if lines < 1 || since < 0 {
-				return errors.New("--lines is at least 1, and --since not negative")
-			}
-			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				logs, err := s.ProxyLogs(cmd.Context(), s.desired, lines, since, grep, p.flags.hosts)
-				if err != nil {
-					return err
-				}
-				return p.showProxyLogs(s.desired, logs)
-			})
-		},
-	})
-	f := cmd.Flags()
-	f.IntVarP(&lines, "lines", "n", 100, "the newest so many of each host")
-	f.DurationVarP(&since, "since", "s", 0, "only what is not older than so long, such as 10m")
-	f.StringVarP(&grep, "grep", "g", "", "only lines, of those, with this text in them")
-	return cmd
-}
-
-func (p *program) showProxyLogs(desired release.Release, logs []reconcile.ProxyLog) error {
-	skipped := false
-	for _, log := range logs {
-		skipped = skipped || log.Unreachable != ""
-	}
-	if p.flags.json {
-		if err := p.writeJSON(map[string]any{"schema": schema, "app": desired.App(), "hosts": logs}); err != nil {
-			return err
-		}
-	} else {
-		for _, log := range logs {
-			for _, line := range log.Lines {
-				p.printf("%s | %s\n", log.Host, line)
-			}
-			if log.Unreachable != "" {
-				p.printf("%s: its log cannot be read: %s\n", log.Host, log.Unreachable)
-			}
-		}
-	}
-	if skipped {
-		return &exit{code: exitSkipped}
-	}
-	return nil
 }

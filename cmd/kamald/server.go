@@ -11,9 +11,9 @@ import (
 )
 
 func (p *program) serverCommand() *cobra.Command {
-	server := &cobra.Command{Use: "server", Short: "Make servers ready, leave one out, take it in again, or forget it", Args: cobra.NoArgs,
+	server := &cobra.Command{Use: "server", Short: "Make servers ready, run a command there, leave one out, take it in again, or forget it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	server.AddCommand(p.bootstrapCommand(), p.cordonCommand(), p.uncordonCommand(), p.forgetCommand())
+	server.AddCommand(p.bootstrapCommand(), p.serverExecCommand(), p.cordonCommand(), p.uncordonCommand(), p.forgetCommand())
 	return server
 }
 

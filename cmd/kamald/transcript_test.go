@@ -41,7 +41,7 @@ func (s simulated) Connect(ctx context.Context, host release.Host) (*reconcile.C
 		}
 		return more.Engine, more.Close, nil
 	}
-	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Close: conn.Close, Bulk: bulk}, nil
+	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Shell: conn.Shell, Close: conn.Close, Bulk: bulk}, nil
 }
 
 const shopFile = `service = "shop"

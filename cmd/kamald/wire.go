@@ -35,6 +35,8 @@ var (
 	_ reconcile.Proxy     = (*proxy.Driver)(nil)
 	_ reconcile.Proxy     = (*traefik.Driver)(nil)
 	_ reconcile.Installer = (*bootstrap.Installer)(nil)
+	_ reconcile.Shell     = ssh.Shell{}
+	_ reconcile.Shell     = ssh.LocalShell{}
 	_ reconcile.Secrets   = (*secrets.Lookup)(nil)
 	_ reconcile.Spool     = (*image.Spool)(nil)
 	_ reconcile.Registry  = (*registry.Client)(nil)
@@ -97,6 +99,7 @@ func (c *connector) connectLocal(ctx context.Context, host release.Host) (*recon
 		Registry: registry.New(dialer.DialContext, registry.Options{Host: host.Name, Settings: engine.RegistrySettings, Files: local}),
 
 		Installer: bootstrap.New(bootstrap.Here{}),
+		Shell:     ssh.LocalShell{},
 		Close:     engine.Close,
 	}, nil
 }
@@ -119,6 +122,7 @@ func (c *connector) connectSSH(ctx context.Context, host release.Host) (*reconci
 		Environ:   environ.NewRemote(client.Session),
 		Registry:  registry.New(fromHost(client), registry.Options{Host: host.Name, Settings: engine.RegistrySettings, Files: sftp}),
 		Installer: bootstrap.New(client),
+		Shell:     ssh.Shell{Client: client},
 		Close:     func() error { return errors.Join(engine.Close(), client.Close()) },
 		Bulk: func(ctx context.Context) (reconcile.Engine, func() error, error) {
 			client, engine, err := c.engineBySSH(ctx, keys, host)

@@ -109,8 +109,12 @@ func (e *Engine) owned(ctx context.Context) (bearers, error) {
 	return known, nil
 }
 
-// bearer is what labels, or an event's attributes, say of a container; false when its events are nobody's here.
+// bearer is what labels, or an event's attributes, say of a container; false when its events are nobody's here, as those of one that a
+// person had made for one command.
 func bearer(id string, labels map[string]string) (state.EngineEvent, bool) {
+	if _, exec := labels[state.LabelExec]; exec {
+		return state.EngineEvent{}, false
+	}
 	service, ours := labels[state.LabelService]
 	_, proxy := labels[state.LabelProxyOwner]
 	return state.EngineEvent{Container: id, Service: service, Role: labels[state.LabelRole], Destination: labels[state.LabelDestination]},

@@ -61,6 +61,7 @@ func label(c *state.Container, labels map[string]string) {
 	c.Service = labels[state.LabelService]
 	c.Role = labels[state.LabelRole]
 	c.Destination = labels[state.LabelDestination]
+	c.Exec = labels[state.LabelExec]
 	c.Release, _ = strconv.Atoi(labels[state.LabelRelease]) // absent or foreign: 0, which is "not kamald's"
 	c.Fence, _ = strconv.Atoi(labels[state.LabelFence])
 	c.RunDir, c.Owner = labels[state.LabelRunDir], labels[state.LabelProxyOwner]

@@ -50,6 +50,9 @@ func compile(spec state.Spec, labels map[string]string, secrets map[string]relea
 	}
 	r.host.RestartPolicy = policy
 	problems = append(problems, r.apply(spec.Options, api)...)
+	if r.host.AutoRemove = spec.Passing; spec.Passing && r.config.OpenStdin {
+		r.config.AttachStdin, r.config.StdinOnce = true, true // its input ends with ours
+	}
 	if err := r.checkNetwork(); err != nil {
 		problems = append(problems, err)
 	}

@@ -18,6 +18,7 @@ type Connection struct {
 	Registry *Registry
 
 	Installer *Installer
+	Shell     *Shell
 	Close     func() error
 }
 
@@ -51,7 +52,7 @@ func (c *Connector) Connect(ctx context.Context, on release.Host) (*Connection, 
 		return nil, err
 	}
 	return &Connection{
-		Engine: &Engine{s}, Files: &Files{s}, Prober: &Prober{s}, Proxy: &Proxy{session: s}, Environ: &Environ{s}, Registry: &Registry{s}, Installer: &Installer{s},
+		Engine: &Engine{s}, Files: &Files{s}, Prober: &Prober{s}, Proxy: &Proxy{session: s}, Environ: &Environ{s}, Registry: &Registry{s}, Installer: &Installer{s}, Shell: &Shell{s},
 		Close: func() error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

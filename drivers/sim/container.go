@@ -52,6 +52,7 @@ type container struct {
 	cuts     int               // how often a drain ended with requests in flight
 	bearer   *bearer           // nil: nobody is told of it
 	told     string            // what the engine's check said last
+	said     []said            // what it has written
 }
 
 func (c *container) running() bool { return c.status == state.StatusRunning }
@@ -128,6 +129,7 @@ func (h *host) run(c *container, at time.Time) {
 		c.networks[name] = h.address(name)
 	}
 	h.restored(c)
+	h.boots(c, at)
 	h.tellNetworks(c, at, state.ActionNetworkConnect)
 	h.tell(c, at, state.ActionStart, "")
 }
@@ -207,7 +209,7 @@ func (c *container) observe(h *host, inspect bool, v state.View) state.Container
 	seen := state.Container{
 		ID: c.id, Name: c.name, ImageID: c.image.id, Status: c.status, Created: c.created.Add(h.skew), IPs: maps.Clone(c.networks),
 		Service: c.labels[state.LabelService], Role: c.labels[state.LabelRole], Destination: c.labels[state.LabelDestination],
-		RunDir: c.labels[state.LabelRunDir], Owner: c.labels[state.LabelProxyOwner],
+		RunDir: c.labels[state.LabelRunDir], Owner: c.labels[state.LabelProxyOwner], Exec: c.labels[state.LabelExec],
 	}
 	seen.Release, _ = strconv.Atoi(c.labels[state.LabelRelease]) // absent or foreign is 0
 	seen.Fence, _ = strconv.Atoi(c.labels[state.LabelFence])

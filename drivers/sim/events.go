@@ -29,7 +29,8 @@ type bearer struct{ id, name, service, role, destination string }
 func bearerOf(c *container) *bearer {
 	service, ours := c.labels[state.LabelService]
 	_, owned := c.labels[state.LabelProxyOwner]
-	if !ours && !owned && !c.isProxy() {
+	_, exec := c.labels[state.LabelExec]
+	if exec || !ours && !owned && !c.isProxy() {
 		return nil
 	}
 	return &bearer{id: c.id, name: c.name, service: service, role: c.labels[state.LabelRole], destination: c.labels[state.LabelDestination]}

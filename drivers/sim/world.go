@@ -30,6 +30,8 @@ type World struct {
 	username string
 	password string
 
+	programs map[string]Program // beside those that every image has
+
 	pulling int // now
 	most    int // at once
 

@@ -94,11 +94,21 @@ func (g *gate) shut() {
 
 // commandLine writes words so that the user's shell on the host reads just these.
 func (c *Client) commandLine(argv []string) (string, error) {
+	line, err := Line(argv)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", c.name, err)
+	}
+	return line, nil
+}
+
+// Line writes words so that a POSIX shell reads just these. A word that none can read so (with a NUL or a line's end in it, or with what is
+// no text) is an error.
+func Line(argv []string) (string, error) {
 	words := make([]string, len(argv))
 	for i, word := range argv {
 		quoted, err := syntax.Quote(word, syntax.LangPOSIX)
 		if err != nil {
-			return "", fmt.Errorf("%s: %q cannot be an argument: %w", c.name, word, err)
+			return "", fmt.Errorf("%q cannot be an argument: %w", word, err)
 		}
 		words[i] = quoted
 	}

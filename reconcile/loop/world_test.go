@@ -32,7 +32,7 @@ func (c connector) Connect(ctx context.Context, host release.Host) (*reconcile.C
 	if err != nil {
 		return nil, err
 	}
-	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Close: conn.Close}, nil
+	return &reconcile.Connection{Engine: conn.Engine, Files: conn.Files, Prober: conn.Prober, Proxy: conn.Proxy, Environ: conn.Environ, Registry: conn.Registry, Installer: conn.Installer, Shell: conn.Shell, Close: conn.Close}, nil
 }
 
 // secrets are those at hand in a test.

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+)
+
+// execFlags are the flags of the commands that run a command.
+type execFlags struct {
+	interactive bool
+	raw         bool
+	primary     bool
+	reuse       bool
+	detach      bool
+	env         []string
+}
+
+func (e *execFlags) declare(f *pflag.FlagSet) {
+	f.SetInterspersed(false) // what stands behind the command is its own
+	f.BoolVarP(&e.interactive, "interactive", "i", false, "with your terminal, or what is piped in, in the first place only")
+	f.BoolVar(&e.raw, "raw", false, "write the command's output as it is, byte for byte, and nothing else; for one place")
+	f.BoolVarP(&e.primary, "primary", "p", false, "only in the first place: the primary role on the primary host, or the first that --hosts and --roles leave")
+}
+
+// check refuses what does not go together.
+func (e *execFlags) check() error {
+	switch {
+	case e.detach && (e.interactive || e.reuse):
+		return errors.New("--detach does not go with --interactive or --reuse: it leaves a new container to itself")
+	case e.raw && (e.interactive || e.detach):
+		return errors.New("--raw does not go with --interactive or --detach; what is piped through --interactive is as it is already")
+	}
+	return nil
+}
+
+// anyCommand wants a command, in words.
+func anyCommand(_ *cobra.Command, args []string) error {
+	if len(args) == 0 || strings.TrimSpace(args[0]) == "" {
+		return errors.New("a command is missing")
+	}
+	return nil
+}
+
+func (p *program) appExecCommand() *cobra.Command {
+	var e execFlags
+	cmd := limits(&cobra.Command{
+		Use:   "exec [flags] COMMAND [ARGUMENT]...",
+		Short: "Run a command in the app's containers, or in new ones like them; with -i as a console",
+		Long: "Runs a command in a new container of the image that serves, with the role's environment, volumes, network and options, which is removed\n" +
+			"when the command ends; with --reuse in the container that serves. It is run in every role on every host; --hosts, --roles and\n" +
+			"--primary limit that, and -i means the first place. Each word reaches the program as it is, without a shell: for one, run sh -c '...'.\n" +
+			"The exit code is the command's: of several the first that is not 0.",
+		Args: anyCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := e.check(); err != nil {
+				return err
+			}
+			if strings.ContainsAny(args[0], " \t\n") {
+				return fmt.Errorf("%q is one word, and no program's name: give the words apart, `kamald app exec -- %s`, or let a shell read it, `kamald app exec sh -c '...'`", args[0], args[0])
+			}
+			env, err := variables(e.env)
+			if err != nil {
+				return err
+			}
+			return p.appExec(cmd.Context(), e, args, env)
+		},
+	})
+	f := cmd.Flags()
+	e.declare(f)
+	f.BoolVar(&e.reuse, "reuse", false, "run it in the container that serves, in place of a new one")
+	f.BoolVar(&e.detach, "detach", false, "do not wait for its end; kamald app logs --container shows its output, and kamald prune removes it when it has ended")
+	f.StringArrayVarP(&e.env, "env", "e", nil, "a variable more, as `NAME=VALUE`; can be given again")
+	return cmd
+}
+
+// variables reads NAME=VALUE.
+func variables(list []string) (map[string]release.Secret, error) {
+	values := map[string]release.Secret{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" || strings.ContainsAny(name, " \t\n") {
+			return nil, errors.New("--env takes NAME=VALUE") // what was given may be a value
+		}
+		values[name] = release.NewSecret(value)
+	}
+	return values, nil
+}
+
+func (p *program) appExec(ctx context.Context, e execFlags, argv []string, env map[string]release.Secret) error {
+	return p.with(ctx, needsHosts, func(s *session) error {
+		places, err := reconcile.Places(s.desired, p.flags.hosts, p.flags.roles, e.primary || e.interactive)
+		if err != nil {
+			return err
+		}
+		if len(places) > 1 && e.raw {
+			return fmt.Errorf("--raw writes the output of one command, and this is %d: --primary, or --hosts and --roles, leave one", len(places))
+		}
+		through, err := p.newConduit(e, placeNames(places))
+		if err != nil {
+			return err
+		}
+		defer through.close()
+		done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Env: env, Reuse: e.reuse, Detach: e.detach,
+			Streams: through.place})
+		through.close()
+		return p.showExecuted(ctx, s.desired, done, e)
+	})
+}
+
+func placeNames(places []reconcile.Place) (names []string) {
+	for _, place := range places {
+		names = append(names, placeName(place))
+	}
+	return names
+}
+
+func placeName(place reconcile.Place) string { return prefix(place.Host, place.Role) }
+
+// showExecuted says how commands ended, as far as their output does not, and gives the exit code: the first that is not 0.
+func (p *program) showExecuted(ctx context.Context, desired release.Release, done []reconcile.Executed, e execFlags) error {
+	code, failed, hosts := 0, 0, map[string]bool{}
+	for _, d := range done {
+		hosts[d.Host] = true
+		switch {
+		case d.Err != nil:
+			failed++
+			if code == 0 {
+				code = exitError
+			}
+		case d.Code != 0:
+			failed++
+			if code == 0 {
+				code = d.Code
+			}
+		}
+	}
+	if p.flags.json {
+		if err := p.writeJSON(map[string]any{"schema": schema, "app": desired.App(), "places": done}); err != nil {
+			return err
+		}
+	} else {
+		p.sayExecuted(done, e, failed)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return &exit{code: exitInterrupted}
+	case code != 0:
+		return &exit{code: code}
+	}
+	return nil
+}
+
+// sayExecuted names each place where it failed, and containers that were left to themselves.
+func (p *program) sayExecuted(done []reconcile.Executed, e execFlags, failed int) {
+	for _, d := range done {
+		name := placeName(d.Place)
+		switch {
+		case d.Err != nil:
+			_, _ = fmt.Fprintf(p.err, "%s %s: %s\n", p.err.in(red, "kamald:"), name, d.Error)
+		case e.detach:
+			p.printf("%s: %s was started; `kamald app logs --container %s --hosts %s` shows its output\n", name, d.Container, d.Container, d.Host)
+		case d.Code != 0 && len(done) > 1:
+			_, _ = fmt.Fprintf(p.err, "%s %s: it ended with exit code %d\n", p.err.in(red, "kamald:"), name, d.Code)
+		}
+	}
+	if len(done) > 1 && failed > 0 {
+		p.note("it failed in %d of %d places", failed, len(done))
+	}
+}

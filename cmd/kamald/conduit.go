@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/state"
+)
+
+// conduit is what commands on servers are given for their input and output: our terminal, or what stands in its place.
+type conduit struct {
+	p     *program
+	width int // of the longest name of a place
+	many  bool
+
+	in       io.Reader
+	terminal *state.Terminal
+	restore  func()
+
+	mu      sync.Mutex // one line at a time
+	writers []*prefixed
+}
+
+// newConduit makes one for places by their names. With a terminal in front of us, an interactive command gets it, and what is typed goes
+// to the command alone from here on, Ctrl-C too.
+func (p *program) newConduit(e execFlags, names []string) (*conduit, error) {
+	c := &conduit{p: p, many: len(names) > 1 && !e.raw, restore: func() {}}
+	for _, name := range names {
+		c.width = max(c.width, len(name))
+	}
+	if p.flags.json && (e.interactive || e.raw) {
+		return nil, errors.New("--json does not go with --interactive or --raw: the output is the command's own")
+	}
+	if !e.interactive {
+		return c, nil
+	}
+	c.in = p.in
+	file, ok := p.in.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return c, nil
+	}
+	before, err := term.MakeRaw(int(file.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("the terminal: %w", err)
+	}
+	sizes, enough := terminalSizes(file)
+	c.terminal = &state.Terminal{Kind: os.Getenv("TERM"), Size: terminalSize(file), Resized: sizes}
+	c.restore = sync.OnceFunc(func() {
+		enough()
+		_ = term.Restore(int(file.Fd()), before)
+	})
+	p.interrupt.before(c.restore)
+	return c, nil
+}
+
+// terminalSize is the zero value where it is not known.
+func terminalSize(file *os.File) state.Size {
+	width, height, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return state.Size{}
+	}
+	return state.Size{Width: width, Height: height}
+}
+
+// close gives the terminal back, and writes what lines were begun.
+func (c *conduit) close() {
+	c.restore()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.writers {
+		w.end()
+	}
+	c.writers = nil
+}
+
+// place gives a place's streams.
+func (c *conduit) place(place reconcile.Place) state.Streams { return c.named(placeName(place)) }
+
+// named gives the streams of a place by its name: of several, each line bears it.
+func (c *conduit) named(name string) state.Streams {
+	if c.p.flags.json {
+		return state.Streams{Out: c.writer(name, c.p.err, ""), Err: c.writer(name, c.p.err, "")}
+	}
+	if c.many {
+		color := colorOf(name)
+		return state.Streams{Out: c.writer(name, c.p.out, color), Err: c.writer(name, c.p.err, color)}
+	}
+	return state.Streams{In: c.in, Out: c.p.out.Writer, Err: c.p.err.Writer, Terminal: c.terminal}
+}
+
+func (c *conduit) writer(name string, to terminal, color string) io.Writer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := name + strings.Repeat(" ", c.width-len(name)) + " | "
+	if color != "" {
+		text = to.in(color, text)
+	}
+	w := &prefixed{one: &c.mu, to: to, prefix: []byte(text)}
+	c.writers = append(c.writers, w)
+	return w
+}
+
+// lineHeld is how much of a line is held until its end comes.
+const lineHeld = 64 << 10
+
+// prefixed writes whole lines with a prefix: what several write at once is told apart.
+type prefixed struct {
+	one    *sync.Mutex
+	to     io.Writer
+	prefix []byte
+	begun  []byte
+}
+
+// Write implements io.Writer.
+func (w *prefixed) Write(b []byte) (int, error) {
+	w.one.Lock()
+	defer w.one.Unlock()
+	n := len(b)
+	for {
+		line, rest, ended := bytes.Cut(b, []byte("\n"))
+		w.begun = append(w.begun, line...)
+		if !ended {
+			if len(w.begun) >= lineHeld {
+				w.end()
+			}
+			return n, nil
+		}
+		w.begun = append(w.begun, '\n')
+		w.flush()
+		b = rest
+	}
+}
+
+// end writes a line that was begun.
+func (w *prefixed) end() {
+	if len(w.begun) > 0 {
+		w.begun = append(w.begun, '\n')
+		w.flush()
+	}
+}
+
+func (w *prefixed) flush() {
+	_, _ = w.to.Write(append(bytes.Clone(w.prefix), w.begun...)) // a reader that has gone away is no failure of what runs
+	w.begun = w.begun[:0]
+}

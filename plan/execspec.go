@@ -1,0 +1,77 @@
+package plan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Serving is the image that a role serves with on a host: the one that is tagged latest[-destination], and without one that of the
+// container that serves. ref is its reference there under its version's name; false: the host has none.
+func Serving(desired release.Release, host state.Host, role string) (id, ref, version string, ok bool) {
+	current, runs := currentOf(desired.App(), host, role)
+	image, ok := host.Image(host.Latest)
+	if !ok && runs {
+		image, ok = host.Image(current.ImageID)
+	}
+	if !ok {
+		return "", "", "", false
+	}
+	name, latest := desired.ImageName()+":", ""
+	var versions []string
+	for _, tag := range image.Tags {
+		tagged, own := strings.CutPrefix(tag, name)
+		switch {
+		case !own:
+		case isLatest(tagged):
+			latest = tag
+		default:
+			versions = append(versions, tagged)
+		}
+	}
+	slices.Sort(versions)
+	served := ""
+	if runs && current.ImageID == image.ID {
+		served = current.Version()
+	}
+	switch {
+	case slices.Contains(versions, served):
+		return image.ID, name + served, served, true
+	case slices.Contains(versions, desired.Version):
+		return image.ID, name + desired.Version, desired.Version, true
+	case len(versions) > 0:
+		return image.ID, name + versions[0], versions[0], true
+	case latest == "":
+		return "", "", "", false // it was taken out of the repository
+	}
+	return image.ID, latest, cmp.Or(served, state.ShortID(trimSHA(image.ID))), true
+}
+
+// notForOneCommand are options that two containers cannot have at once, or by which others would find this one.
+var notForOneCommand = []string{"publish", "publish-all", "network-alias", "ip", "ip6", "link-local-ip", "mac-address", "hostname"}
+
+// ExecSpec makes the spec of a container that is like a role's on a host, and runs one command: with the role's environment, volumes,
+// network, log driver and options, but for ports, addresses and names that the role's own has, and its health check. It has no label
+// role. missing are variables that the host's own environment is asked for and does not have.
+func ExecSpec(desired release.Release, host state.Host, on release.Host, role release.Role, image, ref, version, name string, argv []string) (spec state.Spec, missing []string) {
+	desired.Version = version
+	spec = compile(Input{Desired: desired, Pin: Pin{ID: image}}, host, on, role)
+	spec.Image, spec.Cmd, spec.Restart, spec.Passing = ref, argv, "no", true
+	spec.Env["KAMAL_CONTAINER_NAME"] = name
+	spec.Labels = map[string]string{state.LabelService: desired.Service, state.LabelDestination: desired.Destination, state.LabelExec: role.Name}
+	spec.StopSignal, spec.StopGrace = "", 0
+	spec.Options = maps.Clone(spec.Options)
+	maps.DeleteFunc(spec.Options, func(option string, _ []string) bool {
+		return slices.Contains(notForOneCommand, option) || strings.HasPrefix(option, "health-") || option == "tty" || option == "interactive"
+	})
+	for _, text := range desired.EnvOn(role, on).FromHost {
+		_, lacks := text.On(host.Environ)
+		missing = append(missing, lacks...)
+	}
+	slices.Sort(missing)
+	return spec, slices.Compact(missing)
+}

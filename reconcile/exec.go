@@ -1,0 +1,252 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+const (
+	// execStops is how long a command has to end when nobody waits for it any more.
+	execStops = 10 * time.Second
+	// execLeaves bounds what is done about its container then.
+	execLeaves = 45 * time.Second
+)
+
+// ExecOptions say which command is run in the app's containers, and how.
+type ExecOptions struct {
+	Argv   []string
+	Env    map[string]release.Secret // variables beside the role's; their values are shown nowhere
+	Reuse  bool                      // in the container that serves, in place of a new one
+	Detach bool                      // do not wait for its end, and leave its container for whoever wants its log
+	// Streams gives what a place's input and output are carried between.
+	Streams func(Place) state.Streams
+}
+
+// Executed is how a command ended in one place.
+type Executed struct {
+	Place
+	Container string `json:"container,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Code      int    `json:"code"`
+	Error     string `json:"error,omitempty"` // why it did not run, or its end was not seen
+	Err       error  `json:"-"`
+}
+
+// Exec runs a command in all places at once, and gives how it ended in each, in their order. What was run, by whom and from where is
+// noted in the store before and in the host's audit file, by the command's first word.
+func (c *Controller) Exec(ctx context.Context, desired release.Release, places []Place, o ExecOptions) []Executed {
+	done := make([]Executed, len(places))
+	var all sync.WaitGroup
+	for i, place := range places {
+		all.Go(func() {
+			e := &execution{c: c, desired: desired, place: place, o: o}
+			done[i] = e.run(ctx)
+		})
+	}
+	all.Wait()
+	return done
+}
+
+// execution is one command in one place.
+type execution struct {
+	c       *Controller
+	desired release.Release
+	place   Place
+	o       ExecOptions
+
+	on   release.Host
+	role release.Role
+	conn *Connection
+
+	container, version string
+	code               int
+}
+
+func (e *execution) run(ctx context.Context) Executed {
+	err := e.prepare(ctx)
+	if err == nil && e.o.Reuse {
+		err = e.inCurrent(ctx)
+	} else if err == nil {
+		err = e.inNew(ctx)
+	}
+	done := Executed{Place: e.place, Container: e.container, Version: e.version, Code: e.code, Err: err}
+	if err != nil {
+		done.Error = why(err, e.place.Host)
+	}
+	return done
+}
+
+func (e *execution) prepare(ctx context.Context) (err error) {
+	e.on, _ = e.desired.Host(e.place.Host)
+	e.role, _ = e.desired.Role(e.place.Role)
+	e.conn, _, err = standing(ctx, e.c.fleet, e.on)
+	return err
+}
+
+// inCurrent runs it in the container that serves.
+func (e *execution) inCurrent(ctx context.Context) error {
+	seen, err := glance(ctx, e.conn, e.desired, e.on.Name)
+	if err != nil {
+		return err
+	}
+	current, ok := plan.CurrentOf(e.desired.App(), seen, e.role.Name)
+	if !ok {
+		return fmt.Errorf("no container of %s runs here; without --reuse a new one is made for the command", e.role.Name)
+	}
+	e.container, e.version = current.Name, current.Version()
+	return e.noted(ctx, "in "+current.Name, func() (err error) {
+		e.code, err = e.conn.Engine.Converse(ctx, current.ID, e.o.Argv, e.o.Env, e.o.Streams(e.place))
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("it is not waited for any more, and may go on in %s: %w", current.Name, context.Cause(ctx))
+		}
+		return err
+	})
+}
+
+// inNew runs it in a container of its own, which is gone afterwards.
+func (e *execution) inNew(ctx context.Context) error {
+	streams := e.o.Streams(e.place)
+	spec, err := e.spec(ctx, streams)
+	if err != nil {
+		return err
+	}
+	secrets, err := e.secrets(ctx, &spec)
+	if err != nil {
+		return err
+	}
+	return e.noted(ctx, "in "+e.container, func() error {
+		id, err := e.conn.Engine.Create(ctx, e.container, spec, nil, secrets)
+		switch {
+		case errors.Is(err, state.ErrConflict):
+			return err // it is not ours
+		case err != nil:
+			return e.leave(ctx, e.container, err)
+		case e.o.Detach:
+			if err := e.conn.Engine.Start(ctx, id); err != nil {
+				return e.leave(ctx, id, err)
+			}
+			return nil
+		}
+		e.code, err = e.conn.Engine.RunThrough(ctx, id, streams)
+		return e.leave(ctx, id, err)
+	})
+}
+
+// spec is that of the container.
+func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, error) {
+	var seen state.Host
+	var home string
+	var environ map[string]string
+	group, grouped := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { seen, err = glance(grouped, e.conn, e.desired, e.on.Name); return err })
+	group.Go(func() (err error) { home, err = e.conn.Files.Home(grouped); return err })
+	if names := e.desired.HostVariables(e.on); len(names) > 0 {
+		group.Go(func() (err error) { environ, err = e.conn.Environ.Variables(grouped, names); return err })
+	}
+	if err := group.Wait(); err != nil {
+		return state.Spec{}, err
+	}
+	seen.Home, seen.Environ = home, environ
+	image, ref, version, ok := plan.Serving(e.desired, seen, e.role.Name)
+	if !ok {
+		return state.Spec{}, fmt.Errorf("no image here is tagged %s: nothing was released to this host yet; `kamald apply` does", e.desired.App().LatestTag())
+	}
+	suffix := make([]byte, 3)
+	_, _ = rand.Read(suffix) // it never fails
+	e.version, e.container = version, e.desired.App().ExecName(e.role.Name, version, hex.EncodeToString(suffix))
+	spec, missing := plan.ExecSpec(e.desired, seen, e.on, e.role, image, ref, version, e.container, e.o.Argv)
+	if len(missing) > 0 {
+		return state.Spec{}, fmt.Errorf("host_env: the SSH user's environment there has no %s", strings.Join(missing, ", "))
+	}
+	spec.Passing = !e.o.Detach
+	if spec.Options == nil {
+		spec.Options = map[string][]string{}
+	}
+	if s.In != nil {
+		spec.Options["interactive"] = []string{"true"}
+	}
+	if s.Terminal != nil {
+		spec.Options["tty"] = []string{"true"}
+	}
+	return spec, nil
+}
+
+// secrets are the values that the container gets: those that lie on the host for the role, and those of this command, which win.
+func (e *execution) secrets(ctx context.Context, spec *state.Spec) (map[string]release.Secret, error) {
+	values := map[string]release.Secret{}
+	if len(spec.Secrets) > 0 {
+		have, err := readEnv(ctx, e.conn.Files, layoutOf(e.desired), e.role.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("the host has no secrets file for the role: run `kamald env push`")
+		}
+		if err != nil {
+			return nil, err
+		}
+		for name := range spec.Secrets {
+			value, ok := have[name]
+			if _, given := e.o.Env[name]; !ok && !given {
+				return nil, fmt.Errorf("the host's secrets file lacks %s: run `kamald env push`", name)
+			}
+			values[name] = value
+		}
+	}
+	for name, value := range e.o.Env {
+		delete(spec.Env, name)
+		if spec.Secrets == nil {
+			spec.Secrets = map[string]string{}
+		}
+		spec.Secrets[name], values[name] = "", value
+	}
+	return values, nil
+}
+
+// leave sees that nothing of the container stays, however the command ended.
+func (e *execution) leave(ctx context.Context, container string, failed error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), execLeaves)
+	defer cancel()
+	conn := e.conn
+	if failed != nil {
+		var err error
+		if conn, _, err = standing(ctx, e.c.fleet, e.on); err != nil {
+			return fmt.Errorf("%w; the container %s may still be there: it is removed when it ends", failed, e.container)
+		}
+		if err := conn.Engine.Stop(ctx, container, execStops); errors.Is(err, state.ErrNotFound) {
+			return failed // it was never made, or is gone
+		}
+	}
+	if err := conn.Engine.Remove(ctx, container); unless(err, state.ErrNotFound) != nil {
+		e.c.report(Progress{Kind: "warn", Host: e.on.Name, Role: e.role.Name, Message: fmt.Sprintf("the container %s could not be removed: %s", e.container, why(err, e.on.Name))})
+	}
+	return failed
+}
+
+// noted does what is noted: in the store before it, and meanwhile in the host's audit file.
+func (e *execution) noted(ctx context.Context, where string, do func() error) error {
+	word := e.o.Argv[0]
+	d := deed{kind: "exec", host: e.on.Name, role: e.role.Name, step: "exec/" + e.on.Name + "/" + e.role.Name, message: "run " + word + " " + where}
+	return e.c.notedOn(ctx, e.conn, e.desired, d, "Executed "+word+" "+where, do)
+}
+
+// notedOn notes a person's command in the store, does it, and notes how it ended; the host's audit file gets a line beside it.
+func (c *Controller) notedOn(ctx context.Context, conn *Connection, desired release.Release, d deed, line string, do func() error) error {
+	var audit sync.WaitGroup
+	err := c.noted(desired.App(), d, func() error {
+		audit.Go(func() { c.auditOn(context.WithoutCancel(ctx), conn, desired, d.role, line) })
+		return do()
+	})
+	audit.Wait()
+	return err
+}

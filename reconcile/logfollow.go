@@ -1,0 +1,300 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// followedLog is a container's log that is followed.
+type followedLog struct {
+	on   release.Host
+	box  state.Container
+	role string
+
+	at    time.Time       // of the last line that came, by the engine's clock; before any, when the reading began
+	same  int             // how many lines of that time came
+	first *state.LogQuery // what is asked for as long as no line came; nil: what came since at
+
+	unread bool // it cannot be read
+	over   bool // its container has ended
+	active bool // somebody reads it
+	again  bool // it has started anew meanwhile: its end is none
+}
+
+// took notes the time of a line that came.
+func (t *followedLog) took(at time.Time) {
+	t.first = nil
+	if at.Equal(t.at) {
+		t.same++
+		return
+	}
+	t.at, t.same = at, 1
+}
+
+// query is what is asked of it next: what came after what came.
+func (t *followedLog) query() (q state.LogQuery, skip int) {
+	if t.first != nil {
+		q = *t.first
+		q.Follow = true
+		return q, 0
+	}
+	return state.LogQuery{Since: t.at, Follow: true}, t.same
+}
+
+// logFollow follows logs.
+type logFollow struct {
+	*logReading
+	ctx   context.Context
+	lines chan LogLine
+	all   sync.WaitGroup
+
+	mu    sync.Mutex
+	tails map[string]*followedLog // host/ID
+	lost  map[string]bool
+}
+
+// follow tells lines as they come, until the context ends, or the one container whose log is followed.
+func (r *logReading) follow(ctx context.Context, tails []*followedLog) {
+	f := &logFollow{logReading: r, ctx: ctx, lines: make(chan LogLine, 64), tails: map[string]*followedLog{}, lost: map[string]bool{}}
+	for _, t := range tails {
+		f.tails[t.on.Name+"/"+t.box.ID] = t
+	}
+	go func() {
+		defer close(f.lines)
+		if r.watched() {
+			r.c.Watch(ctx, hostsOn(r.desired, r.places), f.heard)
+		} else {
+			for _, t := range tails {
+				f.begin(t)
+			}
+		}
+		f.all.Wait()
+	}()
+	f.pump()
+}
+
+// pump puts the lines into order and tells them.
+func (f *logFollow) pump() {
+	order := reorder{window: logWindow, most: logHeld}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		pause, held := order.wait(time.Now())
+		if !held {
+			pause = time.Hour
+		}
+		timer.Reset(pause)
+		select {
+		case line, more := <-f.lines:
+			if !more {
+				f.tellAll(order.rest())
+				return
+			}
+			order.put(line, time.Now())
+		case <-timer.C:
+		}
+		f.tellAll(order.due(time.Now()))
+	}
+}
+
+func (f *logFollow) tellAll(lines []LogLine) {
+	for _, line := range lines {
+		f.tell(line)
+	}
+}
+
+// heard takes what a host's watch hears: a host that is there has its containers looked for, one that starts joins.
+func (f *logFollow) heard(what Happening) {
+	on, _ := f.desired.Host(what.Host)
+	switch {
+	case what.Lost != "":
+		f.note(on.Name, true, "its logs are not followed: "+what.Lost+". It is tried again")
+	case what.Up:
+		if err := f.look(on); err != nil {
+			return // the watch tells that it is lost
+		}
+		f.note(on.Name, false, "its logs are followed again")
+	case what.Event != nil && what.Event.Kind == state.EngineContainer && what.Event.Action == state.ActionStart:
+		e := *what.Event
+		box := state.Container{ID: e.Container, Name: e.Name, Service: e.Service, Destination: e.Destination, Role: e.Role}
+		if role, ok := f.wants(on, box); ok {
+			f.join(on, box, role, state.LogQuery{})
+		}
+	}
+}
+
+// note says that a host was lost, or is back: once each.
+func (f *logFollow) note(host string, lost bool, message string) {
+	f.mu.Lock()
+	was := f.lost[host]
+	f.lost[host] = lost
+	f.mu.Unlock()
+	if was != lost {
+		f.say(LogNote{Host: host, Message: message, Missing: lost})
+	}
+}
+
+// wants tells whether a container's log is followed, and the role that its lines are of.
+func (f *logFollow) wants(on release.Host, box state.Container) (role string, ok bool) {
+	if f.o.Proxy {
+		return "", box.Name == f.desired.ProxyServer.Name
+	}
+	for _, role := range rolesOn(f.places, on.Name) {
+		if f.mine(box.Service, box.Destination, box.Role, role) {
+			return role, true
+		}
+	}
+	return "", false
+}
+
+// look finds the containers that run on a host.
+func (f *logFollow) look(on release.Host) error {
+	conn, now, err := standing(f.ctx, f.c.fleet, on)
+	if err != nil {
+		return err
+	}
+	filter := state.Filter{Labels: map[string]string{state.LabelService: f.desired.Service}}
+	if f.o.Proxy {
+		filter = state.Filter{Name: f.desired.ProxyServer.Name}
+	}
+	boxes, err := conn.Engine.Containers(f.ctx, filter)
+	if err != nil {
+		return err
+	}
+	f.logReading.mu.Lock()
+	begun, met := f.begun[on.Name]
+	if !met {
+		f.begun[on.Name] = now
+	}
+	f.logReading.mu.Unlock()
+	for _, box := range boxes {
+		role, ok := f.wants(on, box)
+		if !ok || !box.Running() && box.Status != state.StatusRestarting {
+			continue
+		}
+		first := f.query(on.Name)
+		if met && !box.Created.Before(begun.Truncate(time.Second)) { // it was made since, and nothing of it was told
+			first = state.LogQuery{}
+		}
+		f.join(on, box, role, first)
+	}
+	f.drain(on)
+	return nil
+}
+
+// drain has the ends read of logs whose containers ended before anybody followed them.
+func (f *logFollow) drain(on release.Host) {
+	var left []*followedLog
+	f.mu.Lock()
+	for _, t := range f.tails {
+		if t.on.Name == on.Name && !t.over && !t.active {
+			left = append(left, t)
+		}
+	}
+	f.mu.Unlock()
+	for _, t := range left {
+		f.begin(t)
+	}
+}
+
+// join follows a container's log from where it was left, or, when nothing was told of it, as first says.
+func (f *logFollow) join(on release.Host, box state.Container, role string, first state.LogQuery) {
+	f.mu.Lock()
+	key := on.Name + "/" + box.ID
+	t := f.tails[key]
+	fresh := t == nil
+	if fresh {
+		t = &followedLog{on: on, box: box, role: role, first: &first}
+		f.tails[key] = t
+	}
+	t.over = false
+	f.mu.Unlock()
+	if f.begin(t) && fresh {
+		f.say(LogNote{Host: on.Name, Role: role, Message: fmt.Sprintf("the log of %s joins", box.Name)})
+	}
+}
+
+// begin has a log read, unless somebody does.
+func (f *logFollow) begin(t *followedLog) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case t.unread:
+		return false
+	case t.active:
+		t.again = true
+		return false
+	}
+	t.active = true
+	f.all.Go(func() { f.read(t) })
+	return true
+}
+
+// read reads a log until its container ends, over as many connections as that takes.
+func (f *logFollow) read(t *followedLog) {
+	pauses, said := newRetries(t.on.Name+"/"+t.box.ID), false
+	for f.ctx.Err() == nil {
+		conn, _, err := standing(f.ctx, f.c.fleet, t.on)
+		if err == nil {
+			err = f.stream(conn, t)
+		}
+		switch {
+		case f.ctx.Err() != nil:
+			return
+		case err == nil, errors.Is(err, state.ErrNotFound), errors.Is(err, state.ErrNoLog):
+			if f.ended(t, err) {
+				return
+			}
+			continue
+		case !errors.Is(err, state.ErrUnreachable) && !said: // the watch tells of a host that is lost
+			said = true
+			f.say(LogNote{Host: t.on.Name, Role: t.role, Message: fmt.Sprintf("the log of %s broke off: %s. It is tried again", t.box.Name, why(err, t.on.Name)), Missing: true})
+		}
+		_ = sleep(f.ctx, pauses.next())
+	}
+}
+
+// ended tells whether a log is at its end, and says so.
+func (f *logFollow) ended(t *followedLog, err error) bool {
+	f.mu.Lock()
+	if t.again && err == nil {
+		t.again = false
+		f.mu.Unlock()
+		return false
+	}
+	t.active, t.again, t.over, t.unread = false, false, true, err != nil
+	f.mu.Unlock()
+	message := fmt.Sprintf("%s has ended", t.box.Name)
+	if errors.Is(err, state.ErrNoLog) {
+		message = fmt.Sprintf("the log of %s cannot be read: %s", t.box.Name, why(err, t.on.Name))
+	}
+	f.say(LogNote{Host: t.on.Name, Role: t.role, Message: message, Missing: errors.Is(err, state.ErrNoLog)})
+	return true
+}
+
+// stream tells what one connection brings of a log.
+func (f *logFollow) stream(conn *Connection, t *followedLog) error {
+	q, skip := t.query()
+	from := t.at
+	source := logSource{on: t.on, box: t.box, role: t.role}
+	return conn.Engine.ReadLog(f.ctx, t.box.ID, q, func(l state.LogLine) {
+		if skip > 0 && l.At.Equal(from) {
+			skip--
+			return
+		}
+		t.took(l.At)
+		if !f.matches(l.Text) {
+			return
+		}
+		select {
+		case f.lines <- source.line(l):
+		case <-f.ctx.Done():
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// Place is a role on a host.
+type Place struct {
+	Host string `json:"host"`
+	Role string `json:"role"`
+}
+
+// Places are the roles on hosts that patterns select, the primary role's first, then in the file's order. primary leaves only the first of
+// them, which is on the primary host where nothing is selected.
+func Places(desired release.Release, hosts, roles []string, primary bool) ([]Place, error) {
+	scope, err := plan.FilterOf(desired, hosts, roles)
+	if err != nil {
+		return nil, err
+	}
+	ordered := slices.Clone(desired.Roles)
+	slices.SortStableFunc(ordered, func(a, b release.Role) int {
+		return rankIf(b.Name == desired.PrimaryRole) - rankIf(a.Name == desired.PrimaryRole)
+	})
+	var list []Place
+	for _, role := range ordered {
+		for _, host := range role.Places() {
+			if scope.Has(host, role.Name) {
+				list = append(list, Place{host, role.Name})
+			}
+		}
+	}
+	if primary && len(list) > 1 {
+		list = list[:1]
+	}
+	return list, nil
+}
+
+// hostsOn are the hosts that places are on, in the file's order.
+func hostsOn(desired release.Release, places []Place) []release.Host {
+	return slices.DeleteFunc(slices.Clone(desired.Hosts), func(on release.Host) bool {
+		return !slices.ContainsFunc(places, func(p Place) bool { return p.Host == on.Name })
+	})
+}
+
+// rolesOn are the roles of places on one host.
+func rolesOn(places []Place, host string) (roles []string) {
+	for _, p := range places {
+		if p.Host == host {
+			roles = append(roles, p.Role)
+		}
+	}
+	return roles
+}
+
+// cordonedHosts are hosts that are left out on purpose, with the reason, by what the store knows. Where hosts are named none is.
+func (c *Controller) cordonedHosts(desired release.Release, named []string) (map[string]string, error) {
+	if len(named) > 0 {
+		return nil, nil
+	}
+	known, _, err := c.Store.Snapshot(desired.App())
+	if err != nil {
+		return nil, err
+	}
+	return plan.CordonedIn(known, c.now()), nil
+}
+
+// glance sees what of the app runs on a host, and no more: its containers, images and routes, in one round.
+func glance(ctx context.Context, conn *Connection, desired release.Release, host string) (state.Host, error) {
+	seen := state.Host{Name: host}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		seen.Containers, err = conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: desired.Service}})
+		return err
+	})
+	group.Go(func() (err error) { seen.Images, err = conn.Engine.Images(ctx, desired.ImageName()); return err })
+	group.Go(func() (err error) {
+		seen.Proxy.Routes, err = conn.Proxy.Routes(ctx, desired.ProxyServer.Name)
+		return unless(err, state.ErrNotFound)
+	})
+	if err := group.Wait(); err != nil {
+		return state.Host{}, err
+	}
+	for _, image := range seen.Images {
+		if slices.Contains(image.Tags, desired.ImageName()+":"+desired.App().LatestTag()) {
+			seen.Latest = image.ID
+		}
+	}
+	return seen, nil
+}

@@ -1,0 +1,92 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// ServerCommand is a line that is run on hosts, by the SSH user's own shell there.
+type ServerCommand struct {
+	Line string
+	Word string // what is noted of it: nothing that may be a secret
+	// Streams gives what a host's input and output are carried between.
+	Streams func(host string) state.Streams
+}
+
+// ServerHosts are the hosts that patterns select, the primary host first; primary leaves only the first of them.
+func ServerHosts(desired release.Release, hosts, roles []string, primary bool) ([]string, error) {
+	scope, err := plan.FilterOf(desired, hosts, roles)
+	if err != nil {
+		return nil, err
+	}
+	var first, rest []string
+	for _, on := range desired.Hosts {
+		switch {
+		case !scope.Whole() && !hasAny(desired, scope, on.Name):
+		case on.Name == desired.PrimaryHost():
+			first = append(first, on.Name)
+		default:
+			rest = append(rest, on.Name)
+		}
+	}
+	list := append(first, rest...)
+	if primary && len(list) > 1 {
+		list = list[:1]
+	}
+	return list, nil
+}
+
+// hasAny tells whether any role on a host is in scope.
+func hasAny(desired release.Release, scope plan.Filter, host string) bool {
+	for _, role := range desired.Roles {
+		for _, on := range role.Hosts {
+			if on == host && scope.Has(host, role.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ServerExec runs a line on hosts, all at once, and gives how it ended on each, in their order.
+func (c *Controller) ServerExec(ctx context.Context, desired release.Release, hosts []string, o ServerCommand) []Executed {
+	done := make([]Executed, len(hosts))
+	var all sync.WaitGroup
+	for i, host := range hosts {
+		all.Go(func() {
+			done[i] = Executed{Place: Place{Host: host}}
+			code, err := c.serverExec(ctx, desired, host, o)
+			if done[i].Code, done[i].Err = code, err; err != nil {
+				done[i].Error = why(err, host)
+			}
+		})
+	}
+	all.Wait()
+	return done
+}
+
+func (c *Controller) serverExec(ctx context.Context, desired release.Release, host string, o ServerCommand) (code int, err error) {
+	on, _ := desired.Host(host)
+	conn, err := c.fleet.Connection(ctx, on)
+	if err != nil {
+		return 0, err
+	}
+	if conn.Shell == nil {
+		return 0, errors.New("this connection runs no commands")
+	}
+	d := deed{kind: "server exec", host: host, step: "server exec/" + host, message: "run " + o.Word + " on the host"}
+	err = c.notedOn(ctx, conn, desired, d, "Executed "+o.Word+" on the host", func() (err error) {
+		code, err = conn.Shell.Run(ctx, o.Line, o.Streams(host))
+		if err != nil && ctx.Err() == nil && errors.Is(err, state.ErrUnreachable) {
+			return fmt.Errorf("%w; it may go on there", err)
+		}
+		return err
+	})
+	return code, err
+}
