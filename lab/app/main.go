@@ -21,6 +21,9 @@ func main() {
 	log.SetOutput(os.Stdout)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		os.Exit(commands[os.Args[1]](os.Args[2:]))
+	}
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
