@@ -35,6 +35,7 @@ func simulated(t *testing.T, name string) *subject {
 	const username, password = "deployer", "word"
 	w := sim.New(1, sim.WithCredentials(username, password))
 	w.AddHost(host)
+	w.Program("app", asApp)
 	s := &subject{
 		t: t, ctx: t.Context(), name: name, server: "registry.example.com:5000", arch: "amd64",
 		auth:          release.Auth{Server: "registry.example.com:5000", Username: username, Password: release.NewSecret(password)},

@@ -95,7 +95,7 @@ func (s *subject) note(what string, got ...any) {
 // kind is what callers can tell errors apart by.
 func kind(err error) string {
 	for _, known := range []error{
-		state.ErrNotFound, state.ErrConflict, state.ErrDenied, state.ErrUnreachable, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+		state.ErrNotFound, state.ErrConflict, state.ErrDenied, state.ErrUnreachable, state.ErrNoLog, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 		syscall.ENOSPC, context.DeadlineExceeded, context.Canceled,
 	} {
 		if errors.Is(err, known) {

@@ -42,6 +42,11 @@ var programs = map[string]Program{
 	},
 }
 
+// Run runs a program that every image has, for programs that do as it does.
+func Run(ctx context.Context, name string, args []string, env map[string]string, s state.Streams) (code int) {
+	return programs[name](ctx, append([]string{name}, args...), env, s)
+}
+
 // Program lets every image and host have a program of a name.
 func (w *World) Program(name string, does Program) {
 	w.mu.Lock()
