@@ -17,6 +17,7 @@ func Scope(desired release.Release, host state.Host) state.Host {
 	host.Networks = filtered(host.Networks, func(n state.Network) bool { return n.Name == desired.Network })
 	host.Proxy.Routes = filtered(host.Proxy.Routes, func(r state.Route) bool { return strings.HasPrefix(r.Name, desired.Service+"-") })
 	host.Proxy.Networks = filtered(host.Proxy.Networks, func(name string) bool { return name == desired.Network })
+	host.Containers = filtered(host.Containers, func(c state.Container) bool { return c.Exec == "" })
 	undecided := func(c state.Container) bool { return c.Health != "" && c.Health != "unhealthy" }
 	if slices.ContainsFunc(host.Containers, undecided) {
 		host.Containers = slices.Clone(host.Containers)

@@ -21,8 +21,12 @@ const neverDetach = "ctrl-@,ctrl-@,ctrl-@,ctrl-@,ctrl-@,ctrl-@,ctrl-@,ctrl-@"
 // Converse runs a command in a container with streams, and waits for its end.
 func (e *Engine) Converse(ctx context.Context, name string, argv []string, env map[string]release.Secret, s state.Streams) (int, error) {
 	what := fmt.Sprintf("run %s in container %s", argv[0], name)
-	created, err := e.client.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: argv, Env: environment(nil, env), AttachStdin: s.In != nil,
-		AttachStdout: true, AttachStderr: true, TTY: s.Terminal != nil, DetachKeys: neverDetach})
+	options := client.ExecCreateOptions{Cmd: argv, Env: environment(nil, env), AttachStdin: s.In != nil, AttachStdout: true, AttachStderr: true,
+		TTY: s.Terminal != nil, DetachKeys: neverDetach}
+	if s.Terminal != nil { // engines of before API 1.42 do not know it: they are told when it runs
+		options.ConsoleSize = client.ConsoleSize{Height: uint(s.Terminal.Size.Height), Width: uint(s.Terminal.Size.Width)}
+	}
+	created, err := e.client.ExecCreate(ctx, name, options)
 	if err != nil {
 		return 0, e.failure(err, "%s", what)
 	}
@@ -35,10 +39,10 @@ func (e *Engine) Converse(ctx context.Context, name string, argv []string, env m
 		return err
 	})
 	if err != nil {
-		return 0, e.failure(err, "%s", what)
+		return 0, e.unlessOver(ctx, err, "%s", what)
 	}
 	code, err := e.exitCode(ctx, created.ID)
-	return code, e.failure(err, "%s", what)
+	return code, e.unlessOver(ctx, err, "%s", what)
 }
 
 // RunThrough starts a container that was made, carries its streams until it ends, and gives its exit code.
@@ -46,7 +50,10 @@ func (e *Engine) RunThrough(ctx context.Context, name string, s state.Streams) (
 	attached, err := e.client.ContainerAttach(ctx, name, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil, Stdout: true, Stderr: true,
 		DetachKeys: neverDetach})
 	if err != nil {
-		return 0, e.failure(err, "attach to container %s", name)
+		if _, gone := e.Inspect(ctx, name, state.View{}); gone != nil {
+			return 0, gone // the refusal of a stream has no words
+		}
+		return 0, e.unlessOver(ctx, err, "attach to container %s", name)
 	}
 	waiting, enough := context.WithCancel(ctx)
 	defer enough()
@@ -61,7 +68,7 @@ func (e *Engine) RunThrough(ctx context.Context, name string, s state.Streams) (
 		return err
 	})
 	if err != nil {
-		return 0, e.failure(err, "run container %s", name)
+		return 0, e.unlessOver(ctx, err, "run container %s", name)
 	}
 	select {
 	case end := <-ended.Result:
@@ -70,10 +77,7 @@ func (e *Engine) RunThrough(ctx context.Context, name string, s state.Streams) (
 		}
 		return int(end.StatusCode), nil
 	case err := <-ended.Error:
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return 0, e.failure(err, "wait for the end of container %s", name)
+		return 0, e.unlessOver(ctx, err, "wait for the end of container %s", name)
 	}
 }
 

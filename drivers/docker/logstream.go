@@ -39,13 +39,21 @@ func (e *Engine) ReadLog(ctx context.Context, name string, q state.LogQuery, tol
 			err = readLines(source, told)
 		}
 	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case errdefs.IsNotImplemented(err):
+	if errdefs.IsNotImplemented(err) {
 		return fmt.Errorf("%slog of container %s: %w", e.prefix(), shortened(name), state.ErrNoLog)
 	}
-	return e.failure(err, "log of container %s", name)
+	return e.unlessOver(ctx, err, "log of container %s", name)
+}
+
+// unlessOver is failure for a call that lasts as long as its caller wants: the end of that is no fault of the engine's.
+func (e *Engine) unlessOver(ctx context.Context, err error, format string, args ...any) error {
+	if err == nil || ctx.Err() == nil {
+		return e.failure(err, format, args...)
+	}
+	for i, arg := range args {
+		args[i] = shortened(arg)
+	}
+	return fmt.Errorf("%s%s: %w", e.prefix(), fmt.Sprintf(format, args...), context.Cause(ctx))
 }
 
 // openLog asks for a log; an engine that does not even begin is not waited for.
