@@ -137,7 +137,10 @@ func (c *Controller) pushEnv(ctx context.Context, conn *Connection, desired rele
 // makeKey makes the host's digest key at the first push, and never again: every bastion must compute the same digests. Roles of a
 // host are pushed at once: one of them makes it for all.
 func (c *Controller) makeKey(ctx context.Context, conn *Connection, paths layout, host string) ([]byte, error) {
-	key, err, _ := c.making.Do(host+" "+paths.key(), func() (any, error) { return makeKeyOn(withStep(ctx, "key"), conn, paths) })
+	key, err, _ := c.making.Do(host+" "+paths.key(), func() (made any, err error) { // those who wait are not to break with who makes it
+		err = Guard(func() (err error) { made, err = makeKeyOn(withStep(ctx, "key"), conn, paths); return })
+		return made, err
+	})
 	if err != nil {
 		return nil, err
 	}
