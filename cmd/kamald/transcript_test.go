@@ -100,7 +100,7 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 // masked takes out what differs from run to run: times, durations and identifiers.
 func masked(text string) string {
 	for _, m := range []struct{ pattern, instead string }{
-		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"},
+		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"}, {`-exec-v(\d)-[0-9a-f]{6}`, "-exec-v$1-HEX"},
 	} {
 		text = regexp.MustCompile(m.pattern).ReplaceAllString(text, m.instead)
 	}
@@ -182,7 +182,7 @@ func (tr *transcript) kamald(ctx context.Context, line string) said {
 	args := strings.Fields(line)
 	p.flags.json = strings.Contains(line, "--json")
 	root := p.command()
-	root.SetArgs(append(args, "--store", tr.who+".db"))
+	root.SetArgs(append([]string{"--store", tr.who + ".db"}, args...))
 	err := root.ExecuteContext(ctx)
 	if message := messageOf(err); message != nil {
 		p.fail(message)

@@ -342,3 +342,36 @@ func TestAnImageThatIsNotPushedYetAsItIsSaid(t *testing.T) {
 		tr.run(1, "plan --version v10")
 	})
 }
+
+func TestConsolesAndLogsAsItIsSaid(t *testing.T) {
+	inTranscript(t, "console", func(tr *transcript) {
+		tr.run(0, "apply --version v1 -q")
+		tr.run(0, "app exec --primary echo hello there")
+		tr.run(0, "app exec -e COLOUR=red printenv COLOUR KAMAL_HOST")
+		tr.run(3, "app exec --reuse --roles web exit 3")
+		tr.run(0, "app exec --raw --hosts jobs-1 echo --json")
+		tr.run(0, "app exec --detach --roles workers bin/backfill")
+		tr.run(7, "app exec --json --primary exit 7")
+		tr.run(0, "server exec printenv HOSTNAME")
+		tr.Cut("web-2")
+		tr.run(1, "app exec --roles web true")
+		tr.run(1, "server exec true")
+		tr.says("the app says something, on all hosts")
+		for n, at := range []struct{ host, name string }{{"jobs-1", "shop-workers-v1"}, {"web-1", "shop-web-v1"}, {"web-2", "shop-web-v1"}, {"jobs-1", "shop-workers-v1"}} {
+			tr.Say(at.host, at.name, "line "+string(rune('1'+n)))
+			time.Sleep(2 * time.Second)
+		}
+		tr.run(6, "app logs")
+		tr.Restore("web-2")
+		tr.run(0, "app logs")
+		tr.run(0, "app logs -T --since 5s --roles w*")
+		tr.run(0, "app logs -T --grep [24]$ --json")
+		tr.run(1, "app logs --container shop-web-v9")
+		tr.StopContainer("jobs-1", "shop-workers-v1")
+		tr.run(0, "app logs -T -n 1 --hosts jobs-1")
+		tr.Say("web-1", "kamal-proxy", "GET / 200")
+		tr.run(0, "proxy logs --hosts web-1")
+		tr.run(0, "audit -n 12")
+		tr.run(0, "status")
+	})
+}

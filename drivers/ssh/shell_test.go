@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,25 +115,4 @@ func TestALineRunsOnThisMachine(t *testing.T) {
 	if _, err := (LocalShell{}).Run(ctx, "sleep 60", state.Streams{Out: &out, Err: &errs}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("out of time: %v", err)
 	}
-}
-
-// Whatever words are written as a line, a shell reads just these.
-func FuzzAShellReadsTheWords(f *testing.F) {
-	for _, seed := range []string{"a b", "it's $HOME", "`id`\n\"x\"", "\\", "", "*", "~", "-n", "a\tb", "é", "!x", "#", "a;b|c&d>e", "$(id)", "'", "\x01\x7f"} {
-		f.Add(seed, "plain")
-	}
-	f.Fuzz(func(t *testing.T, first, second string) {
-		words := []string{first, second}
-		line, err := Line(words)
-		if err != nil {
-			return // it is refused, and runs nowhere
-		}
-		out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", `for word in `+line+`; do printf '%s\0' "$word"; done`).Output()
-		if err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"); !slices.Equal(got, words) {
-			t.Errorf("%q is read as %q, and not as %q", line, got, words)
-		}
-	})
 }

@@ -32,6 +32,9 @@ var ownCommands = []string{"init", "validate", "fmt", "config", "import", "adopt
 // flags of Kamal's that have another spelling.
 var otherFlags = map[string]string{"-r": "--roles", "-h": "--hosts"}
 
+// firstPlace is Kamal's flag for the primary host alone; what runs a command has it, too.
+var firstPlace = []string{"-p", "--primary"}
+
 // foreignFlags are flags of Kamal's that kamald does not have.
 var foreignFlags = []string{"-p", "--primary", "-H", "--skip-hooks", "--lock-wait-timeout", "--lock-wait-interval"}
 
@@ -59,7 +62,7 @@ func (t *translation) alias(p place) {
 		return
 	}
 	if command != p.text() {
-		t.changed(p, "flags of kamald's", "-r is --roles and -h is --hosts there")
+		t.changed(p, "as kamald takes it", "-r is --roles and -h is --hosts there, and what exec runs is words and no line for a shell")
 	}
 	b := t.root.child("alias", p.name())
 	t.comments(t.root, b, p)
@@ -87,14 +90,39 @@ func aliasCommand(text string) (command, why string) {
 	}
 	for i, word := range words {
 		name, _, _ := strings.Cut(word, "=")
-		if slices.Contains(foreignFlags, name) {
+		if slices.Contains(foreignFlags, name) && ownFlag(words[:i]) && !(words[1] == "exec" && slices.Contains(firstPlace, name)) {
 			return "", "kamald has no flag " + name
 		}
 		if other, ok := otherFlags[name]; ok && ownFlag(words[:i]) {
 			words[i] = other + strings.TrimPrefix(word, name)
 		}
 	}
-	return strings.Join(words, " "), ""
+	return strings.Join(execWords(words), " "), ""
+}
+
+// execWords gives the command of an exec in words of its own: Kamal has the host's shell read it, and kamald runs it without one. What
+// needs a shell gets one.
+func execWords(words []string) []string {
+	last := len(words) - 1
+	if last < 2 || words[1] != "exec" {
+		return words
+	}
+	before := slices.Clone(words[:last])
+	if words[0] == "accessory" && last > 2 {
+		before = slices.Delete(before, 2, 3) // its name
+	}
+	if !ownFlag(before) {
+		return words
+	}
+	text, quoted := strings.CutPrefix(words[last], words[last][:1])
+	text = strings.TrimSuffix(text, words[last][:1])
+	switch {
+	case !quoted || words[last][0] != '"' && words[last][0] != '\'':
+		return words
+	case strings.ContainsAny(text, "|&;<>()$`\\\"'*?[]{}~#!=\n"):
+		return append(words[:last:last], "sh", "-c", words[last])
+	}
+	return append(words[:last:last], strings.Fields(text)...)
 }
 
 // ownFlag tells whether a flag behind these words is Kamal's, and not one of the command that exec runs.

@@ -77,7 +77,7 @@ accessory "redis" {
   directory "redis" { to = "/data" }
 }
 
-alias "console" { command = "app exec --interactive --reuse \"bin/rails console\"" }
+alias "console" { command = "app exec --interactive --reuse bin/rails console" }
 alias "logs" { command = "app logs -f" }
 alias "shell" { command = "app exec -i --reuse bash" }
 
