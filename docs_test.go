@@ -41,7 +41,7 @@ func TestTheDocumentedCommandsExist(t *testing.T) {
 
 func TestTheDocumentedCommandsThatDoNotExistAreSeen(t *testing.T) {
 	cli := buildProgram(t)
-	for _, wrong := range []string{"teleport", "plan --sideways", "env teleport", "plan -Z"} {
+	for _, wrong := range []string{"teleport", "plan --sideways", "env teleport", "plan -Z", "app exec --sideways ls", "app exec --hosts web-1 --sideways ls"} {
 		if cli.refuses(strings.Fields(wrong)) == "" {
 			t.Errorf("kamald %s passes", wrong)
 		}
@@ -179,6 +179,9 @@ func (p *program) refuses(words []string) string {
 		path, words = next, words[1:]
 	}
 	help := p.helpOf(path)
+	if strings.Contains(help, "COMMAND [ARGUMENT]...") {
+		words = ownWords(words, help)
+	}
 	for _, word := range words {
 		name, _, _ := strings.Cut(word, "=")
 		if strings.HasPrefix(name, "-") && !regexp.MustCompile(`(?m)(^|[ ,])`+regexp.QuoteMeta(name)+`([ ,\n]|$)`).MatchString(help) {
@@ -186,6 +189,21 @@ func (p *program) refuses(words []string) string {
 		}
 	}
 	return ""
+}
+
+// ownWords leaves out another's command and all behind it.
+func ownWords(words []string, help string) []string {
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") {
+			continue
+		}
+		value := i > 0 && strings.HasPrefix(words[i-1], "-") &&
+			regexp.MustCompile(`(?m)(^|[ ,])`+regexp.QuoteMeta(words[i-1])+`(, --[a-z-]+)? [^ ]`).MatchString(help)
+		if !value {
+			return words[:i]
+		}
+	}
+	return words
 }
 
 func (p *program) helpOf(path []string) string {

@@ -51,6 +51,16 @@ func Serving(desired release.Release, host state.Host, role string) (id, ref, ve
 	return image.ID, latest, cmp.Or(served, state.ShortID(trimSHA(image.ID))), true
 }
 
+// Brought is the image of a version that a host has, by its reference there; false: it has none.
+func Brought(desired release.Release, host state.Host, version string) (id, ref string, ok bool) {
+	ref = desired.ImageName() + ":" + version
+	i := slices.IndexFunc(host.Images, func(image state.Image) bool { return slices.Contains(image.Tags, ref) })
+	if i < 0 {
+		return "", "", false
+	}
+	return host.Images[i].ID, ref, true
+}
+
 // notForOneCommand are options that two containers cannot have at once, or by which others would find this one.
 var notForOneCommand = []string{"publish", "publish-all", "network-alias", "ip", "ip6", "link-local-ip", "mac-address", "hostname"}
 

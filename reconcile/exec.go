@@ -27,10 +27,11 @@ const (
 
 // ExecOptions say which command is run in the app's containers, and how.
 type ExecOptions struct {
-	Argv   []string
-	Env    map[string]release.Secret // variables beside the role's; their values are shown nowhere
-	Reuse  bool                      // in the container that serves, in place of a new one
-	Detach bool                      // do not wait for its end, and leave its container for whoever wants its log
+	Argv    []string
+	Version string                    // in place of the one that serves; "": that
+	Env     map[string]release.Secret // variables beside the role's; their values are shown nowhere
+	Reuse   bool                      // in the container that serves, in place of a new one
+	Detach  bool                      // do not wait for its end, and leave its container for whoever wants its log
 	// Streams gives what a place's input and output are carried between.
 	Streams func(Place) state.Streams
 }
@@ -102,9 +103,9 @@ func (e *execution) inCurrent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current, ok := plan.CurrentOf(e.desired.App(), seen, e.role.Name)
-	if !ok {
-		return fmt.Errorf("no container of %s runs here; without --reuse a new one is made for the command", e.role.Name)
+	current, err := e.current(seen)
+	if err != nil {
+		return err
 	}
 	e.container, e.version = current.Name, current.Version()
 	return e.noted(ctx, "in "+current.Name, func() (err error) {
@@ -114,6 +115,23 @@ func (e *execution) inCurrent(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// current is the container that serves, or the one of a version that runs.
+func (e *execution) current(seen state.Host) (state.Container, error) {
+	if e.o.Version == "" {
+		current, ok := plan.CurrentOf(e.desired.App(), seen, e.role.Name)
+		if !ok {
+			return current, fmt.Errorf("no container of %s runs here; without --reuse a new one is made for the command", e.role.Name)
+		}
+		return current, nil
+	}
+	for _, c := range seen.Containers {
+		if c.Name == e.desired.App().ContainerName(e.role.Name, e.o.Version) && c.Running() {
+			return c, nil
+		}
+	}
+	return state.Container{}, fmt.Errorf("no container of %s of version %s runs here", e.role.Name, e.o.Version)
 }
 
 // inNew runs it in a container of its own, which is gone afterwards.
@@ -160,9 +178,9 @@ func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, erro
 		return state.Spec{}, err
 	}
 	seen.Home, seen.Environ = home, environ
-	image, ref, version, ok := plan.Serving(e.desired, seen, e.role.Name)
-	if !ok {
-		return state.Spec{}, fmt.Errorf("no image here is tagged %s: nothing was released to this host yet; `kamald apply` does", e.desired.App().LatestTag())
+	image, ref, version, err := e.image(seen)
+	if err != nil {
+		return state.Spec{}, err
 	}
 	suffix := make([]byte, 3)
 	_, _ = rand.Read(suffix) // it never fails
@@ -182,6 +200,22 @@ func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, erro
 		spec.Options["tty"] = []string{"true"}
 	}
 	return spec, nil
+}
+
+// image is what the container is made from.
+func (e *execution) image(seen state.Host) (id, ref, version string, err error) {
+	if version = e.o.Version; version != "" {
+		id, ref, ok := plan.Brought(e.desired, seen, version)
+		if !ok {
+			return "", "", "", fmt.Errorf("no image of version %s is here, and none is brought for a command: without --version it is the one that serves", version)
+		}
+		return id, ref, version, nil
+	}
+	id, ref, version, ok := plan.Serving(e.desired, seen, e.role.Name)
+	if !ok {
+		return "", "", "", fmt.Errorf("no image here is tagged %s: nothing was released to this host yet; `kamald apply` does", e.desired.App().LatestTag())
+	}
+	return id, ref, version, nil
 }
 
 // secrets are the values that the container gets: those that lie on the host for the role, and those of this command, which win.

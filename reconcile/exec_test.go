@@ -128,6 +128,16 @@ func TestACommandRunsInTheContainerThatServes(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 		}
+		for _, reuse := range []bool{true, false} {
+			done = w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"true"}, Version: "v9", Reuse: reuse, Streams: o.streams("")}, "workers")
+			if !strings.Contains(done[0].Error, "of version v9") {
+				t.Errorf("a version that is not there: %+v", done)
+			}
+			done = w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"true"}, Version: "v1", Reuse: reuse, Streams: o.streams("")}, "workers")
+			if done[0].Err != nil || done[0].Version != "v1" {
+				t.Errorf("a version that is there: %+v", done)
+			}
+		}
 		w.StopContainer("h1", "shop-web-v1")
 		w.Cut("h2")
 		done = w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"true"}, Reuse: true, Streams: o.streams("")})
@@ -171,7 +181,10 @@ func TestACommandThatIsNotWaitedForAnyMoreLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3204)
 		w.mustApply(w.release("v1"))
-		w.Program("sleep", func(ctx context.Context, _ []string, _ map[string]string, _ state.Streams) int { <-ctx.Done(); return 1 })
+		w.Program("sleep", func(ctx context.Context, _ []string, _ map[string]string, _ state.Streams) int {
+			<-ctx.Done()
+			return 1
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var o outputs
@@ -226,7 +239,9 @@ func TestACommandMeetsFaultsAtEveryCall(t *testing.T) {
 
 // removalFailed tells whether somebody was told that a container could not be removed.
 func (w *world) removalFailed() bool {
-	return slices.ContainsFunc(w.log, func(p reconcile.Progress) bool { return p.Kind == "warn" && strings.Contains(p.Message, "could not be removed") })
+	return slices.ContainsFunc(w.log, func(p reconcile.Progress) bool {
+		return p.Kind == "warn" && strings.Contains(p.Message, "could not be removed")
+	})
 }
 
 func TestALineRunsOnTheServers(t *testing.T) {
@@ -265,4 +280,3 @@ func TestALineRunsOnTheServers(t *testing.T) {
 		}
 	})
 }
-

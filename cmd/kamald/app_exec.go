@@ -108,7 +108,7 @@ func (p *program) appExec(ctx context.Context, e execFlags, argv []string, env m
 			return err
 		}
 		defer through.close()
-		done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Env: env, Reuse: e.reuse, Detach: e.detach,
+		done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Version: p.flags.version, Env: env, Reuse: e.reuse, Detach: e.detach,
 			Streams: through.place})
 		through.close()
 		return p.showExecuted(ctx, s.desired, done, e)

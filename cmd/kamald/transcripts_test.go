@@ -347,7 +347,7 @@ func TestConsolesAndLogsAsItIsSaid(t *testing.T) {
 	inTranscript(t, "console", func(tr *transcript) {
 		tr.run(0, "apply --version v1 -q")
 		tr.run(0, "app exec --primary echo hello there")
-		tr.run(0, "app exec -e COLOUR=red printenv COLOUR KAMAL_HOST")
+		tr.run(0, "app exec --reuse -e COLOUR=red printenv COLOUR KAMAL_HOST")
 		tr.run(3, "app exec --reuse --roles web exit 3")
 		tr.run(0, "app exec --raw --hosts jobs-1 echo --json")
 		tr.run(0, "app exec --detach --roles workers bin/backfill")
