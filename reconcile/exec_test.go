@@ -51,7 +51,7 @@ func (o *outputs) of(place string) string {
 func (w *world) execs(ctx context.Context, o reconcile.ExecOptions, roles ...string) (done []reconcile.Executed) {
 	w.t.Helper()
 	desired := w.release("v1")
-	places, err := reconcile.Places(desired, nil, roles, false)
+	places, err := reconcile.Places(desired, nil, roles)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestALineRunsOnTheServers(t *testing.T) {
 			})
 			return done
 		}
-		hosts, err := reconcile.ServerHosts(desired, nil, nil, false)
+		hosts, err := reconcile.ServerHosts(desired, nil, nil)
 		if err != nil || !slices.Equal(hosts, []string{"h1", "h2", "h3"}) {
 			t.Fatal(hosts, err)
 		}
@@ -275,7 +275,7 @@ func TestALineRunsOnTheServers(t *testing.T) {
 		if last := w.store.events[len(w.store.events)-1]; last.Kind != "server exec" || last.Message != "run exit on the host" {
 			t.Errorf("noted is %+v", last)
 		}
-		if hosts, err := reconcile.ServerHosts(desired, nil, []string{"workers"}, true); err != nil || !slices.Equal(hosts, []string{"h3"}) {
+		if hosts, err := reconcile.ServerHosts(desired, nil, []string{"workers"}); err != nil || !slices.Equal(hosts, []string{"h3"}) {
 			t.Error(hosts, err)
 		}
 	})

@@ -67,13 +67,24 @@ func (r *logReading) say(note LogNote) {
 // scope finds out which places are read.
 func (r *logReading) scope() (err error) {
 	if !r.o.Proxy {
-		r.places, err = Places(r.desired, r.o.Hosts, r.o.Roles, false)
+		r.places, err = Places(r.desired, r.o.Hosts, r.o.Roles)
+	} else {
+		var hosts []string
+		hosts, err = ProxyHosts(r.desired, r.o.Hosts)
+		for _, host := range hosts {
+			r.places = append(r.places, Place{Host: host})
+		}
+	}
+	if err != nil {
 		return err
 	}
-	hosts, err := ProxyHosts(r.desired, r.o.Hosts)
-	for _, host := range hosts {
-		r.places = append(r.places, Place{Host: host})
+	cordoned, err := r.c.Cordoned(r.desired, r.o.Hosts)
+	for _, on := range hostsOn(r.desired, r.places) {
+		if reason := cordoned[on.Name]; reason != "" {
+			r.say(LogNote{Host: on.Name, Message: fmt.Sprintf("left out: %s; --hosts %s shows it all the same", reason, on.Name)})
+		}
 	}
+	r.places = slices.DeleteFunc(r.places, func(p Place) bool { return cordoned[p.Host] != "" })
 	return err
 }
 

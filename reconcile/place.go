@@ -17,9 +17,9 @@ type Place struct {
 	Role string `json:"role"`
 }
 
-// Places are the roles on hosts that patterns select, the primary role's first, then in the file's order. primary leaves only the first of
-// them, which is on the primary host where nothing is selected.
-func Places(desired release.Release, hosts, roles []string, primary bool) ([]Place, error) {
+// Places are the roles on hosts that patterns select, the primary role's first, then in the file's order: where nothing is selected the
+// first is the primary role on the primary host. There is at least one.
+func Places(desired release.Release, hosts, roles []string) ([]Place, error) {
 	scope, err := plan.FilterOf(desired, hosts, roles)
 	if err != nil {
 		return nil, err
@@ -35,9 +35,6 @@ func Places(desired release.Release, hosts, roles []string, primary bool) ([]Pla
 				list = append(list, Place{host, role.Name})
 			}
 		}
-	}
-	if primary && len(list) > 1 {
-		list = list[:1]
 	}
 	return list, nil
 }
@@ -59,8 +56,9 @@ func rolesOn(places []Place, host string) (roles []string) {
 	return roles
 }
 
-// cordonedHosts are hosts that are left out on purpose, with the reason, by what the store knows. Where hosts are named none is.
-func (c *Controller) cordonedHosts(desired release.Release, named []string) (map[string]string, error) {
+// Cordoned are the hosts that commands which change no release leave out, with the reason: those that are cordoned by what was seen last.
+// Where hosts are named none is.
+func (c *Controller) Cordoned(desired release.Release, named []string) (map[string]string, error) {
 	if len(named) > 0 {
 		return nil, nil
 	}

@@ -19,8 +19,8 @@ type ServerCommand struct {
 	Streams func(host string) state.Streams
 }
 
-// ServerHosts are the hosts that patterns select, the primary host first; primary leaves only the first of them.
-func ServerHosts(desired release.Release, hosts, roles []string, primary bool) ([]string, error) {
+// ServerHosts are the hosts that patterns select, the primary host first. There is at least one.
+func ServerHosts(desired release.Release, hosts, roles []string) ([]string, error) {
 	scope, err := plan.FilterOf(desired, hosts, roles)
 	if err != nil {
 		return nil, err
@@ -35,11 +35,7 @@ func ServerHosts(desired release.Release, hosts, roles []string, primary bool) (
 			rest = append(rest, on.Name)
 		}
 	}
-	list := append(first, rest...)
-	if primary && len(list) > 1 {
-		list = list[:1]
-	}
-	return list, nil
+	return append(first, rest...), nil
 }
 
 // hasAny tells whether any role on a host is in scope.

@@ -96,9 +96,15 @@ func variables(list []string) (map[string]release.Secret, error) {
 
 func (p *program) appExec(ctx context.Context, e execFlags, argv []string, env map[string]release.Secret) error {
 	return p.with(ctx, needsHosts, func(s *session) error {
-		places, err := reconcile.Places(s.desired, p.flags.hosts, p.flags.roles, e.primary || e.interactive)
+		places, err := reconcile.Places(s.desired, p.flags.hosts, p.flags.roles)
 		if err != nil {
 			return err
+		}
+		if places, err = leftIn(p, s, places, func(place reconcile.Place) string { return place.Host }); err != nil {
+			return err
+		}
+		if e.primary || e.interactive {
+			places = places[:1]
 		}
 		if len(places) > 1 && e.raw {
 			return fmt.Errorf("--raw writes the output of one command, and this is %d: --primary, or --hosts and --roles, leave one", len(places))
@@ -113,6 +119,29 @@ func (p *program) appExec(ctx context.Context, e execFlags, argv []string, env m
 		through.close()
 		return p.showExecuted(ctx, s.desired, done, e)
 	})
+}
+
+// leftIn takes the places on cordoned hosts out, and names those hosts.
+func leftIn[P any](p *program, s *session, places []P, hostOf func(P) string) (left []P, err error) {
+	cordoned, err := s.Cordoned(s.desired, p.flags.hosts)
+	if err != nil {
+		return nil, err
+	}
+	told := map[string]bool{}
+	for _, place := range places {
+		host := hostOf(place)
+		reason := cordoned[host]
+		if reason == "" {
+			left = append(left, place)
+		} else if !told[host] {
+			told[host] = true
+			p.note("%s is left out: %s; --hosts %s takes it in all the same", host, reason, host)
+		}
+	}
+	if len(left) == 0 {
+		return nil, errors.New("every host in scope is cordoned, and nothing was run; --hosts names those that are to take part all the same")
+	}
+	return left, nil
 }
 
 func placeNames(places []reconcile.Place) (names []string) {

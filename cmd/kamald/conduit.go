@@ -29,8 +29,8 @@ type conduit struct {
 	writers []*prefixed
 }
 
-// newConduit makes one for places by their names. With a terminal in front of us, an interactive command gets it, and what is typed goes
-// to the command alone from here on, Ctrl-C too.
+// newConduit makes one for places by their names. With a terminal in front of us, an interactive command gets it: what is typed goes to the
+// command alone, Ctrl-C too.
 func (p *program) newConduit(e execFlags, names []string) (*conduit, error) {
 	c := &conduit{p: p, many: len(names) > 1 && !e.raw, restore: func() {}}
 	for _, name := range names {
@@ -47,18 +47,56 @@ func (p *program) newConduit(e execFlags, names []string) (*conduit, error) {
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return c, nil
 	}
-	before, err := term.MakeRaw(int(file.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
-	}
 	sizes, enough := terminalSizes(file)
 	c.terminal = &state.Terminal{Kind: os.Getenv("TERM"), Size: terminalSize(file), Resized: sizes}
-	c.restore = sync.OnceFunc(func() {
+	typed := &rawTerminal{file: file}
+	c.in, c.restore = typed, sync.OnceFunc(func() {
 		enough()
-		_ = term.Restore(int(file.Fd()), before)
+		typed.restore()
 	})
 	p.interrupt.before(c.restore)
 	return c, nil
+}
+
+// rawTerminal is our terminal as a command's input. It is the command's alone from the first time that something is read: until then, as
+// long as a server is being reached, Ctrl-C is ours.
+type rawTerminal struct {
+	file *os.File
+
+	mu     sync.Mutex
+	before *term.State // nil: as it was
+	over   bool
+}
+
+// Read implements io.Reader.
+func (r *rawTerminal) Read(b []byte) (int, error) {
+	if err := r.begin(); err != nil {
+		return 0, err
+	}
+	return r.file.Read(b)
+}
+
+func (r *rawTerminal) begin() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.over:
+		return io.EOF
+	case r.before == nil:
+		if r.before, err = term.MakeRaw(int(r.file.Fd())); err != nil {
+			return fmt.Errorf("the terminal: %w", err)
+		}
+	}
+	return nil
+}
+
+// restore gives it back as it was.
+func (r *rawTerminal) restore() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over = true; r.before != nil {
+		_ = term.Restore(int(r.file.Fd()), r.before)
+	}
 }
 
 // terminalSize is the zero value where it is not known.

@@ -33,7 +33,7 @@ type logID map[string]string
 // newLogView knows the places whose logs are shown, so that the lines stand below each other from the first on.
 func newLogView(p *program, desired release.Release, o reconcile.LogOptions, stamps bool) *logView {
 	v := &logView{p: p, app: desired.App(), stamps: stamps, seen: map[string]logID{}}
-	places, err := reconcile.Places(desired, o.Hosts, o.Roles, false)
+	places, err := reconcile.Places(desired, o.Hosts, o.Roles)
 	if err != nil {
 		return v // whoever reads them says it
 	}

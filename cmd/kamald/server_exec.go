@@ -41,9 +41,15 @@ func (p *program) serverExecCommand() *cobra.Command {
 
 func (p *program) serverExec(ctx context.Context, e execFlags, command reconcile.ServerCommand) error {
 	return p.with(ctx, needsHosts, func(s *session) error {
-		hosts, err := reconcile.ServerHosts(s.desired, p.flags.hosts, p.flags.roles, e.primary || e.interactive)
+		hosts, err := reconcile.ServerHosts(s.desired, p.flags.hosts, p.flags.roles)
 		if err != nil {
 			return err
+		}
+		if hosts, err = leftIn(p, s, hosts, func(host string) string { return host }); err != nil {
+			return err
+		}
+		if e.primary || e.interactive {
+			hosts = hosts[:1]
 		}
 		if len(hosts) > 1 && e.raw {
 			return fmt.Errorf("--raw writes the output of one command, and this is %d: --primary or --hosts leave one", len(hosts))

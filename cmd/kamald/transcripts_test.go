@@ -372,6 +372,10 @@ func TestConsolesAndLogsAsItIsSaid(t *testing.T) {
 		tr.Say("web-1", "kamal-proxy", "GET / 200")
 		tr.run(0, "proxy logs --hosts web-1")
 		tr.run(0, "audit -n 12")
+		tr.run(0, "server cordon web-2 --reason disk")
+		tr.run(0, "app exec --reuse --roles web echo there")
+		tr.run(0, "app logs --roles web")
+		tr.run(0, "server exec --hosts web-* echo there")
 		tr.run(0, "status")
 	})
 }
