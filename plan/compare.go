@@ -30,7 +30,7 @@ func diff(before, after state.Spec) []Field {
 	d.pairs("env ", before.Env, after.Env, func(name string) bool { return injected[name] })
 	d.secrets(before.Secrets, after.Secrets, true)
 	d.pairs("label ", before.Labels, after.Labels, nil)
-	d.list("volumes", before.Volumes, after.Volumes)
+	d.list("volumes", withoutSets(before), withoutSets(after))
 	d.text("network", before.Network, after.Network)
 	d.text("restart", before.Restart, after.Restart)
 	d.text("log driver", before.LogDriver, after.LogDriver)

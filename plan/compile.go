@@ -28,6 +28,9 @@ func compile(in Input, host state.Host, on release.Host, role release.Role) stat
 		StopGrace:  role.Stop.Grace,
 		Options:    role.Options,
 	}
+	if role.Assets != nil {
+		spec.Volumes = append(spec.Volumes, role.Assets.Volume(host.RunDir, app, state.AssetSet(role.Name, in.Desired.Version)))
+	}
 	for name, value := range env.Clear {
 		spec.Env[name] = value
 	}

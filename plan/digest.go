@@ -57,6 +57,10 @@ func (f *fingerprint) host(h state.Host) {
 		f.pairs(file.Digests)
 	}
 	f.pairs(h.Environ)
+	if len(h.Assets.Own)+len(h.Assets.Volumes) > 0 { // written by those that have some: of others, saved plans stay as they are
+		f.list(h.Assets.Own)
+		f.list(h.Assets.Volumes)
+	}
 }
 
 // container leaves out what changes with every start, the restart counter, and what only a daemon asks for.

@@ -21,6 +21,7 @@ func (b *builder) prepare() {
 		b.prepareImage(host, slots)
 		b.prepareEnv(host, slots)
 		b.prepareCertificates(host, slots)
+		b.prepareAssets(host, slots)
 		b.prepareProxy(host, slots)
 	}
 	b.makeRoom()

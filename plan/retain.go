@@ -34,6 +34,7 @@ func (b *builder) retain() {
 			gone[s.Container] = true
 		}
 		b.removeImages(host, gone, past)
+		b.removeAssets(host, gone)
 	}
 }
 
@@ -134,8 +135,8 @@ func (b *builder) clean(host state.Host) {
 	}
 }
 
-func (b *builder) cleanFile(host, path string, cause Cause, reason string) {
-	b.afterwards(Step{ID: "clean/" + host + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host, Name: path, Reason: reason})
+func (b *builder) cleanFile(host, path string, cause Cause, reason string, needs ...string) {
+	b.afterwards(Step{ID: "clean/" + host + "/" + path, Kind: StepClean, Phase: PhaseFinish, Host: host, Name: path, Needs: needs, Reason: reason})
 	b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: cause, Resource: ResourceFile, Host: host, Name: path, Reason: reason,
 		Class: DriftDisk, Risk: Safe})
 }

@@ -17,6 +17,9 @@ const (
 	// StepCertificate writes a role's certificate and key, for the proxy to read at the next switch.
 	StepCertificate StepKind = "certificate"
 
+	// StepAssets gives a role's new version its assets, and both versions each other's.
+	StepAssets StepKind = "assets"
+
 	StepImage   StepKind = "image"  // pull or carry the image, tag it repo:version
 	StepProxy   StepKind = "proxy"  // make or start the proxy container
 	StepRename  StepKind = "rename" // a container makes way for another of its name
@@ -40,7 +43,7 @@ const (
 	StepKeep    StepKind = "keep"    // write the held record where it is lacking
 	StepRemove  StepKind = "remove"  // a container
 	StepUntag   StepKind = "untag"   // an image reference
-	StepClean   StepKind = "clean"   // a file that an interrupted run of kamald left
+	StepClean   StepKind = "clean"   // a file that an interrupted run of kamald left, or assets that no container has
 	StepGate    StepKind = "gate"    // does nothing; others wait for it
 	StepWait    StepKind = "wait"    // lets time pass between groups
 )
@@ -108,6 +111,7 @@ type Step struct {
 	Started  bool                `json:"started,omitempty"`   // create, start: the container was there (and running) already
 	Percent  int                 `json:"percent,omitempty"`   // canary, hold: the share of the traffic
 	Wait     time.Duration       `json:"wait,omitempty"`
+	Assets   *Assets             `json:"assets,omitempty"` // assets
 	// EndsRollout: when it has switched, a rollout of kamald's on the route ends.
 	EndsRollout bool          `json:"ends_rollout,omitempty"`
 	Grace       time.Duration `json:"grace,omitempty"` // stop

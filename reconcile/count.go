@@ -44,6 +44,9 @@ var callLimits = map[string]time.Duration{
 	"Engine.Load":     0, // bounded by its bytes: flow
 	"Bulk":            connectLimit,
 	"Engine.Save":     0,
+	"Engine.Download": 0,                // for as long as its bytes are read
+	"Files.Unpack":    10 * time.Minute, // of an image's assets, over a slow line
+	"Files.Share":     5 * time.Minute,  // thousands of files, each by itself
 	"Engine.Manifest": 15 * time.Second, // of a registry that is out of reach the engine says so, or never
 	"Registry.Size":   15 * time.Second, // the same
 	"Engine.Upload":   5 * time.Minute,  // of a program, over a slow line

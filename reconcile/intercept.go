@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"io"
-	"io/fs"
 	"time"
 
 	"github.com/kamald/kamald/release"
@@ -155,6 +154,14 @@ func (e engine) ReadFile(ctx context.Context, container, path string) (data []by
 	return
 }
 
+func (e engine) Download(ctx context.Context, container, dir string) (archive io.ReadCloser, err error) {
+	err = e.read(ctx, "Engine.Download", func(ctx context.Context) (err error) {
+		archive, err = e.next.Download(ctx, container, dir)
+		return
+	})
+	return
+}
+
 func (e engine) Upload(ctx context.Context, container, dir string, archive io.Reader) error {
 	return e.write(ctx, "Engine.Upload", func(ctx context.Context) error { return e.next.Upload(ctx, container, dir, archive) })
 }
@@ -212,64 +219,6 @@ func (e engine) ConnectNetwork(ctx context.Context, network, container string, a
 
 func (e engine) Events(ctx context.Context, since time.Time, heard func(state.EngineEvent)) error {
 	return e.read(ctx, "Engine.Events", func(ctx context.Context) error { return e.next.Events(ctx, since, heard) })
-}
-
-type files struct {
-	caller
-	next Files
-}
-
-func (f files) Home(ctx context.Context) (home string, err error) {
-	err = f.read(ctx, "Files.Home", func(ctx context.Context) (err error) { home, err = f.next.Home(ctx); return })
-	return
-}
-
-func (f files) Read(ctx context.Context, path string) (data []byte, err error) {
-	err = f.read(ctx, "Files.Read", func(ctx context.Context) (err error) { data, err = f.next.Read(ctx, path); return })
-	return
-}
-
-func (f files) Write(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
-	return f.write(ctx, "Files.Write", func(ctx context.Context) error { return f.next.Write(ctx, path, data, mode) })
-}
-
-func (f files) Mkdir(ctx context.Context, path string) error {
-	return f.write(ctx, "Files.Mkdir", func(ctx context.Context) error { return f.next.Mkdir(ctx, path) })
-}
-
-func (f files) Rename(ctx context.Context, from, to string) error {
-	return f.write(ctx, "Files.Rename", func(ctx context.Context) error { return f.next.Rename(ctx, from, to) })
-}
-
-func (f files) Append(ctx context.Context, path string, data []byte) error {
-	return f.write(ctx, "Files.Append", func(ctx context.Context) error { return f.next.Append(ctx, path, data) })
-}
-
-func (f files) Remove(ctx context.Context, path string) error {
-	return f.write(ctx, "Files.Remove", func(ctx context.Context) error { return f.next.Remove(ctx, path) })
-}
-
-func (f files) List(ctx context.Context, path string) (names []string, err error) {
-	err = f.read(ctx, "Files.List", func(ctx context.Context) (err error) { names, err = f.next.List(ctx, path); return })
-	return
-}
-
-func (f files) Modified(ctx context.Context, path string) (at time.Time, err error) {
-	err = f.read(ctx, "Files.Modified", func(ctx context.Context) (err error) { at, err = f.next.Modified(ctx, path); return })
-	return
-}
-
-func (f files) Touch(ctx context.Context, path string) error {
-	return f.write(ctx, "Files.Touch", func(ctx context.Context) error { return f.next.Touch(ctx, path) })
-}
-
-func (f files) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
-	return f.write(ctx, "Files.Chmod", func(ctx context.Context) error { return f.next.Chmod(ctx, path, mode) })
-}
-
-func (f files) Free(ctx context.Context, path string) (free, size int64, err error) {
-	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { free, size, err = f.next.Free(ctx, path); return })
-	return
 }
 
 type prober struct {

@@ -157,6 +157,7 @@ func (l *look) beside(ctx context.Context, group crew) {
 	if names := l.desired.HostVariables(l.on); len(names) > 0 {
 		group.Go(func() (err error) { l.host.Environ, err = l.conn.Environ.Variables(ctx, names); return })
 	}
+	l.listAssets(ctx, group)
 	l.readEnvFiles(ctx, group)
 	l.readCertificates(ctx, group)
 }

@@ -40,9 +40,11 @@ func (l layout) certificate(role string) (certificate, key string) {
 func (l layout) certificateNote(role string) string {
 	return path.Join(l.ours(), "certificates", role+".json")
 }
-func (l layout) lock() string        { return path.Join(l.run, "lock-"+l.app.String()) }
-func (l layout) lockDetails() string { return path.Join(l.lock(), "details") }
-func (l layout) audit() string       { return path.Join(l.run, l.app.String()+"-audit.log") }
+func (l layout) ownAssets() string    { return state.AssetOwn(l.run, l.app) }
+func (l layout) assetVolumes() string { return state.AssetVolumes(l.run, l.app) }
+func (l layout) lock() string         { return path.Join(l.run, "lock-"+l.app.String()) }
+func (l layout) lockDetails() string  { return path.Join(l.lock(), "details") }
+func (l layout) audit() string        { return path.Join(l.run, l.app.String()+"-audit.log") }
 
 // absolute resolves a path on a host whose home is known.
 func absolute(home, p string) string {

@@ -103,6 +103,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.c.pushEnv(ctx, conn, r.desired, r.hosts[s.Host], s.Role, false)
 	case plan.StepCertificate:
 		return r.c.pushCertificate(ctx, conn, r.desired, s.Role, s.Private, false)
+	case plan.StepAssets:
+		return r.assets(ctx, conn, s)
 	case plan.StepImage:
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:
@@ -269,6 +271,8 @@ func describe(s plan.Step) string {
 		return "push the secrets of " + s.Role
 	case plan.StepCertificate:
 		return "push the certificate of " + s.Role
+	case plan.StepAssets:
+		return "bring the assets of " + s.Name
 	case plan.StepImage:
 		return "get image " + s.Name
 	case plan.StepProxy:

@@ -76,6 +76,9 @@ type Engine interface {
 	RunThrough(ctx context.Context, container string, s state.Streams) (code int, err error)
 	// ReadFile reads one file out of a container, running or not, at most 4 MiB. fs.ErrNotExist when it is not there.
 	ReadFile(ctx context.Context, container, path string) ([]byte, error)
+	// Download gives a directory of a container, running or not, as a tar archive whose first entry is the directory; a link at the
+	// path is followed. fs.ErrNotExist when it is not there. The reader ends the call when closed.
+	Download(ctx context.Context, container, dir string) (io.ReadCloser, error)
 	// Upload unpacks a tar archive into a directory of a container, running or not; files that are there are replaced.
 	Upload(ctx context.Context, container, dir string, archive io.Reader) error
 
@@ -123,6 +126,12 @@ type Files interface {
 	// Mkdir makes a directory exclusively: fs.ErrExist when it is there. Its parents are made when missing.
 	Mkdir(ctx context.Context, path string) error
 	Rename(ctx context.Context, from, to string) error
+	// Unpack makes a directory, fs.ErrExist when it is there, of the directories, files and links of a tar archive as Engine.Download
+	// gives it. All of it is the user's, and everybody may read it. Of one that fails a part may be there.
+	Unpack(ctx context.Context, dir string, archive io.Reader) error
+	// Share gives the tree at to all that the tree at from has and it has not: its files are hard links where the file system has
+	// such, else copies. What is there is left as it is. Missing directories are made; fs.ErrNotExist when there is no from.
+	Share(ctx context.Context, from, to string) error
 	// Append adds to a file's end, creating it 0600.
 	Append(ctx context.Context, path string, data []byte) error
 	// Remove takes a file or a directory with all that is in it; what is not there is no error.

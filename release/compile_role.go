@@ -72,6 +72,7 @@ func (c *compiler) compileRole(b *block) Role {
 		role.Proxy = c.compileProxy(b)
 	}
 	role.Stop = c.compileStop(b, role.Proxy != nil)
+	role.Assets = c.compileAssets(b, role.Proxy != nil)
 	c.mergeOptions(b, options, optionTarget{restart: &role.Restart, labels: &role.Labels, env: &role.Env, volumes: &role.Volumes,
 		logging: &role.Logging, stop: &role.Stop})
 	return role

@@ -174,6 +174,7 @@ type Role struct {
 	Stop      Stop                `json:"stop"`
 	Singleton bool                `json:"singleton,omitempty"`
 	DependsOn []string            `json:"depends_on,omitempty"`
+	Assets    *Assets             `json:"assets,omitempty"` // nil: there are none
 }
 
 // Places are the hosts where the role has a container: a singleton has one over all its hosts, on the first of them.

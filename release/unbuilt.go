@@ -25,8 +25,6 @@ var unbuilt = map[string]string{
 	"hooks_path":       whenPlan,
 	"hooks_output":     whenPlan,
 	"alias":            whenAlias,
-	"asset_path":       whenPlan,
-	"role.asset_path":  whenPlan,
 	"error_pages_path": whenPlan,
 }
 

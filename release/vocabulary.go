@@ -68,7 +68,7 @@ func placeAttrs() []attrSpec {
 	return []attrSpec{
 		attr("run_directory", kindString, "where kamald keeps its files on a host: below the SSH user's home, or absolute").otherwise(defaultRunDirectory),
 		attr("network", kindString, "the Docker network of the containers").otherwise(defaultNetwork),
-		attr("asset_path", kindString, "assets bridged between versions: their path in the image, with :ro or :rw").like(`"/app/public/assets:ro"`),
+		attr("asset_path", kindString, "directory of the image whose files both versions serve while one takes the place of the other; with :ro, :rw or z").like(`"/app/public/assets:ro"`),
 		attr("error_pages_path", kindString, "directory whose 4xx.html and 5xx.html the proxy serves").like(`"public"`),
 		attr("labels", kindStringMap, "labels of every role's containers").like(`{ team = "checkout" }`),
 		attr("volumes", kindStrings, "volumes of every role; a source that begins with ~/ or ./ lies in the SSH user's home").

@@ -14,7 +14,7 @@ func roleSpec() *blockSpec {
 		attr("options", kindOptions, "options as docker run names them").like(`{ memory = "2g", cpus = 4, cap-add = ["SYS_NICE"] }`),
 		attr("labels", kindStringMap, "labels of its containers, laid over the root's").like(`{ queue = "mail" }`),
 		attr("volumes", kindStrings, "its volumes, in place of the root's").like(`["jobs:/data"]`),
-		attr("asset_path", kindString, `its own, or "" for none`).like(`""`),
+		attr("asset_path", kindString, `its own, or "" for none; only a proxied role has any`).like(`""`),
 	},
 		roleEnvSpec(), healthSpec(), stopSpec(), loggingSpec("Its log driver, laid over the root's."), proxySpec("Its own settings, laid over the root's; makes the role proxied."))
 }

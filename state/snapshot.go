@@ -55,6 +55,7 @@ type Host struct {
 	// DiskBytes is the size of the file system that FreeBytes is about; 0 when not known.
 	DiskBytes int64     `json:"disk_bytes,omitempty"`
 	EnvFiles  []EnvFile `json:"env_files,omitempty"`
+	Assets    AssetSets `json:"assets,omitzero"`
 	// Environ is what the host sets for its SSH user, of the variables that the release asks it for.
 	Environ map[string]string `json:"environ,omitempty"`
 }

@@ -118,6 +118,18 @@ func (e *Engine) ReadFile(ctx context.Context, name, path string) ([]byte, error
 	return data, nil
 }
 
+// Download gives a directory of a container as a tar archive whose first entry is the directory; a link at its path is followed.
+func (e *Engine) Download(ctx context.Context, name, dir string) (io.ReadCloser, error) {
+	r, err := e.client.CopyFromContainer(ctx, name, client.CopyFromContainerOptions{SourcePath: strings.TrimSuffix(dir, "/") + "/."})
+	if errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "No such container") {
+		return nil, fmt.Errorf("%sread %s in container %s: %w", e.prefix(), dir, name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, e.failure(err, "read %s in container %s", dir, name)
+	}
+	return r.Content, nil
+}
+
 // Upload unpacks a tar archive into a directory of a container; files that are there are replaced.
 func (e *Engine) Upload(ctx context.Context, name, dir string, archive io.Reader) error {
 	_, err := e.client.CopyToContainer(ctx, name, client.CopyToContainerOptions{DestinationPath: dir, Content: archive, CopyUIDGID: true})

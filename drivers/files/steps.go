@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pkg/sftp"
+	"golang.org/x/sync/errgroup"
 )
 
 // readFile asks for size and handle at once, then for the content and what lies behind it at once: two round trips, where
@@ -152,7 +153,7 @@ func mkdirAll(c *sftp.Client, name string) error {
 	return err
 }
 
-// removeAll removes the leaves first. What is gone already, or was taken away meanwhile, is no error.
+// removeAll removes the leaves first, many at once. What is gone already, or was taken away meanwhile, is no error.
 func removeAll(ctx context.Context, c *sftp.Client, name string) error {
 	if clean := path.Clean(name); clean == "/" || clean == "." || clean == ".." || strings.HasSuffix(clean, "/..") {
 		return fmt.Errorf("%q is not removed: it is no thing of ours", name)
@@ -161,29 +162,41 @@ func removeAll(ctx context.Context, c *sftp.Client, name string) error {
 		return err
 	}
 	info, err := c.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return unlessGone(err)
 	}
 	if !info.IsDir() {
-		err = c.Remove(name)
-	} else {
-		var entries []fs.FileInfo
-		entries, err = c.ReadDirContext(ctx, name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unlessGone(c.Remove(name))
+	}
+	return removeDir(ctx, c, name)
+}
+
+// removeDir removes a directory: its files at once, then what lies in it as a directory, one after another.
+func removeDir(ctx context.Context, c *sftp.Client, name string) error {
+	entries, err := c.ReadDirContext(ctx, name)
+	if err != nil {
+		return unlessGone(err)
+	}
+	var leaves errgroup.Group
+	leaves.SetLimit(many)
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			leaves.Go(func() error { return unlessGone(c.Remove(path.Join(name, entry.Name()))) })
+		}
+	}
+	if err := leaves.Wait(); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := removeDir(ctx, c, path.Join(name, entry.Name())); err != nil {
 			return err
 		}
-		for _, entry := range entries {
-			if err := removeAll(ctx, c, path.Join(name, entry.Name())); err != nil {
-				return err
-			}
-		}
-		err = c.RemoveDirectory(name)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return unlessGone(c.RemoveDirectory(name))
 }

@@ -73,6 +73,8 @@ type Image struct {
 	StopSignal  string
 	Workdir     string
 	Healthcheck bool // Docker's own, that follows the behaviour
+	// Files are what it has in directories that Download gives: absolute path → content.
+	Files map[string]string
 
 	id, digest string
 	created    time.Time

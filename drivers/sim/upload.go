@@ -40,6 +40,9 @@ func unpackInto(dir string, archive io.Reader) (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the archive does not read: %w", err)
 		}
+		if header.Typeflag == tar.TypeDir {
+			continue
+		}
 		data, err := io.ReadAll(in)
 		if err != nil {
 			return nil, err
