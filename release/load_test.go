@@ -135,8 +135,8 @@ func TestAReleaseSurvivesItsRecord(t *testing.T) {
 }
 
 func TestTheDigestSeesValuesAndNotPlaces(t *testing.T) {
-	one := load(t, in(least+"asset_path = \"/a\"\n", ""))
-	two := load(t, in("\n\n"+least+"\nasset_path = \"/a\"\n", ""))
+	one := load(t, in(least+"hooks_path = \"/a\"\n", ""))
+	two := load(t, in("\n\n"+least+"\nhooks_path = \"/a\"\n", ""))
 	if one.Unbuilt[0].Where == two.Unbuilt[0].Where || Digest(one) != Digest(two) {
 		t.Error("moving lines changes the digest")
 	}

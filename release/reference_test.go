@@ -33,7 +33,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 	}
 	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
 		`alias "console"`: "alias", "reconcile": "",
-		"asset_path": "plan"} {
+		"asset_path": ""} {
 		if got[what] != when {
 			t.Errorf("%s is refused by %q, want %q", what, got[what], when)
 		}
@@ -51,11 +51,11 @@ func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
 }
 
 func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
-	text := "asset_path = \"\"\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	text := "hooks_path = \"\"\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
-	text = strings.Replace(text, "asset_path = \"\"", "asset_path = \"/a\"", 1)
+	text = strings.Replace(text, "hooks_path = \"\"", "hooks_path = \"/a\"", 1)
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 1 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
