@@ -31,6 +31,8 @@ type AppImage struct {
 	Cmd []string
 	// PadMiB makes the version's layer larger by so many MiB that do not compress, for pulls that take time.
 	PadMiB int
+	// Files are added to the version's layer: absolute path → content.
+	Files map[string]string
 	// Created is the image's time of creation. Zero: a fixed time.
 	Created time.Time
 }
@@ -113,6 +115,9 @@ func (a AppImage) build(ctx context.Context) (builtImage, error) {
 	content := []file{{path: "/version", mode: 0o444, content: []byte(a.Version + "\n")}}
 	if a.PadMiB > 0 {
 		content = append(content, file{path: "/pad", mode: 0o444, content: noise(a.Version, a.PadMiB<<20)})
+	}
+	for _, path := range slices.Sorted(maps.Keys(a.Files)) {
+		content = append(content, file{path: path, mode: 0o444, content: []byte(a.Files[path])})
 	}
 	version, err := newLayer(content)
 	if err != nil {

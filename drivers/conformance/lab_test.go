@@ -111,7 +111,7 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ, registry: conn.Registry,
 	}
 	s.push = func(repository, tag string, p program) {
-		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command()})
+		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command(), Files: p.files})
 		s.must(err)
 	}
 	s.connect = func() *reconcile.Connection { return dial(t, l, h) }

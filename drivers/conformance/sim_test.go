@@ -65,5 +65,5 @@ func (p program) simulated(ref, tag, repository string) sim.Image {
 		b.Status = 503
 	}
 	return sim.Image{Ref: ref, Behaviour: b, Env: map[string]string{"PATH": "/bin", "APP_VERSION": tag}, Cmd: p.command(), Workdir: "/",
-		Labels: map[string]string{"service": "conformance", "case": repository}, Healthcheck: p.health}
+		Labels: map[string]string{"service": "conformance", "case": repository}, Healthcheck: p.health, Files: p.files}
 }

@@ -35,6 +35,7 @@ type program struct {
 	serves     time.Duration
 	deaf       bool // no signal but SIGKILL ends it; the container's signal is then SIGWINCH, which the lab's app does not handle
 	cmd        []string
+	files      map[string]string // that its image has
 }
 
 // subject is a host under test, and the notes of one case.

@@ -35,6 +35,8 @@ type host interface {
 	Touch(ctx context.Context, path string) error
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
 	Free(ctx context.Context, path string) (free, size int64, err error)
+	Unpack(ctx context.Context, dir string, archive io.Reader) error
+	Share(ctx context.Context, from, to string) error
 }
 
 // onBoth runs a test on this machine's files and on those of an SFTP server, each with a home directory of its own.

@@ -63,6 +63,7 @@ func handler(s settings) http.Handler {
 	mux.HandleFunc("GET /slow", slow)
 	mux.HandleFunc("POST /upload", upload)
 	mux.HandleFunc("GET /ws", echoes)
+	mux.Handle("GET /assets/", http.FileServer(http.Dir("/public"))) // of /public/assets, where an image has it
 	return mux
 }
 
