@@ -48,6 +48,8 @@ const (
 	// ResourceCertificate is a role's certificate with its key.
 	ResourceCertificate Resource = "certificate"
 
-	ResourceRecord Resource = "record"
-	ResourceFile   Resource = "file"
+	// ResourceErrorPages are the pages that the proxy answers with in place of its own.
+	ResourceErrorPages Resource = "error pages"
+	ResourceRecord     Resource = "record"
+	ResourceFile       Resource = "file"
 )

@@ -284,7 +284,7 @@ func (b *builder) finish() {
 	for i, h := range b.leaving {
 		order[h.Name] = len(b.in.Desired.Hosts) + i
 	}
-	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceCertificate: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6, ResourceFile: 7}
+	resources := map[Resource]int{ResourceNetwork: 0, ResourceImage: 1, ResourceEnvFile: 2, ResourceCertificate: 2, ResourceErrorPages: 2, ResourceProxy: 3, ResourceContainer: 4, ResourceRoute: 5, ResourceTag: 6, ResourceFile: 7}
 	slices.SortStableFunc(b.plan.Items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(order[x.Host], order[y.Host]), cmp.Compare(resources[x.Resource], resources[y.Resource]))
 	})

@@ -57,9 +57,10 @@ func (f *fingerprint) host(h state.Host) {
 		f.pairs(file.Digests)
 	}
 	f.pairs(h.Environ)
-	if len(h.Assets.Own)+len(h.Assets.Volumes) > 0 { // written by those that have some: of others, saved plans stay as they are
+	if len(h.Assets.Own)+len(h.Assets.Volumes)+len(h.ErrorPages) > 0 { // of hosts without them, saved plans stay as they are
 		f.list(h.Assets.Own)
 		f.list(h.Assets.Volumes)
+		f.list(h.ErrorPages)
 	}
 }
 

@@ -22,6 +22,7 @@ func (b *builder) prepare() {
 		b.prepareEnv(host, slots)
 		b.prepareCertificates(host, slots)
 		b.prepareAssets(host, slots)
+		b.preparePages(host, slots)
 		b.prepareProxy(host, slots)
 	}
 	b.makeRoom()

@@ -35,6 +35,7 @@ func (b *builder) retain() {
 		}
 		b.removeImages(host, gone, past)
 		b.removeAssets(host, gone)
+		b.removePages(host)
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	// StepAssets gives a role's new version its assets, and both versions each other's.
 	StepAssets StepKind = "assets"
 
+	// StepPages writes the release's error pages, for the proxy to read at the next switch.
+	StepPages StepKind = "pages"
+
 	StepImage   StepKind = "image"  // pull or carry the image, tag it repo:version
 	StepProxy   StepKind = "proxy"  // make or start the proxy container
 	StepRename  StepKind = "rename" // a container makes way for another of its name

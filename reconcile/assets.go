@@ -24,7 +24,10 @@ func (l *look) listAssets(ctx context.Context, group *errgroup.Group) {
 		return
 	}
 	group.Go(func() (err error) { l.host.Assets.Own, err = l.conn.Files.List(ctx, l.paths.ownAssets()); return })
-	group.Go(func() (err error) { l.host.Assets.Volumes, err = l.conn.Files.List(ctx, l.paths.assetVolumes()); return })
+	group.Go(func() (err error) {
+		l.host.Assets.Volumes, err = l.conn.Files.List(ctx, l.paths.assetVolumes())
+		return
+	})
 }
 
 // assets gives a role's new version its assets, and both versions each other's. Nothing that is there is written over: pages of

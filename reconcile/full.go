@@ -70,7 +70,7 @@ func full(ctx context.Context, conn *Connection, host, what, dir string, err err
 func (r *run) full(ctx context.Context, conn *Connection, s plan.Step, err error) error {
 	seen, _ := r.seen.Host(s.Host)
 	switch s.Kind {
-	case plan.StepEnv, plan.StepCertificate, plan.StepAssets, plan.StepRecord, plan.StepKeep, plan.StepClean:
+	case plan.StepEnv, plan.StepCertificate, plan.StepAssets, plan.StepPages, plan.StepRecord, plan.StepKeep, plan.StepClean:
 		return full(ctx, conn, s.Host, runFiles, seen.RunDir, err)
 	}
 	return full(ctx, conn, s.Host, engineData, seen.Engine.Root, err)

@@ -158,6 +158,7 @@ func (l *look) beside(ctx context.Context, group crew) {
 		group.Go(func() (err error) { l.host.Environ, err = l.conn.Environ.Variables(ctx, names); return })
 	}
 	l.listAssets(ctx, group)
+	l.listPages(ctx, group)
 	l.readEnvFiles(ctx, group)
 	l.readCertificates(ctx, group)
 }

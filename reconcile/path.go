@@ -40,6 +40,7 @@ func (l layout) certificate(role string) (certificate, key string) {
 func (l layout) certificateNote(role string) string {
 	return path.Join(l.ours(), "certificates", role+".json")
 }
+func (l layout) errorPages() string   { return release.ErrorPagesDir(l.appsConfig(), l.app) }
 func (l layout) ownAssets() string    { return state.AssetOwn(l.run, l.app) }
 func (l layout) assetVolumes() string { return state.AssetVolumes(l.run, l.app) }
 func (l layout) lock() string         { return path.Join(l.run, "lock-"+l.app.String()) }

@@ -105,6 +105,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.c.pushCertificate(ctx, conn, r.desired, s.Role, s.Private, false)
 	case plan.StepAssets:
 		return r.assets(ctx, conn, s)
+	case plan.StepPages:
+		return r.pages(ctx, conn, s)
 	case plan.StepImage:
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:
@@ -273,6 +275,8 @@ func describe(s plan.Step) string {
 		return "push the certificate of " + s.Role
 	case plan.StepAssets:
 		return "bring the assets of " + s.Name
+	case plan.StepPages:
+		return "push the error pages"
 	case plan.StepImage:
 		return "get image " + s.Name
 	case plan.StepProxy:

@@ -25,11 +25,14 @@ func (r Role) CertificateSecrets() []string {
 	return []string{r.Proxy.Certificate, r.Proxy.PrivateKey}
 }
 
-// RouteOptions are what the proxy is asked for the role, which has one: its own options, and where its certificate lies.
+// RouteOptions are what the proxy is asked for the role, which has one: its own options, and where its certificate and the error pages lie.
 func (r Release) RouteOptions(role Role) state.RouteOptions {
 	options := role.Proxy.Options
 	if len(role.CertificateSecrets()) > 0 {
 		options.CertificatePath, options.PrivateKeyPath = CertificateFiles(AppsConfig, r.App(), role.Name)
+	}
+	if set := r.ErrorPageSet(); set != "" {
+		options.ErrorPagePath = path.Join(ErrorPagesDir(AppsConfig, r.App()), set)
 	}
 	return options
 }

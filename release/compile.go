@@ -50,6 +50,7 @@ func (c *compiler) compile() {
 	c.compileRoles()
 	c.compileHosts()
 	c.compileProxyServer()
+	c.compileErrorPages()
 	c.compileRollout()
 	c.compileOutput()
 	c.compileReconcile()

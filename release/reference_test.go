@@ -33,7 +33,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 	}
 	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
 		`alias "console"`: "alias", "reconcile": "",
-		"asset_path": ""} {
+		"asset_path": "", "error_pages_path": ""} {
 		if got[what] != when {
 			t.Errorf("%s is refused by %q, want %q", what, got[what], when)
 		}

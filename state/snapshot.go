@@ -56,6 +56,8 @@ type Host struct {
 	DiskBytes int64     `json:"disk_bytes,omitempty"`
 	EnvFiles  []EnvFile `json:"env_files,omitempty"`
 	Assets    AssetSets `json:"assets,omitzero"`
+	// ErrorPages are the sets of error pages that lie there, sorted.
+	ErrorPages []string `json:"error_pages,omitempty"`
 	// Environ is what the host sets for its SSH user, of the variables that the release asks it for.
 	Environ map[string]string `json:"environ,omitempty"`
 }

@@ -147,4 +147,3 @@ func (w *World) Tree(hostName, dir string) (tree map[string]string) {
 	})
 	return tree
 }
-
