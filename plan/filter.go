@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -85,7 +84,7 @@ func choose(what string, patterns, names []string) ([]string, error) {
 	for _, pattern := range patterns {
 		found := false
 		for _, name := range names {
-			matches, err := path.Match(pattern, name)
+			matches, err := globs(pattern, name)
 			if err != nil {
 				return nil, fmt.Errorf("--%ss: %q is not a glob: %w", what, pattern, err)
 			}

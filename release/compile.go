@@ -55,6 +55,7 @@ func (c *compiler) compile() {
 	c.compileOutput()
 	c.compileReconcile()
 	c.compileSecrets()
+	c.compileAliases()
 	c.checkRoles()
 	c.checkRoutes()
 	c.checkTraefikRoutes()

@@ -15,6 +15,9 @@ type Options struct {
 	Version       string // wins over the file's
 	KamaldVersion string // held against minimum_version when it is a semantic version
 
+	// Commands are the names of kamald's own commands, which aliases stand for and cannot have; empty: nobody asks.
+	Commands []string
+
 	Env      func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
 	ReadDir  func(dir string) ([]string, error) // names, to find deploy.<destination>.hcl

@@ -32,7 +32,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 		}
 	}
 	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
-		`alias "console"`: "alias", "reconcile": "",
+		`alias "console"`: "", "reconcile": "",
 		"asset_path": "", "error_pages_path": ""} {
 		if got[what] != when {
 			t.Errorf("%s is refused by %q, want %q", what, got[what], when)
@@ -41,12 +41,9 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 }
 
 func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
-	r := load(t, in(least+"build {}\nhook \"x\" {\n  at = \"pre-boot\"\n  run = [\"a\"]\n}\nalias \"c\" { command = \"status\" }\n", ""))
+	r := load(t, in(least+"build {}\nhook \"x\" {\n  at = \"pre-boot\"\n  run = [\"a\"]\n}\n", ""))
 	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `hook "x"` {
 		t.Errorf("plan refuses %v", got)
-	}
-	if got := r.UnbuiltFor("plan", "alias"); len(got) != 2 || got[1].What != `alias "c"` {
-		t.Errorf("an alias refuses %v", got)
 	}
 }
 

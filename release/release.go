@@ -43,6 +43,8 @@ type Release struct {
 	// ErrorPages are what the proxy answers with in place of its own pages: NNN.html → text.
 	ErrorPages map[string]string `json:"error_pages,omitempty"`
 
+	Aliases []Alias `json:"-"` // names for commands; nothing of them runs
+
 	Reconcile Reconcile `json:"-"` // how the daemon keeps it so; no part of what runs, as Build is none
 
 	// Leaving are hosts that left the release and may hold something of it still. Only a release record has them.

@@ -12,9 +12,8 @@ import (
 // The commands that refuse what this build does not do. `plan` refuses what a release would lack; what only a later command
 // needs does not stand in a plan's way.
 const (
-	whenPlan  = "plan"
-	whenRun   = "run"
-	whenAlias = "alias"
+	whenPlan = "plan"
+	whenRun  = "run"
 )
 
 // unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
@@ -24,14 +23,13 @@ var unbuilt = map[string]string{
 	"hook":         whenPlan,
 	"hooks_path":   whenPlan,
 	"hooks_output": whenPlan,
-	"alias":        whenAlias,
 }
 
 // unbuiltBastion is the same for kamald.hcl.
 var unbuiltBastion = map[string]string{"store.etcd": whenRun}
 
 // UnbuiltFor is what the file uses and the given commands must refuse: "plan" for whatever looks at or changes servers, and
-// "run" or "alias" for those commands too.
+// "run" for that command too.
 func (r Release) UnbuiltFor(commands ...string) []Unbuilt {
 	var refused []Unbuilt
 	for _, use := range r.Unbuilt {

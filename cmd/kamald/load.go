@@ -36,6 +36,9 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 	if !p.flags.json && !p.flags.quiet {
 		p.print(diags)
 	}
+	if err := p.limitToPrimary(desired); err != nil {
+		return desired, err
+	}
 	if n == needsRelease && dirty && p.built == nil { // a build has said what is in it
 		p.warn("%s", uncommitted(desired))
 	}
@@ -56,7 +59,7 @@ func uncommitted(desired release.Release) string {
 // options are what reading the file takes from the flags and from git. dirty is set when git is asked and has changes that are in
 // no commit.
 func (p *program) options(ctx context.Context, dirty *bool) release.Options {
-	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version}
+	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version, Commands: p.commandNames()}
 	opts.Git = func() (found release.Git, err error) {
 		found.SHA, found.ShortSHA, found.Branch, *dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
 		return found, err

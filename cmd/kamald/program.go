@@ -46,8 +46,9 @@ type flags struct {
 	destination string
 	version     string
 	store       string
-	hosts       []string
-	roles       []string
+	hosts       patterns
+	roles       patterns
+	primary     bool
 	quiet       bool
 	verbose     bool
 	json        bool
@@ -60,8 +61,9 @@ func (f *flags) declare(set *pflag.FlagSet) {
 	set.StringVarP(&f.destination, "destination", "d", "", "the destination in it, such as staging")
 	set.StringVar(&f.version, "version", "", "the version of the release (default: the file's, else the commit)")
 	set.StringVar(&f.store, "store", "", "the `file` that keeps what was seen and done")
-	set.StringSliceVar(&f.hosts, "hosts", nil, "only these hosts: names or globs, separated by commas")
-	set.StringSliceVar(&f.roles, "roles", nil, "only these roles: names or globs, separated by commas")
+	set.Var(&f.hosts, "hosts", "only these hosts: names or globs such as web-* and {a,b}, separated by commas")
+	set.Var(&f.roles, "roles", "only these roles: names or globs, separated by commas")
+	set.BoolVarP(&f.primary, "primary", "p", false, "only the first host of the primary role, or of the first one of --roles")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but results and errors")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
 	set.BoolVar(&f.json, "json", false, "write the result as JSON")
@@ -81,8 +83,11 @@ func (p *program) run(args []string) int {
 		p.flags.json = true // also for what is wrong with the flags themselves
 	}
 	root := p.command()
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	args, err := p.expanded(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -117,6 +122,7 @@ func (p *program) command() *cobra.Command {
 	p.flags.declare(root.PersistentFlags())
 	root.AddCommand(p.commands()...)
 	usage(root)
+	p.aliasHelp(root)
 	return root
 }
 

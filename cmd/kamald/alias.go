@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kamald/kamald/release"
+)
+
+// expanded puts what an alias of the file stands for in its place: only where the first word is no command.
+func (p *program) expanded(root *cobra.Command, args []string) ([]string, error) {
+	before, word, after := p.firstWord(args)
+	if word == "" || slices.Contains(namesOf(root), word) {
+		return args, nil
+	}
+	words, found, err := release.Expanded(p.outlineFor(args).Aliases, append([]string{word}, after...))
+	if err != nil || !found {
+		return args, err // what it is no command cobra says
+	}
+	return append(slices.Clone(before), words...), nil
+}
+
+// firstWord cuts a command line at the word that says which command it is; flags of every command may stand before it.
+func (p *program) firstWord(args []string) (before []string, word string, after []string) {
+	set, _ := globalFlags()
+	set.SetInterspersed(false)
+	if set.Parse(args) != nil || set.NArg() == 0 {
+		return args, "", nil
+	}
+	at := len(args) - set.NArg()
+	return args[:at], args[at], args[at+1:]
+}
+
+// outlineFor reads the file that a command line names, as far as it can be read.
+func (p *program) outlineFor(args []string) release.Outline {
+	set, f := globalFlags()
+	set.ParseErrorsAllowlist.UnknownFlags = true
+	_ = set.Parse(args) // as far as it goes: what is wrong with it the command says
+	return release.ReadOutline(f.file, release.Options{Destination: f.destination, KamaldVersion: version})
+}
+
+// globalFlags are those of every command, by themselves.
+func globalFlags() (*pflag.FlagSet, *flags) {
+	var f flags
+	set := pflag.NewFlagSet("kamald", pflag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	set.BoolP("help", "h", false, "")
+	f.declare(set)
+	return set, &f
+}
+
+// commandNames are the names that no alias can have.
+func (p *program) commandNames() []string {
+	var names []string
+	for _, cmd := range p.commands() {
+		names = append(append(names, cmd.Name()), cmd.Aliases...)
+	}
+	return append(names, "completion", "help")
+}
+
+func namesOf(root *cobra.Command) []string {
+	names := []string{"completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+	for _, cmd := range root.Commands() {
+		names = append(append(names, cmd.Name()), cmd.Aliases...)
+	}
+	return names
+}
+
+// aliasHelp adds the file's aliases to what `kamald --help` says.
+func (p *program) aliasHelp(root *cobra.Command) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		if cmd != root {
+			return
+		}
+		aliases := release.ReadOutline(p.flags.file, release.Options{Destination: p.flags.destination}).Aliases
+		if len(aliases) == 0 {
+			return
+		}
+		p.printf("\nAliases in %s:\n", p.flags.file)
+		for _, a := range aliases {
+			p.printf("  %-11s %s\n", a.Name, quotedWords(a.Words))
+		}
+	})
+}
+
+// quotedWords writes words so that they can be read as words.
+func quotedWords(words []string) string {
+	written := slices.Clone(words)
+	for i, word := range written {
+		if word == "" || strings.ContainsAny(word, " \t\n'\"\\") {
+			written[i] = fmt.Sprintf("%q", word)
+		}
+	}
+	return strings.Join(written, " ")
+}
