@@ -14,6 +14,11 @@ import (
 
 // expanded puts what an alias of the file stands for in its place: only where the first word is no command.
 func (p *program) expanded(root *cobra.Command, args []string) ([]string, error) {
+	if len(args) > 2 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		last := len(args) - 1 // what is being typed is no word yet
+		words, err := p.expanded(root, args[1:last])
+		return append(append([]string{args[0]}, words...), args[last]), err
+	}
 	before, word, after := p.firstWord(args)
 	if word == "" || slices.Contains(namesOf(root), word) {
 		return args, nil

@@ -123,6 +123,7 @@ func (p *program) command() *cobra.Command {
 	root.AddCommand(p.commands()...)
 	usage(root)
 	p.aliasHelp(root)
+	p.complete(root)
 	return root
 }
 
