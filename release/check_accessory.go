@@ -3,10 +3,9 @@ package release
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
-// checkAccessories checks what accessories say; running them is not built yet, and that is said elsewhere.
+// checkAccessories checks what accessories say of their names and places; compileAccessory sees to the rest.
 func (c *compiler) checkAccessories() {
 	for _, b := range c.root.children("accessory") {
 		c.checkName(b.rng, "accessory", b.label)
@@ -14,20 +13,6 @@ func (c *compiler) checkAccessories() {
 		c.checkHosts(b)
 		c.checkRoleNames(b.get("roles"))
 		c.checkAccessoryName(b.get("service"))
-		env := c.compileEnv(b.child("env"))
-		c.compileHealth(b)
-		c.checkSignal(b.child("stop").get("signal"))
-		c.checkLabels(b.get("labels"))
-		c.checkVolumes(b.get("volumes"))
-		c.mergeOptions(b, c.compileOptions(b.get("options"), b.title()), optionTarget{restart: new(string), labels: &map[string]string{},
-			env: &env, volumes: &[]string{}, logging: &Logging{}, stop: &Stop{}})
-		for _, name := range []string{"file", "directory"} {
-			for _, placed := range b.children(name) {
-				if v := placed.get("to"); v.set() && !v.unknown && !strings.HasPrefix(v.text(), "/") {
-					c.errorf(v.rng, "Bad path", "to is an absolute path in the container, not %q.", v.text())
-				}
-			}
-		}
 		c.checkShared(b)
 	}
 }

@@ -48,6 +48,7 @@ func (c *compiler) compile() {
 	c.rel.SSH = c.compileSSH(c.root.child("ssh"))
 	c.compileTags()
 	c.compileRoles()
+	c.compileAccessories()
 	c.compileHosts()
 	c.compileProxyServer()
 	c.compileErrorPages()

@@ -56,13 +56,13 @@ func (c *compiler) compileSSH(b *block) SSH {
 	return s
 }
 
-// compileHosts lists every host of every role once, each with the root's SSH settings and its own laid over them.
+// compileHosts lists every host of every role, and then of every accessory, once, each with the root's SSH settings and its own laid over them.
 func (c *compiler) compileHosts() {
 	c.rel.Hosts = []Host{}
 	for _, b := range c.root.children("host") {
 		c.checkHost(b)
 	}
-	for _, role := range c.rel.Roles {
+	for _, role := range c.rel.Tenants() {
 		for _, name := range role.Hosts {
 			if _, there := c.rel.Host(name); !there {
 				c.rel.Hosts = append(c.rel.Hosts, c.compileHost(name))

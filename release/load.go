@@ -83,6 +83,7 @@ type view struct {
 	over *source // nil for the base
 	root *block  // base and overlay together
 	own  *block  // the overlay alone
+	ctx  *hcl.EvalContext
 }
 
 // load compiles every view; it gives the chosen destination's, nil when there is none.
@@ -108,6 +109,7 @@ func (l *loader) load() *compiler {
 	for _, v := range views {
 		l.look(v)
 		ctx := l.context(base, v.name, v.over)
+		v.ctx = ctx
 		v.root = l.decode(base.body, deploySpec, ctx)
 		v.root.rng = base.rng
 		l.checkNoRemove(v.root)

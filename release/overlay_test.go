@@ -127,7 +127,7 @@ func TestAccessoriesMayBeAllThatThereIs(t *testing.T) {
 	if diags := Validate("deploy.hcl", in(text, "")); diags.Len() > 0 {
 		t.Errorf("%s", diags.Error())
 	}
-	if r := load(t, in(text, "")); len(r.Roles) != 0 || r.PrimaryHost() != "" {
+	if r := load(t, in(text, "")); len(r.Roles) != 0 || r.PrimaryHost() != "h" {
 		t.Errorf("release: %+v", r)
 	}
 }

@@ -29,9 +29,10 @@ type Release struct {
 	Registry    *Registry   `json:"registry,omitempty"` // nil: images are carried
 	Build       Build       `json:"-"`                  // how the image is made; not part of what runs, see Build
 	SSH         SSH         `json:"ssh"`
-	Hosts       []Host      `json:"hosts"` // every host of every role, hosts of the primary role first, in file order
+	Hosts       []Host      `json:"hosts"` // every host of every role, hosts of the primary role first, in file order, then those of accessories alone
 	Roles       []Role      `json:"roles"` // the primary role first, then in file order
 	Tags        []Tag       `json:"tags,omitempty"`
+	Accessories []Accessory `json:"accessories,omitempty"` // in file order; they live beside the releases
 	ProxyServer ProxyServer `json:"proxy_server"`
 	Rollout     Rollout     `json:"rollout"`
 	SecretFiles []string    `json:"secret_files"` // relative to the file's directory; read in this order, later ones win
@@ -73,8 +74,12 @@ func (r Release) Named(repository string) string {
 // Image is the reference that containers are made from.
 func (r Release) Image() string { return r.ImageName() + ":" + r.Version }
 
-// Role finds a role by name.
+// Role finds a role by name, or an accessory as a role by the name that state.AccessoryRole gives it.
 func (r Release) Role(name string) (Role, bool) {
+	if of, is := state.AccessoryOf(name); is {
+		accessory, ok := r.Accessory(of)
+		return accessory.Role(), ok
+	}
 	i := slices.IndexFunc(r.Roles, func(role Role) bool { return role.Name == name })
 	if i < 0 {
 		return Role{}, false
@@ -94,6 +99,9 @@ func (r Release) Host(name string) (Host, bool) {
 // PrimaryHost is the first host of the primary role: it holds the lock first. "" when that role has no hosts.
 func (r Release) PrimaryHost() string {
 	role, ok := r.Role(r.PrimaryRole)
+	if !ok && len(r.Roles) == 0 && len(r.Hosts) > 0 {
+		return r.Hosts[0].Name // accessories are all that there is
+	}
 	if !ok || len(role.Hosts) == 0 {
 		return ""
 	}
@@ -194,7 +202,11 @@ func (r Role) Places() []string {
 func (r Release) EnvOn(role Role, host Host) Env {
 	env := newEnv()
 	env.lay(role.Env)
-	for _, name := range host.Tags {
+	tags := host.Tags
+	if _, is := state.AccessoryOf(role.Name); is {
+		tags = nil // an accessory's environment is its own
+	}
+	for _, name := range tags {
 		for _, tag := range r.Tags {
 			if tag.Name == name && (len(tag.Roles) == 0 || slices.Contains(tag.Roles, role.Name)) {
 				env.lay(tag.Env)
@@ -213,7 +225,7 @@ func (r Release) EnvOn(role Role, host Host) Env {
 // HostVariables are the variables of a host's own environment that the release asks it for, sorted.
 func (r Release) HostVariables(host Host) []string {
 	var names []string
-	for _, role := range r.Roles {
+	for _, role := range r.Tenants() {
 		if slices.Contains(role.Hosts, host.Name) {
 			for _, text := range r.EnvOn(role, host).FromHost {
 				names = append(names, text.Variables()...)

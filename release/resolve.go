@@ -25,7 +25,9 @@ func Resolve(path string, opts Options) (Release, []byte, Diagnostics) {
 func (c *compiler) resolved() *block {
 	root := c.root.copy()
 	for _, name := range []string{"labels", "volumes", "stop_timeout"} {
-		delete(root.attrs, name)
+		if name != "stop_timeout" || len(c.rel.Accessories) == 0 { // accessories are not resolved
+			delete(root.attrs, name)
+		}
 	}
 	root.blocks = slices.DeleteFunc(root.blocks, func(b *block) bool {
 		_, used := c.rel.Host(b.label)

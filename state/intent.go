@@ -17,6 +17,8 @@ const (
 	IntentMaintenance = "maintenance"
 	// IntentProxyStop: the host's proxy stands still. It lies beside the proxy's files, for all apps there.
 	IntentProxyStop = "proxy-stop"
+	// IntentAccessoryStop: an accessory stands still there. It lies on that host only.
+	IntentAccessoryStop = "accessory-stop"
 )
 
 // Intent is what somebody wants of a host on purpose. It lies on every host of the app that could be reached, for its own may be
@@ -25,7 +27,7 @@ type Intent struct {
 	Schema  int       `json:"schema"`
 	Kind    string    `json:"kind"`
 	Host    string    `json:"host"`
-	Role    string    `json:"role,omitempty"` // maintenance: whose route
+	Role    string    `json:"role,omitempty"` // maintenance: whose route; accessory-stop: which
 	Serial  int       `json:"serial"`         // counts the changes of one intent: the highest holds
 	Lifted  bool      `json:"lifted,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
@@ -101,9 +103,11 @@ func (s Snapshot) Intent(kind, host string) (Intent, bool) {
 }
 
 // Maintenance finds the newest word on the maintenance of a role there; false when nobody has said one.
-func (h Host) Maintenance(role string) (found Intent, ok bool) {
+func (h Host) Maintenance(role string) (Intent, bool) { return h.intent(IntentMaintenance, role) }
+
+func (h Host) intent(kind, role string) (found Intent, ok bool) {
 	for _, intent := range h.Intents {
-		if intent.Kind == IntentMaintenance && intent.Host == h.Name && intent.Role == role && (!ok || intent.newer(found)) {
+		if intent.Kind == kind && intent.Host == h.Name && intent.Role == role && (!ok || intent.newer(found)) {
 			found, ok = intent, true
 		}
 	}

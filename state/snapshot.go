@@ -40,11 +40,14 @@ type Host struct {
 	RunDir     string      `json:"run_dir"` // absolute path of .kamal for the SSH user
 	Containers []Container `json:"containers,omitempty"`
 	Images     []Image     `json:"images,omitempty"` // of the app's repository
-	Latest     string      `json:"latest,omitempty"` // ID of the image tagged latest[-destination]
-	Networks   []Network   `json:"networks,omitempty"`
-	Proxy      Proxy       `json:"proxy"`
-	Lock       *Lock       `json:"lock,omitempty"`
-	Fence      int         `json:"fence,omitempty"` // highest fence written there
+	// AccessoryImages are those of accessories' containers, and those that such are to be made from. Retention knows nothing of them.
+	AccessoryImages []Image `json:"accessory_images,omitempty"`
+
+	Latest   string    `json:"latest,omitempty"` // ID of the image tagged latest[-destination]
+	Networks []Network `json:"networks,omitempty"`
+	Proxy    Proxy     `json:"proxy"`
+	Lock     *Lock     `json:"lock,omitempty"`
+	Fence    int       `json:"fence,omitempty"` // highest fence written there
 	// FenceVersion is what the run that wrote the fence was to bring; "" when it did not say.
 	FenceVersion string    `json:"fence_version,omitempty"`
 	Record       *Record   `json:"record,omitempty"`   // newest release record

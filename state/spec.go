@@ -33,6 +33,8 @@ type Spec struct {
 
 	// Passing has the engine remove the container when it ends.
 	Passing bool `json:"passing,omitempty"`
+	// Files are what is put on the host before the container is made, by their paths in it.
+	Files map[string]File `json:"files,omitempty"`
 
 	// Options are `docker run` options by their long names, values canonical: bytes in decimal for sizes, nano-CPUs in
 	// decimal for cpus, "true"/"false" for flags, lists sorted unless order matters to docker.
