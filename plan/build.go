@@ -28,12 +28,16 @@ func New(in Input) Plan {
 		return b.awaitTag()
 	}
 	b.decide()
+	b.decideBesides()
 	b.plan.Gates = b.gates()
-	b.kind = b.plan.kindOf(in, b.slots)
+	b.kind = b.plan.kindOf(in, b.slots, b.besides)
 	b.plan.Unrecorded = b.notRecorded()
-	if in.Options.Prune {
+	switch {
+	case in.Options.Prune:
 		b.pruneOnly()
-	} else {
+	case len(in.Options.Accessories) > 0:
+		b.accessoriesOnly()
+	default:
 		b.check()
 		b.assemble()
 	}
@@ -57,6 +61,7 @@ type builder struct {
 	kind     Kind               // what the slots make of it
 	slots    []*slot            // those in scope, in the order of roles, then hosts
 	rest     []*slot            // those out of scope
+	besides  []*beside          // accessories in scope, in the file's order, then the hosts'
 	on       map[string][]*slot // those of a host
 
 	homes  map[string]bool // roles that some slot in scope is of; made at first need
@@ -181,6 +186,7 @@ func (b *builder) check() {
 	for _, s := range b.slots {
 		b.checkSlot(s)
 	}
+	b.checkBesides()
 	b.checkProxies()
 	b.checkCanary()
 	b.checkFilter(heals)
@@ -299,11 +305,16 @@ func (b *builder) finish() {
 	if b.in.Options.Prune {
 		b.plan.Kind = KindPrune
 	}
+	if len(b.in.Options.Accessories) > 0 && b.plan.Kind != KindNone {
+		b.plan.Kind, b.plan.Partial = KindAccessory, false
+	}
 }
 
 // kindOf tells a release from a change of configuration and from healing.
-func (p Plan) kindOf(in Input, slots []*slot) Kind {
-	changed := false
+func (p Plan) kindOf(in Input, slots []*slot, besides []*beside) Kind {
+	changed := slices.ContainsFunc(besides, func(s *beside) bool {
+		return slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change && i.Deferred == "" })
+	})
 	for _, s := range slots {
 		changed = changed || slices.ContainsFunc(s.items, func(i Item) bool { return i.Cause == Change })
 	}

@@ -29,7 +29,9 @@ func Classify(desired release.Release, host state.Host, c state.Container) Class
 	switch {
 	case host.Unreachable != "":
 		return Unknown
-	case c.Service != app.Service || c.Destination != app.Destination || c.Role == "":
+	case c.Role == "":
+		return classifyBeside(desired, host, c)
+	case c.Service != app.Service || c.Destination != app.Destination:
 		return Foreign
 	}
 	role, ok := desired.Role(c.Role)
@@ -48,6 +50,28 @@ func Classify(desired release.Release, host state.Host, c state.Container) Class
 		return Failed
 	}
 	return Superseded
+}
+
+// classifyBeside gives the class of a container without a role: an accessory's, or nobody's that we know.
+func classifyBeside(desired release.Release, host state.Host, c state.Container) Class {
+	for _, a := range desired.AccessoriesOn(host.Name) {
+		if a.Service != c.Service {
+			continue
+		}
+		foreign := c.Accessory != "" && !a.Shared && c.Accessory != desired.App().OwnedAs(a.Name)
+		switch mine, found := AccessoryOn(a, host); {
+		case foreign:
+			return Foreign
+		case found && mine.ID == c.ID:
+			return Current
+		case c.Replaced():
+			return Superseded
+		}
+	}
+	if _, ours := OwnAccessory(desired.App(), nil, host.Name, c); ours {
+		return Orphaned
+	}
+	return Foreign
 }
 
 // CurrentOf is the container that a role serves with on a host: the running one of the image tagged latest[-destination];

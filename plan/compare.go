@@ -38,6 +38,7 @@ func diff(before, after state.Spec) []Field {
 	d.text("stop signal", before.StopSignal, after.StopSignal)
 	d.text("stop grace", span(before.StopGrace), span(after.StopGrace))
 	d.options(before.Options, after.Options, nil)
+	d.files(before.Files, after.Files)
 	return d.fields
 }
 

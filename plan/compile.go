@@ -81,6 +81,9 @@ func normal(s state.Spec) state.Spec {
 	if len(s.Options) == 0 {
 		s.Options = nil
 	}
+	if len(s.Files) == 0 {
+		s.Files = nil
+	}
 	return s
 }
 

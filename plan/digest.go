@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,6 +34,9 @@ func (f *fingerprint) host(h state.Host) {
 	f.count(len(h.Images))
 	for _, i := range order(len(h.Images), func(i, j int) int { return cmp.Compare(h.Images[i].ID, h.Images[j].ID) }) {
 		f.image(&h.Images[i])
+	}
+	for _, i := range order(len(h.AccessoryImages), func(i, j int) int { return cmp.Compare(h.AccessoryImages[i].ID, h.AccessoryImages[j].ID) }) {
+		f.image(&h.AccessoryImages[i])
 	}
 	f.count(len(h.Networks))
 	for _, i := range order(len(h.Networks), func(i, j int) int { return cmp.Compare(h.Networks[i].ID, h.Networks[j].ID) }) {
@@ -75,6 +79,9 @@ func (f *fingerprint) container(c *state.Container) {
 		f.spec(c.Asked)
 	}
 	f.spec(&c.Live)
+	if c.Accessory != "" {
+		f.word(c.Accessory)
+	}
 	f.names(c.IPs) // which networks are attached, and not the addresses there
 }
 
@@ -96,6 +103,9 @@ func (f *fingerprint) spec(s *state.Spec) {
 	f.pairs(s.LogOptions)
 	f.numbers(int64(s.StopGrace))
 	f.lists(s.Options)
+	for _, path := range slices.Sorted(maps.Keys(s.Files)) {
+		f.words(path, s.Files[path].Digest, s.Files[path].Mode, s.Files[path].Owner)
+	}
 }
 
 func (f *fingerprint) image(m *state.Image) {

@@ -15,7 +15,7 @@ import (
 // is given by itself.
 var ignored = []string{
 	"Engine.Clock", "Engine.Variant", "Engine.Mirrors", "Engine.Mirrors[0]", "Engine.Containerd", "Engine.Ahead", "Engine.Rootless", "Engine.Lacks", "Engine.Lacks[0]",
-	"Images[0].Layers", "Images[0].Layers[0]", "FreeBytes", "FreeIn", "DiskBytes", "SeenAt", "Fence", "FenceVersion", "Record",
+	"Images[0].Layers", "Images[0].Layers[0]", "AccessoryImages[0].Layers", "AccessoryImages[0].Layers[0]", "FreeBytes", "FreeIn", "DiskBytes", "SeenAt", "Fence", "FenceVersion", "Record",
 	"Lock.Renewed", "Lock.Lease",
 	"Containers[0].RestartCount", "Containers[0].Failing", "Containers[0].Started", "Containers[0].Finished", "Containers[0].IPs{}",
 }

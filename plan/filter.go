@@ -25,7 +25,7 @@ func FilterOf(desired release.Release, hosts, roles []string, except ...string) 
 	for _, on := range desired.Hosts {
 		hostNames = append(hostNames, on.Name)
 	}
-	for _, role := range desired.Roles {
+	for _, role := range desired.Tenants() {
 		roleNames = append(roleNames, role.Name)
 	}
 	var err error
@@ -36,7 +36,7 @@ func FilterOf(desired release.Release, hosts, roles []string, except ...string) 
 		return Filter{}, err
 	}
 	some, all := false, true
-	for _, role := range desired.Roles {
+	for _, role := range desired.Tenants() {
 		for _, host := range role.Places() {
 			some = some || s.Has(host, role.Name)
 			all = all && s.Has(host, role.Name)
@@ -85,6 +85,7 @@ func choose(what string, patterns, names []string) ([]string, error) {
 		found := false
 		for _, name := range names {
 			matches, err := globs(pattern, name)
+			matches = matches || pattern == "*" // of accessories, too, whose names have a slash
 			if err != nil {
 				return nil, fmt.Errorf("--%ss: %q is not a glob: %w", what, pattern, err)
 			}

@@ -14,7 +14,7 @@ import (
 type Gate struct {
 	Host  string `json:"host"`
 	Role  string `json:"role,omitempty"`  // "" for the proxy itself
-	Route string `json:"route,omitempty"` // "" for the proxy itself
+	Route string `json:"route,omitempty"` // "" for the proxy itself, and for an accessory
 	State string `json:"state"`           // stopped, paused; running: it serves, and maintenance was asked for
 	// Intent is who asked for it; nil: somebody did it without kamald.
 	Intent *state.Intent `json:"intent,omitempty"`
@@ -25,6 +25,9 @@ type Gate struct {
 func (g Gate) String() string {
 	what := "route " + Printable(g.Route)
 	switch {
+	case g.Route == "" && g.Role != "":
+		name, _ := state.AccessoryOf(g.Role)
+		return fmt.Sprintf("%s: accessory %s was stopped on purpose by %s; `kamald accessory start %s` ends it", g.Host, name, Printable(g.Intent.By()), name)
 	case g.Route == "":
 		return fmt.Sprintf("%s: the proxy was stopped on purpose by %s; `kamald proxy start` ends it", g.Host, Printable(g.Intent.By()))
 	case g.Intent != nil && g.State == state.RouteRunning:
@@ -40,7 +43,7 @@ func (g Gate) String() string {
 	return fmt.Sprintf("%s: %s is stopped (503), and nobody told kamald why: `kamal app maintenance`, or by hand; `kamald app live` ends it", g.Host, what)
 }
 
-// Gates finds what does not serve on purpose of a release's proxied roles, in the order of its hosts and roles.
+// Gates finds what does not serve on purpose of a release's proxied roles and accessories, in the order of its hosts and roles.
 func Gates(desired release.Release, observed state.Snapshot, now time.Time) []Gate {
 	var gates []Gate
 	hosts := make(map[string]state.Host, len(observed.Hosts))
@@ -61,7 +64,21 @@ func Gates(desired release.Release, observed state.Snapshot, now time.Time) []Ga
 		if stopped := host.Proxy.Stopped; stopped != nil && host.Unreachable == "" {
 			mine = append([]Gate{{Host: host.Name, State: state.RouteStopped, Intent: stopped}}, mine...)
 		}
-		gates = append(gates, mine...)
+		gates = append(gates, append(mine, stoppedBesides(desired, host, now)...)...)
+	}
+	return gates
+}
+
+// stoppedBesides are the accessories of a host that stand still on purpose.
+func stoppedBesides(desired release.Release, host state.Host, now time.Time) []Gate {
+	var gates []Gate
+	for _, a := range desired.AccessoriesOn(host.Name) {
+		role := state.AccessoryRole(a.Name)
+		intent, asked := host.StopAsked(role)
+		c, _ := AccessoryOn(a, host)
+		if asked && intent.Holds(now) && !c.Running() {
+			gates = append(gates, Gate{Host: host.Name, Role: role, State: state.RouteStopped, Intent: &intent})
+		}
 	}
 	return gates
 }

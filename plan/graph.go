@@ -19,8 +19,13 @@ func (b *builder) assemble() {
 	}
 	b.steps = make([]Step, 0, 8*busy)
 	b.prepare()
+	prepared := ids(b.steps)
+	b.assembleBesides()
+	if b.kind != KindHeal { // what is healed waits for nothing that is beside it
+		prepared = ids(b.steps)
+	}
 	barrier := b.barrier()
-	previous := gateIf(b, "prepared", PhasePrepare, 0, ids(b.steps))
+	previous := gateIf(b, "prepared", PhasePrepare, 0, prepared)
 	groups := b.groups()
 	for i, hosts := range groups {
 		previous = b.group(i+1, hosts, previous, barrier, i == len(groups)-1)
@@ -28,6 +33,7 @@ func (b *builder) assemble() {
 	}
 	if b.in.Options.Filter.Whole() {
 		b.orphans(previous)
+		b.orphanBesides(previous)
 		for _, host := range b.leaving {
 			b.orphansOf(host, previous)
 		}

@@ -1,6 +1,9 @@
 package plan
 
-import "github.com/kamald/kamald/release"
+import (
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
 
 // lookup answers by one look what would otherwise be searched for in lists as long as the fleet, once for each of its hosts.
 type lookup struct {
@@ -25,6 +28,13 @@ func lookupOf(in Input) lookup {
 		n.hosts[on.Name] = on
 		if whole {
 			n.concerned[on.Name] = true
+		}
+	}
+	for _, accessory := range in.Desired.Accessories {
+		for _, host := range accessory.Hosts {
+			if !whole && n.scope.has(host, state.AccessoryRole(accessory.Name)) {
+				n.concerned[host] = true
+			}
 		}
 	}
 	for i := range in.Desired.Roles {

@@ -78,6 +78,8 @@ func (p Plan) title() string {
 			return "Nothing to prune: all that " + what + " has on the servers is kept for something."
 		}
 		return fmt.Sprintf("kamald %s prune %s: %s", will, what, p.frees())
+	case KindAccessory:
+		return fmt.Sprintf("kamald %s bring accessories of %s to what the file says", will, what)
 	case KindHeal:
 		return fmt.Sprintf("kamald %s heal drift of %s %s", will, what, p.Version)
 	}
@@ -212,6 +214,19 @@ func (i Item) why() string {
 	}
 	if i.Risk == Downtime || i.Risk == Destructive {
 		text += " [" + string(i.Risk) + "]"
+	}
+	return text
+}
+
+// Says is what an item is about and why, for whoever knows its thing already.
+func (i Item) Says() string {
+	text := Printable(i.why())
+	for _, f := range i.Fields {
+		before, after := f.values()
+		text += fmt.Sprintf("\n%s: %s → %s", Printable(f.Path), before, after)
+	}
+	if i.Deferred != "" {
+		text += "\nwaits: " + Printable(i.Deferred)
 	}
 	return text
 }

@@ -73,6 +73,9 @@ type Options struct {
 	// release has left behind is not taken away, unless Orphans says so.
 	Heal    bool `json:"heal,omitempty"`
 	Orphans bool `json:"orphans,omitempty"`
+	// Accessories limits the plan to some of them, and to nothing else. Reboot has each made anew, whatever waits.
+	Accessories []string `json:"accessories,omitempty"`
+	Reboot      bool     `json:"reboot,omitempty"`
 	// Prune plans nothing but the removal of what is kept for nothing.
 	Prune bool `json:"prune,omitempty"`
 	// Ignore are the checks whose problems are only warned of.
@@ -89,7 +92,10 @@ const (
 	KindConfig   Kind = "config"   // the same version, another configuration
 	KindHeal     Kind = "heal"     // drift only: no release is recorded
 	KindRollback Kind = "rollback" // set by the caller
-	KindPrune    Kind = "prune"    // only what is kept for nothing goes: no release is recorded
+	// KindAccessory: nothing but the accessories that a command is about. What it makes is what is held of them afterwards.
+	KindAccessory Kind = "accessory"
+
+	KindPrune Kind = "prune" // only what is kept for nothing goes: no release is recorded
 )
 
 // Plan is what would be done, in which order, and why. It is data: text, JSON and Markdown are renderings of it. A plan with

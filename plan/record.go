@@ -10,7 +10,7 @@ import (
 // held record is given it.
 func (b *builder) records(needs []string) []string {
 	unrecorded := b.unrecorded() && !b.in.Options.Heal
-	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots) == 0 {
+	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots)+len(b.besides) == 0 {
 		if b.kind == KindHeal {
 			b.keepHeld(needs)
 		}
@@ -20,7 +20,7 @@ func (b *builder) records(needs []string) []string {
 	var records []string
 	gate := gateIf(b, "tagged", PhaseFinish, 0, needs)
 	for _, on := range b.in.Desired.Hosts {
-		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
+		if host, ok := b.hosts[on.Name]; ok && b.takesPart(on.Name) {
 			if told {
 				b.hostItem(host, Update, ResourceRecord, Leftover, DriftRecord, "release record", "what runs was never recorded: the run ended before")
 			}
@@ -72,7 +72,7 @@ func (b *builder) keepHeld(needs []string) {
 	}
 	for _, on := range b.in.Desired.Hosts {
 		host, ok := b.hosts[on.Name]
-		if !ok || !part[on.Name] || len(b.on[on.Name]) == 0 || !lacks(host.Record, *held) {
+		if !ok || !part[on.Name] || !b.takesPart(on.Name) || !lacks(host.Record, *held) {
 			continue
 		}
 		reason := "the host lacks the record of the release that is held"
@@ -93,4 +93,9 @@ func lacks(record *state.Record, held state.Record) bool {
 func (in Input) tookPart(host state.Host) bool {
 	same := in.HeldDigest != "" && !in.reconfigured
 	return same && in.Held != nil && host.Record != nil && host.Record.Number == in.Held.Number
+}
+
+// takesPart tells whether a host has anything of the release in scope.
+func (b *builder) takesPart(host string) bool {
+	return len(b.on[host]) > 0 || slices.ContainsFunc(b.besides, func(s *beside) bool { return s.host.Name == host })
 }

@@ -14,7 +14,9 @@ import (
 // no plan stale.
 func Scope(desired release.Release, host state.Host) state.Host {
 	host.Engine = state.Engine{Arch: host.Engine.Arch}
-	host.Networks = filtered(host.Networks, func(n state.Network) bool { return n.Name == desired.Network })
+	host.Networks = filtered(host.Networks, func(n state.Network) bool {
+		return n.Name == desired.Network || slices.ContainsFunc(desired.Accessories, func(a release.Accessory) bool { return a.Network == n.Name })
+	})
 	host.Proxy.Routes = filtered(host.Proxy.Routes, func(r state.Route) bool { return strings.HasPrefix(r.Name, desired.Service+"-") })
 	host.Proxy.Networks = filtered(host.Proxy.Networks, func(name string) bool { return name == desired.Network })
 	host.Containers = filtered(host.Containers, func(c state.Container) bool { return c.Exec == "" })

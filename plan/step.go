@@ -23,6 +23,8 @@ const (
 	// StepPages writes the release's error pages, for the proxy to read at the next switch.
 	StepPages StepKind = "pages"
 
+	StepPull    StepKind = "pull"   // get an accessory's image
+	StepPlace   StepKind = "place"  // put an accessory's files on the host, and make its directories
 	StepImage   StepKind = "image"  // pull or carry the image, tag it repo:version
 	StepProxy   StepKind = "proxy"  // make or start the proxy container
 	StepRename  StepKind = "rename" // a container makes way for another of its name
@@ -57,6 +59,7 @@ type Phase int
 // The phases of a release (design: the plan).
 const (
 	PhasePrepare Phase = iota + 1
+	PhaseAccessories
 	PhaseCreate
 	PhasePrimary
 	PhaseOthers
@@ -64,7 +67,7 @@ const (
 	PhaseFinish
 )
 
-var phaseNames = map[Phase]string{PhasePrepare: "prepare", PhaseCreate: "create", PhasePrimary: "primary",
+var phaseNames = map[Phase]string{PhasePrepare: "prepare", PhaseAccessories: "accessories", PhaseCreate: "create", PhasePrimary: "primary",
 	PhaseOthers: "others", PhaseSwitch: "switch", PhaseFinish: "finish"}
 
 // String is the phase's name.
@@ -104,6 +107,7 @@ type Step struct {
 	Name      string `json:"name,omitempty"` // of the container, or of the route, image reference, network
 	NewName   string `json:"new_name,omitempty"`
 
+	Paths    []string            `json:"paths,omitempty"`     // place: of files and directories, in the container
 	Spec     *state.Spec         `json:"spec,omitempty"`      // create
 	Options  map[string][]string `json:"options,omitempty"`   // update: after
 	Previous map[string][]string `json:"previous,omitempty"`  // update: before

@@ -15,7 +15,7 @@ const (
 
 	// LabelExec marks a container that a person had made for one command (`kamald app exec`), with the role that it is like. It has no
 	// label role: it is none of the role's containers, and nobody's to heal.
-	LabelExec = "kamald.exec"
+	LabelExec      = "kamald.exec"
 	LabelAccessory = "kamald.accessory" // whose accessory it is: App.OwnedAs
 
 	// LabelProxyOwner names, on a proxy's container, the app whose proxy_server block it was made from: service[-destination].
