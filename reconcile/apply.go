@@ -82,7 +82,11 @@ func (c *Controller) applyLocked(ctx context.Context, first Planned, options Opt
 	if err := locks.seal(ctx, planned.Snapshot); err != nil {
 		return Report{}, err
 	}
-	return c.carryOut(ctx, planned, locks, options)
+	report, err = c.carryOut(ctx, planned, locks, options)
+	if err == nil {
+		err = c.settled(ctx, planned, locks, options)
+	}
+	return report, err
 }
 
 // again looks once more under the lock, and plans again when the world moved between the two looks.
@@ -263,7 +267,9 @@ func (r *run) intend(ctx context.Context, nonce string) error {
 }
 
 // isRelease tells whether carrying out a plan is a release.
-func isRelease(kind plan.Kind) bool { return kind != plan.KindHeal && kind != plan.KindPrune }
+func isRelease(kind plan.Kind) bool {
+	return kind != plan.KindHeal && kind != plan.KindPrune && kind != plan.KindAccessory
+}
 
 // keep writes what happened into the store.
 func (r *run) keep(planned Planned, report Report, snapshot state.Snapshot, failure error, outcomes map[string]outcome) error {

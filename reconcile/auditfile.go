@@ -9,6 +9,7 @@ import (
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 // auditFileLimit bounds one append: nobody waits for an audit file longer.
@@ -141,6 +142,8 @@ func kamalMessage(r *run, s plan.Step) string {
 	switch s.Kind {
 	case plan.StepGate, plan.StepBarrier, plan.StepWait, plan.StepProve, plan.StepHold:
 		return ""
+	case plan.StepPull:
+		return "Pulled image " + s.Name
 	case plan.StepImage:
 		return "Pulled image with version " + r.record.Version
 	case plan.StepEnv:
@@ -157,6 +160,9 @@ func kamalMessage(r *run, s plan.Step) string {
 	case plan.StepCreate:
 		return "Created " + s.Name
 	case plan.StepStart:
+		if accessory, is := state.AccessoryOf(s.Role); is {
+			return "Booted " + accessory + " accessory"
+		}
 		if version := strings.TrimPrefix(s.Name, r.record.App.ContainerName(s.Role, "")); version != s.Name {
 			return "Booted app version " + version
 		}

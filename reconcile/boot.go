@@ -39,12 +39,18 @@ func (r *run) create(ctx context.Context, conn *Connection, s plan.Step) error {
 	if err != nil {
 		return err
 	}
+	if err := r.contentsFor(ctx, conn, s, &spec); err != nil {
+		return err
+	}
 	labels := map[string]string{
 		state.LabelSpec:     spec.JSON(),
 		state.LabelSpecHash: spec.Hash(),
 		state.LabelRelease:  strconv.Itoa(r.record.Number),
 		state.LabelFence:    strconv.Itoa(r.record.Fence),
 		state.LabelRunDir:   r.runDir(s.Host),
+	}
+	if a, is := r.accessory(s); is {
+		labels[state.LabelAccessory] = r.record.App.OwnedAs(a.Name)
 	}
 	id, err := conn.Engine.Create(ctx, s.Name, spec, labels, values)
 	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrUnreachable) {

@@ -43,6 +43,8 @@ type work struct {
 	deeds func(host string) []deed
 	do    func(ctx context.Context, on release.Host, d deed) (CommandedOn, error)
 
+	after func(ctx context.Context, done []CommandedOn) error // under the locks, when all is done; nil: nothing
+
 	registry *credentials // what is shown where a proxy's image comes from; nil unless ofProxy
 	seen     state.Snapshot
 	locks    *Locks
@@ -114,6 +116,9 @@ func (w *work) locked(ctx context.Context, hosts []release.Host, result Commande
 	}
 	done, errs := w.each(running, hosts, notes)
 	result.Done = slices.Concat(done...)
+	if w.after != nil {
+		errs = append(errs, w.after(context.WithoutCancel(running), result.Done))
+	}
 	return result, errors.Join(append(errs, notes.write())...)
 }
 

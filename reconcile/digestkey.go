@@ -52,7 +52,10 @@ func (k digestKey) markAll(host *state.Host) {
 	if k.marks == nil {
 		return
 	}
-	for i := range host.EnvFiles {
+	for i, file := range host.EnvFiles {
+		if _, files := state.FilesOf(file.Role); files {
+			continue // most of them have no secret in them, and unknownContent says so of the others
+		}
 		k.markEach(host.EnvFiles[i].Digests)
 	}
 	for i := range host.Containers {

@@ -26,7 +26,7 @@ func (c *Controller) PushEnv(ctx context.Context, desired release.Release, scope
 	}
 	var deeds []deed
 	for _, on := range desired.Hosts {
-		for _, role := range desired.Roles {
+		for _, role := range desired.Tenants() {
 			if slices.Contains(role.Hosts, on.Name) && len(desired.EnvOn(role, on).Secrets)+len(role.CertificateSecrets()) > 0 {
 				deeds = append(deeds, pushDeed(on.Name, role.Name))
 			}
@@ -76,7 +76,7 @@ func (c *Controller) pushHost(ctx context.Context, desired release.Release, on r
 // needSecrets names every secret that is missing, with the roles that want it.
 func (c *Controller) needSecrets(desired release.Release) error {
 	wanted := map[string]map[string]bool{}
-	for _, role := range desired.Roles {
+	for _, role := range desired.Tenants() {
 		for _, on := range desired.Hosts {
 			if !slices.Contains(role.Hosts, on.Name) {
 				continue
@@ -171,7 +171,7 @@ func (c *Controller) digests(desired release.Release, observed state.Snapshot, k
 		if !ok || host.Unreachable != "" {
 			continue
 		}
-		for _, role := range desired.Roles {
+		for _, role := range desired.Tenants() {
 			names := desired.EnvOn(role, on).Secrets
 			certified := len(role.CertificateSecrets()) > 0
 			if !slices.Contains(role.Hosts, on.Name) || len(names) == 0 && !certified {
@@ -190,6 +190,9 @@ func (c *Controller) digests(desired release.Release, observed state.Snapshot, k
 			if err != nil {
 				return nil, err
 			}
+		}
+		if err := c.contentDigests(desired, on, keys, all); err != nil {
+			return nil, err
 		}
 		if _, looked := keys[on.Name]; !looked {
 			asThere(host, all[on.Name])

@@ -44,7 +44,7 @@ func (c *Controller) EnvDiff(ctx context.Context, desired release.Release, scope
 		return nil, nil, err
 	}
 	for _, on := range desired.Hosts {
-		if !slices.ContainsFunc(desired.Roles, func(r release.Role) bool { return slices.Contains(r.Hosts, on.Name) }) {
+		if !slices.ContainsFunc(desired.Tenants(), func(r release.Role) bool { return slices.Contains(r.Hosts, on.Name) }) {
 			continue
 		}
 		host, _ := seen.Host(on.Name)
@@ -52,7 +52,7 @@ func (c *Controller) EnvDiff(ctx context.Context, desired release.Release, scope
 			skipped = append(skipped, plan.Skipped{Host: on.Name, Reason: host.Unreachable})
 			continue
 		}
-		for _, role := range desired.Roles {
+		for _, role := range desired.Tenants() {
 			if slices.Contains(role.Hosts, on.Name) {
 				differences = append(differences, envDifferences(desired, host, on, role, atHand[on.Name][role.Name])...)
 				differences = append(differences, certificateDifferences(host, role, atHand[on.Name][state.CertificateName(role.Name)])...)

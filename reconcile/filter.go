@@ -26,7 +26,7 @@ func lockable(planned Planned) []release.Host {
 	meeting := slices.IndexFunc(all, func(h release.Host) bool { return slices.Contains(primary.Hosts, h.Name) })
 	var hosts []release.Host
 	for i, on := range all {
-		concerned := slices.ContainsFunc(planned.Desired.Roles, func(r release.Role) bool {
+		concerned := slices.ContainsFunc(planned.Desired.Tenants(), func(r release.Role) bool {
 			return scope.Has(on.Name, r.Name) && slices.Contains(r.Places(), on.Name)
 		})
 		if i == meeting || concerned {
@@ -43,6 +43,10 @@ func within(desired release.Release, scope plan.Filter) release.Release {
 		roles[i].Hosts = slices.DeleteFunc(slices.Clone(role.Hosts), func(host string) bool { return !scope.Has(host, role.Name) })
 	}
 	desired.Roles = roles
+	desired.Accessories = slices.Clone(desired.Accessories)
+	for i, a := range desired.Accessories {
+		desired.Accessories[i].Hosts = slices.DeleteFunc(slices.Clone(a.Hosts), func(host string) bool { return !scope.Has(host, state.AccessoryRole(a.Name)) })
+	}
 	return desired
 }
 

@@ -68,7 +68,7 @@ func (p Planned) waits(options Options) Planned {
 	switch kind := p.Plan.Kind; {
 	case len(p.Plan.Moved) > 0:
 		p.Plan = p.Plan.Wait("a version was moved by hand, until `kamald adopt` or `kamald release VERSION`")
-	case p.Held != nil && p.Held.Hold && !(p.same && kind == plan.KindConfig) && kind != plan.KindNone && kind != plan.KindHeal && kind != plan.KindPrune:
+	case p.Held != nil && p.Held.Hold && !(p.same && kind == plan.KindConfig) && kind != plan.KindNone && kind != plan.KindHeal && kind != plan.KindPrune && kind != plan.KindAccessory:
 		p.Plan = p.Plan.Wait(heldText(*p.Held) + ", until `kamald resume` or a newer `kamald release VERSION`")
 	}
 	return p
@@ -291,7 +291,7 @@ func (c *Controller) adoptRecord(known, seen state.Snapshot) error {
 		return c.Store.SaveRelease(*now) // no news, and still not in the store
 	}
 	text := fmt.Sprintf("release %d (%s of version %s) was released by %s from %s at %s", now.Number, now.Kind, now.Version, now.Who, now.Where, now.Ended.UTC().Format(time.RFC3339))
-	if now.Revision > 0 {
+	if now.Revision > 0 && !now.HoldAt.IsZero() {
 		text += fmt.Sprintf("; its hold was %s by %s at %s", map[bool]string{true: "set", false: "lifted"}[now.Hold], now.HoldBy, now.HoldAt.UTC().Format(time.RFC3339))
 	}
 	c.report(Progress{Kind: "news", Message: text})

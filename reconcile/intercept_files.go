@@ -68,6 +68,10 @@ func (f files) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
 	return f.write(ctx, "Files.Chmod", func(ctx context.Context) error { return f.next.Chmod(ctx, path, mode) })
 }
 
+func (f files) Chown(ctx context.Context, path string, user, group int) error {
+	return f.write(ctx, "Files.Chown", func(ctx context.Context) error { return f.next.Chown(ctx, path, user, group) })
+}
+
 func (f files) Free(ctx context.Context, path string) (free, size int64, err error) {
 	err = f.read(ctx, "Files.Free", func(ctx context.Context) (err error) { free, size, err = f.next.Free(ctx, path); return })
 	return

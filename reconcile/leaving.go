@@ -106,7 +106,8 @@ func emptied(desired release.Release, known state.Snapshot, name string) bool {
 	host, ok := known.Host(name)
 	app := desired.App()
 	return ok && host.Leaving && host.Unreachable == "" && !slices.ContainsFunc(host.Containers, func(c state.Container) bool {
-		return c.Service == app.Service && c.Destination == app.Destination && c.Role != ""
+		_, beside := plan.OwnAccessory(app, heldRelease(known), name, c)
+		return c.Service == app.Service && c.Destination == app.Destination && c.Role != "" || beside
 	}) && !slices.ContainsFunc(host.Proxy.Routes, func(r state.Route) bool { return ownRoute(desired, known, r) })
 }
 
@@ -211,7 +212,7 @@ func leftRows(planned Planned, now state.Snapshot) []Row {
 		seen := map[string]bool{}
 		after, _ := now.Host(before.Name)
 		for _, c := range before.Containers {
-			if seen[c.Role] || plan.Classify(planned.Desired, before, c) != plan.Orphaned {
+			if c.Role == "" || seen[c.Role] || plan.Classify(planned.Desired, before, c) != plan.Orphaned {
 				continue
 			}
 			seen[c.Role] = true

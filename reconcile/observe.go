@@ -97,6 +97,9 @@ type look struct {
 	key   digestKey
 	notes sync.Map                             // name of a certificate → its certificateNote
 	envs  map[string]map[string]release.Secret // role → values; they live as long as the look
+
+	accessories accessoryLook
+	besides     map[string]bool // IDs of containers of accessories
 }
 
 // observeHost takes two dependent rounds: everything that needs no answer first, then what those answers name. What names
@@ -108,18 +111,22 @@ func observeHost(ctx context.Context, fleet *Fleet, desired release.Release, on 
 	}
 	l := &look{conn: conn, desired: desired, on: on, paths: layoutOf(desired), old: old, records: records, envs: map[string]map[string]release.Secret{}}
 	l.host = state.Host{Name: on.Name, FreeBytes: -1}
-	group, ctx := crewWithin(ctx)
-	l.beside(ctx, group)
+	group, grouped := crewWithin(ctx)
+	l.beside(grouped, group)
 	group.Go(func() error {
-		if err := l.first(ctx); err != nil {
+		if err := l.first(grouped); err != nil {
 			return err
 		}
-		return l.second(ctx)
+		return l.second(grouped)
 	})
 	if err := group.Wait(); err != nil {
 		return state.Host{}, digestKey{}, err
 	}
+	if err := l.leftAccessories(ctx); err != nil {
+		return state.Host{}, digestKey{}, err
+	}
 	l.digestEnvFiles()
+	l.digestContents()
 	l.key.markAll(&l.host)
 	return l.host, l.key, nil
 }
@@ -134,6 +141,7 @@ func (l *look) first(ctx context.Context) error {
 	})
 	group.Go(func() (err error) { l.host.Images, err = engine.Images(ctx, l.desired.ImageName()); return })
 	group.Go(func() (err error) { l.host.Home, err = files.Home(ctx); return })
+	l.observeAccessories(ctx, group)
 	group.Go(func() (err error) {
 		l.key.key, err = files.Read(ctx, l.paths.key())
 		if len(l.key.key) == 0 {
@@ -184,7 +192,7 @@ func (l *look) listRecords(ctx context.Context) ([]int, error) {
 
 // readEnvFiles reads the secrets files of the roles on the host; their values become digests and are dropped.
 func (l *look) readEnvFiles(ctx context.Context, group crew) {
-	for _, role := range l.desired.Roles {
+	for _, role := range l.desired.Tenants() {
 		if !slices.Contains(role.Hosts, l.on.Name) || len(l.desired.EnvOn(role, l.on).Secrets) == 0 {
 			continue
 		}
@@ -207,6 +215,7 @@ func (l *look) readEnvFiles(ctx context.Context, group crew) {
 func (l *look) second(ctx context.Context) error {
 	group, ctx := crewWithin(ctx)
 	l.host.RunDir = absolute(l.host.Home, l.desired.RunDirectory)
+	l.mergeAccessories()
 	images := l.imagesThatMatter() // before the containers are written over
 	for i, c := range l.host.Containers {
 		if l.matters(c) {
@@ -246,6 +255,9 @@ func (l *look) second(ctx context.Context) error {
 // matters: containers of this app that run, or that bear the wanted version.
 func (l *look) matters(c state.Container) bool {
 	app := l.desired.App()
+	if l.besides[c.ID] {
+		return true
+	}
 	if c.Destination != app.Destination || c.Service != app.Service || c.Role == "" {
 		return false
 	}
@@ -272,7 +284,7 @@ func (l *look) imagesThatMatter() map[string]bool {
 func (l *look) view(c state.Container) state.View {
 	var options map[string][]string
 	clear := map[string]bool{"KAMAL_CONTAINER_NAME": true, "KAMAL_VERSION": true, "KAMAL_HOST": true, "KAMAL_DESTINATION": true}
-	if role, ok := l.desired.Role(c.Role); ok {
+	if role, ok := l.roleOf(c); ok {
 		options = role.Options
 		env := l.desired.EnvOn(role, l.on)
 		for name := range env.Clear {
@@ -358,7 +370,7 @@ func (l *look) readSucceeded(ctx context.Context, n int) (bool, error) {
 
 // digestEnvFiles keeps of the secrets files names and digests.
 func (l *look) digestEnvFiles() {
-	for _, role := range l.desired.Roles {
+	for _, role := range l.desired.Tenants() {
 		for _, name := range []string{role.Name, state.CertificateName(role.Name)} {
 			values, ok := l.envs[name]
 			if !ok || len(values) == 0 {

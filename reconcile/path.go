@@ -28,6 +28,9 @@ func (l layout) record(n int) string {
 	return path.Join(l.records(), strconv.Itoa(n)+".json")
 }
 func (l layout) env(role string) string {
+	if accessory, is := state.AccessoryOf(role); is {
+		return path.Join(l.appDir(), "env", "accessories", accessory+".env")
+	}
 	return path.Join(l.appDir(), "env", "roles", role+".env")
 }
 func (l layout) envJSON(role string) string { return l.env(role) + ".json" }

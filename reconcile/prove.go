@@ -26,6 +26,8 @@ const (
 	endsTolerated = 1
 	// killed is the exit code of what was ended by SIGKILL: 128 and the signal's number.
 	killed = 128 + 9
+	// portTimeout is how long a port may take to answer.
+	portTimeout = 5 * time.Second
 	// logTail is how many of its last lines a failure shows.
 	logTail = 20
 )
@@ -45,11 +47,13 @@ type proof struct {
 	host      string
 	container string // name or ID
 	name      string // for people
+	port      int    // that answers when it serves, where nothing else says so; 0: none
 	past      int    // how often it had ended before this run: that says nothing about now
 
 	waits time.Duration // the last pause
 	seen
 	current    state.Container
+	answers    bool   // its port has answered
 	redirected string // the health path is answered elsewhere: a warning
 
 	ended string // how it ended, when it was seen ended: an engine forgets that with the next start
@@ -119,7 +123,7 @@ func (p *proof) holdFor() time.Duration {
 	switch {
 	case p.role.Health != nil:
 		return p.role.Health.MinHealthyTime
-	case p.role.Proxy == nil && p.current.Health == "":
+	case p.role.Proxy == nil && p.current.Health == "" && !p.answers:
 		return p.desired.ReadinessDelay
 	}
 	return 0
@@ -195,6 +199,8 @@ func (p *proof) ask(ctx context.Context, c state.Container) (bool, error) {
 	case c.Health != "":
 		p.last = "Docker's health check says " + c.Health
 		return c.Health == "healthy", nil
+	case p.port > 0 && c.IPs[p.desired.Network] != "":
+		return p.askPort(ctx, c)
 	}
 	return true, nil // it runs; holdFor makes it stay so
 }
@@ -222,6 +228,16 @@ func (p *proof) askTCP(ctx context.Context, c state.Container, h *release.Health
 	err := p.conn.Prober.TCP(ctx, p.address(c, h.TCP))
 	p.last = fmt.Sprintf("TCP port %d: %v", h.TCP, err)
 	return err == nil, nil
+}
+
+// askPort asks whether anything listens where the accessory is reached. Where sshd forwards no TCP, running has to do.
+func (p *proof) askPort(ctx context.Context, c state.Container) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, portTimeout)
+	defer cancel()
+	err := p.conn.Prober.TCP(ctx, p.address(c, p.port))
+	p.answers = err == nil
+	p.last = fmt.Sprintf("TCP port %d: %v", p.port, err)
+	return err == nil || errors.Is(err, state.ErrDenied), nil
 }
 
 func (p *proof) askLog(ctx context.Context, c state.Container, h *release.Health) (bool, error) {

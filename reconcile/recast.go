@@ -20,6 +20,7 @@ func recast(record state.Record, current release.Release, currentConfig bool) (r
 		return release.Release{}, nil, err
 	}
 	notes, err := dropHosts(&desired, current, record.Number)
+	withAccessories(&desired, current)
 	return desired, notes, err
 }
 
@@ -73,5 +74,13 @@ func addHosts(desired *release.Release, current release.Release, names []string)
 		if on, ok := current.Host(name); ok {
 			desired.Hosts = append(desired.Hosts, on)
 		}
+	}
+}
+
+// withAccessories takes the accessories as the file has them today: they live beside the releases, and none is rolled back.
+func withAccessories(desired *release.Release, current release.Release) {
+	desired.Accessories = current.Accessories
+	for _, a := range current.Accessories {
+		addHosts(desired, current, a.Hosts)
 	}
 }

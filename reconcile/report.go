@@ -53,7 +53,11 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 	report.Filter, report.Took = planned.Plan.Filter, c.now().Sub(began)
 	app := planned.Desired.App()
 	before, after := byName(planned.Snapshot), byName(now)
-	for _, role := range planned.Desired.Roles {
+	roles := planned.Desired.Roles
+	if planned.Plan.Kind == plan.KindAccessory {
+		roles = nil
+	}
+	for _, role := range roles {
 		for _, name := range role.Places() {
 			if !planned.Plan.Filter.Has(name, role.Name) {
 				continue
@@ -70,6 +74,7 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 			report.Rows = append(report.Rows, row)
 		}
 	}
+	report.Rows = append(report.Rows, accessoryRows(planned, before, after)...)
 	report.Rows = append(report.Rows, leftRows(planned, now)...)
 	if report.Outcome == state.OutcomeSucceeded && (len(report.Skipped) > 0 || planned.Plan.Partial) && report.Kind != plan.KindNone {
 		report.Outcome = state.OutcomePartial

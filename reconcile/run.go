@@ -39,6 +39,8 @@ type run struct {
 	notUpgraded string   // the host whose proxy could not be upgraded, "" for none
 	remarks     []string // what did not fail the run, and a person should know
 
+	files map[string][]keptFile // step → what it has written over
+
 	inUse map[string]bool // step → its image was to go and stays
 }
 
@@ -61,7 +63,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 		r.stays(s)
 		return nil
 	}
-	if errors.Is(err, errAbandoned) || err != nil && s.Kind == plan.StepImage && ctx.Err() != nil { // nobody waits: its context has ended
+	if errors.Is(err, errAbandoned) || err != nil && pulls(s) && ctx.Err() != nil { // nobody waits: its context has ended
 		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err
 	}
@@ -107,6 +109,10 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.assets(ctx, conn, s)
 	case plan.StepPages:
 		return r.pages(ctx, conn, s)
+	case plan.StepPull:
+		return r.fetch(ctx, conn, s)
+	case plan.StepPlace:
+		return r.place(ctx, conn, s)
 	case plan.StepImage:
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:
@@ -208,7 +214,11 @@ func (r *run) prove(ctx context.Context, s plan.Step) error {
 // proof watches a step's container, by whatever connection there is at the time.
 func (r *run) proof(s plan.Step, role release.Role, container string) *proof {
 	reach := func(ctx context.Context) (*Connection, error) { return r.connection(ctx, s.Host) }
-	return &proof{reach: reach, desired: r.desired, role: role, host: s.Host, container: container, name: s.Name}
+	p := &proof{reach: reach, desired: r.desired, role: role, host: s.Host, container: container, name: s.Name}
+	if a, is := r.accessory(s); is {
+		proofOf(p, a)
+	}
+	return p
 }
 
 // switchTo routes traffic to the container. A reply that was lost is read back: what the proxy keeps is what happened.
@@ -277,7 +287,9 @@ func describe(s plan.Step) string {
 		return "bring the assets of " + s.Name
 	case plan.StepPages:
 		return "push the error pages"
-	case plan.StepImage:
+	case plan.StepPlace:
+		return "put the files of " + s.Name + " there"
+	case plan.StepImage, plan.StepPull:
 		return "get image " + s.Name
 	case plan.StepProxy:
 		if s.NewName != "" {

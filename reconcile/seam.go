@@ -144,6 +144,8 @@ type Files interface {
 	Touch(ctx context.Context, path string) error
 	// Chmod sets the permissions of a file or a directory.
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
+	// Chown gives a file or a directory to a user and a group, by number; -1 leaves one as it is. Only root may give away.
+	Chown(ctx context.Context, path string, user, group int) error
 	// Free is the number of bytes that are free on the file system of path, -1 when nobody says, and its size in bytes, 0 when nobody says.
 	Free(ctx context.Context, path string) (free, size int64, err error)
 }

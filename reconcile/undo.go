@@ -17,6 +17,7 @@ import (
 
 // undoOrder is the order of compensation: the old is back before the new goes.
 var undoOrder = [][]plan.StepKind{
+	{plan.StepPlace},
 	{plan.StepStop},
 	{plan.StepSwitch, plan.StepUnroute},
 	{plan.StepCanary},
@@ -78,6 +79,9 @@ func (u *undoing) stage(ctx context.Context, kinds []plan.StepKind, which func(p
 
 // singleton tells whether a step's role must never run twice.
 func (r *run) singleton(s plan.Step) bool {
+	if _, is := state.AccessoryOf(s.Role); is {
+		return true
+	}
 	role, ok := r.desired.Role(s.Role)
 	return ok && role.Singleton
 }
@@ -146,6 +150,8 @@ func (u *undoing) act(ctx context.Context, s plan.Step, o outcome) (string, erro
 		return "undo: " + describe(s), err
 	}
 	switch s.Kind {
+	case plan.StepPlace:
+		return u.putBack(ctx, conn, s)
 	case plan.StepStop:
 		if err := u.stays(s); err != nil {
 			return "start " + s.Name + " again", err
@@ -188,6 +194,11 @@ func (u *undoing) restart(ctx context.Context, conn *Connection, s plan.Step) er
 	}
 	proof := u.proof(s, role, s.Container)
 	proof.desired = own
+	if name, beside := state.AccessoryOf(s.Role); beside {
+		if a, ok := own.Accessory(name); ok {
+			proofOf(proof, a)
+		}
+	}
 	return proof.prove(ctx)
 }
 
@@ -280,6 +291,9 @@ func (u *undoing) stays(s plan.Step) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, at := range sortedKeys(u.stuck) {
+		if _, beside := state.AccessoryOf(s.Role); beside && at != s.Host+"/"+s.Role {
+			continue // each of its hosts has one of its own
+		}
 		if u.singleton(s) && strings.HasSuffix(at, "/"+s.Role) {
 			return fmt.Errorf("the role is a singleton, and the new container on %s could not be ended", strings.TrimSuffix(at, "/"+s.Role))
 		}

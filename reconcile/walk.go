@@ -68,12 +68,12 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 	// What has begun is finished even when the run is cancelled: a half-made call helps nobody. Waiting is not worth that.
 	under := context.WithoutCancel(ctx)
-	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepHold || s.Kind == plan.StepImage {
+	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepHold || pulls(s) {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}
 	began := time.Now()
 	err := Guard(func() error { return w.do(withStep(under, s.ID), s) })
-	if err != nil && w.watch.Err() != nil && s.Kind == plan.StepImage && !errors.Is(err, errAbandoned) {
+	if err != nil && w.watch.Err() != nil && pulls(s) && !errors.Is(err, errAbandoned) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}
 	w.end(outcome{step: s, err: err, took: time.Since(began)})
@@ -81,6 +81,9 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 		w.fail(fmt.Errorf("%s failed: %w", s.ID, err))
 	}
 }
+
+// pulls tells whether a step gets an image.
+func pulls(s plan.Step) bool { return s.Kind == plan.StepImage || s.Kind == plan.StepPull }
 
 // wait returns when the step may begin, or why it must not.
 func (w *walker) wait(s plan.Step) error {

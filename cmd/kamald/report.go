@@ -143,6 +143,9 @@ func sentence(app state.App, report reconcile.Report, err error) string {
 			return fmt.Sprintf("Nothing to do: %s runs as written.", what)
 		}
 		done := map[plan.Kind]string{plan.KindRollback: "Rolled back to ", plan.KindHeal: "Healed ", plan.KindConfig: "Reconfigured "}[report.Kind]
+		if report.Kind == plan.KindAccessory {
+			return fmt.Sprintf("The accessories of %s are as the file says, after %s.", app, short(report.Took))
+		}
 		if done == "" {
 			done = "Released "
 		}
@@ -174,6 +177,8 @@ func nameOf(kind plan.Kind) string {
 		return "The healing"
 	case plan.KindPrune:
 		return "The pruning"
+	case plan.KindAccessory:
+		return "The boot of accessories"
 	case plan.KindConfig:
 		return "The change of configuration"
 	}

@@ -34,6 +34,7 @@ type host interface {
 	Modified(ctx context.Context, path string) (time.Time, error)
 	Touch(ctx context.Context, path string) error
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
+	Chown(ctx context.Context, path string, user, group int) error
 	Free(ctx context.Context, path string) (free, size int64, err error)
 	Unpack(ctx context.Context, dir string, archive io.Reader) error
 	Share(ctx context.Context, from, to string) error
@@ -100,6 +101,30 @@ func TestAFileIsWrittenWholeWithItsModeAndReadBack(t *testing.T) {
 		}
 		if got, err := h.Read(ctx, filepath.Join(home, ".kamal/apps/shop/env/web.env")); err != nil || len(got) != 300_000 {
 			t.Errorf("by its absolute path: %d bytes, %v", len(got), err)
+		}
+	})
+}
+
+func TestAFileIsGivenToAUserAndAGroup(t *testing.T) {
+	onBoth(t, func(t *testing.T, h host, home string) {
+		ctx := t.Context()
+		must(t, h.Write(ctx, "d/f", []byte("x"), 0o600))
+		for _, one := range [][2]int{{os.Getuid(), os.Getgid()}, {os.Getuid(), -1}, {-1, os.Getgid()}} {
+			must(t, h.Chown(ctx, "d/f", one[0], one[1]))
+			must(t, h.Chown(ctx, "d", one[0], one[1]))
+		}
+		if os.Getuid() == 0 {
+			must(t, h.Chown(ctx, "d/f", 999, 998))
+			info, err := os.Stat(filepath.Join(home, "d/f"))
+			must(t, err)
+			if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 999 || stat.Gid != 998 {
+				t.Errorf("it belongs to %d:%d", stat.Uid, stat.Gid)
+			}
+		} else if err := h.Chown(ctx, "d/f", 0, 0); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("given to root: %v", err)
+		}
+		if err := h.Chown(ctx, "none", os.Getuid(), os.Getgid()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("of what is not there: %v", err)
 		}
 	})
 }

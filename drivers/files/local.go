@@ -190,6 +190,15 @@ func (l *Local) Chmod(ctx context.Context, name string, mode fs.FileMode) error 
 	return os.Chmod(name, mode)
 }
 
+// Chown gives a file or a directory to a user and a group; -1 leaves one as it is.
+func (l *Local) Chown(ctx context.Context, name string, user, group int) error {
+	name, err := l.at(ctx, name)
+	if err != nil {
+		return err
+	}
+	return os.Chown(name, user, group)
+}
+
 // Free is the number of bytes that are free for the user on the file system of a path, and its size.
 func (l *Local) Free(ctx context.Context, name string) (room, size int64, err error) {
 	name, err = l.at(ctx, name)

@@ -185,6 +185,29 @@ func (s *SFTP) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
 	return act(ctx, s, "set the permissions of", name, func(c *sftp.Client) error { return c.Chmod(name, mode) })
 }
 
+// Chown gives a file or a directory to a user and a group; -1 leaves one as it is.
+func (s *SFTP) Chown(ctx context.Context, name string, user, group int) error {
+	return act(ctx, s, "give away", name, func(c *sftp.Client) error {
+		if user < 0 || group < 0 { // SFTP sets both or none
+			is, err := c.Stat(name)
+			if err != nil {
+				return err
+			}
+			if stat, ok := is.Sys().(*sftp.FileStat); ok {
+				user, group = orElse(user, int(stat.UID)), orElse(group, int(stat.GID))
+			}
+		}
+		return c.Chown(name, user, group)
+	})
+}
+
+func orElse(given, otherwise int) int {
+	if given < 0 {
+		return otherwise
+	}
+	return given
+}
+
 // Free is the number of bytes that are free for the user on the file system of a path, and its size; -1 and 0 when the server cannot say.
 func (s *SFTP) Free(ctx context.Context, name string) (free, size int64, err error) {
 	type room struct{ free, size int64 }

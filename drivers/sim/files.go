@@ -41,7 +41,9 @@ type node struct {
 	dir  bool
 	data []byte
 	mode fs.FileMode
-	mod  time.Time // by the host's clock
+	// user and group whom it was given to; 0 is whoever made it.
+	user, group int
+	mod         time.Time // by the host's clock
 }
 
 // Files is the file system of one host as the SSH user sees it.
@@ -196,6 +198,27 @@ func (f *Files) Touch(ctx context.Context, name string) error {
 			n.mod = h.clock()
 		}
 		return err
+	})
+}
+
+// Chown gives a file or a directory to a user and a group.
+func (f *Files) Chown(ctx context.Context, name string, user, group int) error {
+	return f.mutate(ctx, "Files.Chown", name, func(h *host) error {
+		full := h.path(name)
+		n, ok := h.files[full]
+		switch {
+		case h.denies(full):
+			return wrong("chown", name, fs.ErrPermission)
+		case !ok:
+			return wrong("chown", name, fs.ErrNotExist)
+		}
+		if user >= 0 {
+			n.user = user
+		}
+		if group >= 0 {
+			n.group = group
+		}
+		return nil
 	})
 }
 

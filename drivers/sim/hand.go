@@ -225,3 +225,13 @@ func (w *World) container(hostName, name string, do func(*host, *container)) {
 		do(h, c)
 	})
 }
+
+// Owner is whom a file was given to, by number; 0 and 0 is whoever made it.
+func (w *World) Owner(hostName, name string) (user, group int) {
+	w.at(hostName, func(h *host) {
+		if n, ok := h.files[h.path(name)]; ok {
+			user, group = n.user, n.group
+		}
+	})
+	return user, group
+}

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// AccessoryStatus is an accessory on one host, as it was seen.
+type AccessoryStatus struct {
+	Host        string       `json:"host"`
+	Accessory   string       `json:"accessory"`
+	Unreachable string       `json:"unreachable,omitempty"`
+	Container   string       `json:"container,omitempty"` // its name; "" when there is none
+	Image       string       `json:"image,omitempty"`
+	State       state.Status `json:"state,omitempty"`
+	Health      string       `json:"health,omitempty"` // Docker's; "" without a health check
+	Since       time.Time    `json:"since,omitzero"`   // when it was started
+	Notes       []string     `json:"notes,omitempty"`  // what is otherwise than the file says, and why
+}
+
+// Accessories looks at accessories, on the hosts that are given or all of theirs.
+func (c *Controller) Accessories(ctx context.Context, desired release.Release, names, hosts []string) ([]AccessoryStatus, error) {
+	planned, err := c.planAt(ctx, desired, Options{Accessories: names, Hosts: hosts, Pin: &plan.Pin{}, SkipUnreachable: true})
+	if err != nil {
+		return nil, err
+	}
+	list := []AccessoryStatus{}
+	for _, a := range planned.Desired.Accessories {
+		role := state.AccessoryRole(a.Name)
+		for _, name := range a.Hosts {
+			if !slices.Contains(names, a.Name) || !planned.Plan.Filter.Has(name, role) {
+				continue
+			}
+			host, _ := planned.Snapshot.Host(name)
+			one := AccessoryStatus{Host: name, Accessory: a.Name, Unreachable: host.Unreachable}
+			if found, there := plan.AccessoryOn(a, host); there {
+				one.Container, one.Image, one.State, one.Health, one.Since = found.Name, imageIn(found), found.Status, found.Health, found.Started
+			}
+			for _, item := range planned.Plan.Items {
+				if item.Host == name && item.Role == role && item.Resource == plan.ResourceContainer {
+					one.Notes = append(one.Notes, item.Says())
+				}
+			}
+			for _, gate := range planned.Plan.Gates {
+				if gate.Host == name && gate.Role == role {
+					one.Notes = append(one.Notes, "stopped on purpose by "+gate.Intent.By())
+				}
+			}
+			list = append(list, one)
+		}
+	}
+	return list, nil
+}
+
+// imageIn is what a container was made from.
+func imageIn(c state.Container) string {
+	if c.Asked != nil {
+		return c.Asked.Image
+	}
+	return c.Live.Image
+}
+
+// accessoryRows are a report's rows of accessories that a plan has made or started.
+func accessoryRows(planned Planned, before, after map[string]*state.Host) []Row {
+	var rows []Row
+	for _, s := range planned.Plan.Steps {
+		name, is := state.AccessoryOf(s.Role)
+		if !is || s.Kind != plan.StepStart {
+			continue
+		}
+		a, _ := planned.Desired.Accessory(name)
+		row := Row{Host: s.Host, Role: s.Role}
+		if host := before[s.Host]; host != nil {
+			if c, there := plan.AccessoryOn(a, *host); there && c.Running() {
+				row.Before = imageIn(c)
+			} else if there {
+				row.Wanted = imageIn(c) // it is started as it is
+			}
+		}
+		if slices.ContainsFunc(planned.Plan.Steps, func(o plan.Step) bool { return o.Kind == plan.StepCreate && o.Host == s.Host && o.Role == s.Role }) {
+			row.Wanted = a.Image
+		}
+		host := after[s.Host]
+		if host == nil {
+			host = &state.Host{}
+		}
+		switch c, there := plan.AccessoryOn(a, *host); {
+		case host.Unreachable != "":
+			row.Now, row.Why = "unknown", host.Unreachable
+		case there && c.Running():
+			row.Now = imageIn(c)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

@@ -1,0 +1,185 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// accessoryLook is what is seen of the accessories on a host, which other labels and images find than the app's.
+type accessoryLook struct {
+	mu         sync.Mutex
+	containers []state.Container
+	images     []state.Image
+	contents   map[string]map[string][]byte // role → path in the container → what lies on the host; they live as long as the look
+}
+
+// observeAccessories asks for what the release has beside it on the host: containers by their labels, images, and what lies there of
+// the files that are put there.
+func (l *look) observeAccessories(ctx context.Context, group *errgroup.Group) {
+	l.besides, l.accessories.contents = map[string]bool{}, map[string]map[string][]byte{}
+	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
+		group.Go(func() error { return l.labelled(ctx, a.Service) })
+		group.Go(func() error { return l.accessoryImage(ctx, a.Image) })
+		if len(a.Files) == 0 {
+			continue
+		}
+		role := state.AccessoryRole(a.Name)
+		l.accessories.contents[role] = map[string][]byte{}
+		for _, file := range a.Files {
+			group.Go(func() error {
+				data, err := l.conn.Files.Read(ctx, onHost(file.Path))
+				if errors.Is(err, fs.ErrNotExist) {
+					return nil
+				}
+				l.accessories.mu.Lock()
+				defer l.accessories.mu.Unlock()
+				l.accessories.contents[role][file.To] = data
+				return err
+			})
+		}
+	}
+}
+
+// labelled lists the containers of a service that is not the app's own.
+func (l *look) labelled(ctx context.Context, service string) error {
+	found, err := l.conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: service}})
+	l.accessories.mu.Lock()
+	defer l.accessories.mu.Unlock()
+	for _, c := range found {
+		if c.Role == "" && !l.besides[c.ID] {
+			l.besides[c.ID] = true
+			l.accessories.containers = append(l.accessories.containers, c)
+		}
+	}
+	return err
+}
+
+// accessoryImage inspects an image by its ID or reference; one that is not there is not seen.
+func (l *look) accessoryImage(ctx context.Context, ref string) error {
+	image, err := l.conn.Engine.Image(ctx, ref)
+	if err != nil {
+		return unless(err, state.ErrNotFound)
+	}
+	l.accessories.mu.Lock()
+	defer l.accessories.mu.Unlock()
+	if i := slices.IndexFunc(l.accessories.images, func(m state.Image) bool { return m.ID == image.ID }); i < 0 {
+		l.accessories.images = append(l.accessories.images, image)
+	}
+	return nil
+}
+
+// mergeAccessories puts the containers of accessories with the app's own.
+func (l *look) mergeAccessories() {
+	for _, c := range l.accessories.containers {
+		if !slices.ContainsFunc(l.host.Containers, func(other state.Container) bool { return other.ID == c.ID }) {
+			l.host.Containers = append(l.host.Containers, c)
+		}
+	}
+}
+
+// roleOf finds whose a container is.
+func (l *look) roleOf(c state.Container) (release.Role, bool) {
+	if c.Role != "" {
+		return l.desired.Role(c.Role)
+	}
+	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
+		if a.Service == c.Service {
+			return a.Role(), true
+		}
+	}
+	return release.Role{}, false
+}
+
+// leftAccessories looks for the containers of accessories that the host's record has and the release has not, and for the images of
+// those that were seen: both are named by what was seen before.
+func (l *look) leftAccessories(ctx context.Context) error {
+	group, grouped := errgroup.WithContext(ctx)
+	for _, service := range l.formerServices() {
+		group.Go(func() error { return l.labelled(grouped, service) })
+	}
+	for _, c := range l.host.Containers {
+		if l.besides[c.ID] && c.ImageID != "" {
+			group.Go(func() error { return l.accessoryImage(grouped, c.ImageID) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	known := len(l.host.Containers)
+	l.mergeAccessories()
+	group, grouped = errgroup.WithContext(ctx)
+	for i, c := range l.host.Containers[known:] {
+		group.Go(func() error {
+			inspected, err := l.conn.Engine.Inspect(grouped, c.ID, l.view(c))
+			if err == nil {
+				l.host.Containers[known+i] = inspected
+			}
+			return unless(err, state.ErrNotFound)
+		})
+	}
+	l.host.AccessoryImages = l.accessories.images
+	slices.SortFunc(l.host.AccessoryImages, func(a, b state.Image) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
+	return group.Wait()
+}
+
+// formerServices are the container names of accessories that the host's newest record has there, and the release has not.
+func (l *look) formerServices() []string {
+	if l.host.Record == nil || !bytes.Contains(l.host.Record.Release, []byte(`"accessories":`)) {
+		return nil
+	}
+	held, err := unpackRelease(l.host.Record.Release)
+	if err != nil {
+		return nil // who needs it says so
+	}
+	var services []string
+	wanted := l.desired.AccessoriesOn(l.on.Name)
+	for _, a := range held.AccessoriesOn(l.on.Name) {
+		if !slices.ContainsFunc(wanted, func(other release.Accessory) bool { return other.Service == a.Service }) {
+			services = append(services, a.Service)
+		}
+	}
+	return services
+}
+
+// digestContents keeps of the files that lie there their digests: keyed where a secret is in them.
+func (l *look) digestContents() {
+	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
+		role := state.AccessoryRole(a.Name)
+		contents, looked := l.accessories.contents[role]
+		if !looked {
+			continue
+		}
+		file := state.EnvFile{Role: state.FilesName(role), Digests: map[string]string{}}
+		for _, placed := range a.Files {
+			data, there := contents[placed.To]
+			switch _, clear := placed.Clear(); {
+			case !there:
+			case clear:
+				file.Digests[placed.To] = release.FileDigest(data)
+			default:
+				file.Digests[placed.To] = l.key.contentDigest(data)
+			}
+		}
+		l.host.EnvFiles = append(l.host.EnvFiles, file)
+	}
+}
+
+// unknownContent stands for a content with secrets in it on a host without a key: it is there, and that is all that is known.
+const unknownContent = "~"
+
+// contentDigest is the digest of a content with secrets in it.
+func (k digestKey) contentDigest(data []byte) string {
+	if k.marks != nil {
+		return unknownContent
+	}
+	return state.SecretDigest(k.key, string(data))
+}
