@@ -239,7 +239,7 @@ func (s *beside) riskOf(action Action) Risk {
 
 // replaceWith plans another container in place of one: the old one stops before the new one starts.
 func (s *beside) replaceWith(w state.Container, cause Cause, reason string, fields []Field) {
-	s.create, s.start, s.prove = true, true, true
+	s.create, s.start, s.prove, s.wanted, s.rename = true, true, true, nil, nil
 	if w.Name == s.name {
 		s.rename = &w
 	}

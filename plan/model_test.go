@@ -95,6 +95,8 @@ func (w *world) step(s plan.Step) error {
 		h.Networks = append(h.Networks, state.Network{ID: id("network", s.Host), Name: s.Name})
 	case plan.StepEnv:
 		return w.pushEnv(h, s.Role)
+	case plan.StepPull, plan.StepPlace:
+		return w.furnish(h, s)
 	case plan.StepImage:
 		w.bringImage(h)
 	case plan.StepProxy:
@@ -306,6 +308,9 @@ func bears(m state.Image, pin string) bool {
 
 func (w *world) create(h *state.Host, s plan.Step) error {
 	m, ok := h.Image(s.Spec.Image)
+	if _, beside := state.AccessoryOf(s.Role); beside {
+		m, ok = h.Beside(s.Spec.Image)
+	}
 	switch {
 	case !ok || !bears(m, s.Spec.Digest):
 		return errors.New("its image is not there")
@@ -323,6 +328,10 @@ func (w *world) create(h *state.Host, s plan.Step) error {
 		}
 		spec.Secrets[name] = digest
 	}
-	w.make(s.Host, s.Name, spec, state.StatusCreated, m.ID).Release = w.number
+	c := w.make(s.Host, s.Name, spec, state.StatusCreated, m.ID)
+	c.Release = w.number
+	if name, beside := state.AccessoryOf(s.Role); beside {
+		c.Accessory = w.desired.App().OwnedAs(name)
+	}
 	return nil
 }

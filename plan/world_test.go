@@ -40,7 +40,7 @@ func (w *world) input() plan.Input {
 	in := plan.Input{Desired: w.desired, Pin: w.pin, Held: w.held, HeldRelease: w.heldRelease, HeldDigest: w.heldDigest(), Records: w.records, Litter: w.litter, Options: w.options, Now: epoch, Secrets: map[string]map[string]map[string]string{},
 		Observed: state.Snapshot{Schema: state.SnapshotSchema, App: w.desired.App(), TakenAt: epoch, Hosts: w.hosts}}
 	for _, host := range w.desired.Hosts {
-		for _, role := range w.desired.Roles {
+		for _, role := range w.desired.Tenants() {
 			for name := range w.desired.EnvOn(role, host).Secrets {
 				value, ok := w.atHand[name]
 				if !ok {

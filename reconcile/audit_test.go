@@ -29,6 +29,8 @@ var covers = map[string][]string{
 	"certificate": {"Files.Write .kamal/proxy/apps-config/shop/tls/", "Files.Write .kamal/apps/shop/kamald/certificates/", "Files.Mkdir .kamal/proxy/", "Files.Chmod .kamal/proxy"},
 	"network":     {"Engine.CreateNetwork"},
 	"image":       {"Engine.Pull", "Engine.Tag", "Engine.Load", "Engine.RemoveImage " + repository + ":kamald-carried-"},
+	"pull":        {"Engine.Pull"},
+	"place":       {"Files.Write shop-redis/", "Files.Mkdir shop-redis/", "Files.Chmod shop-redis/", "Files.Chown shop-redis/"},
 	"proxy":       {"Engine.Create", "Engine.Start", "Engine.ConnectNetwork", "Engine.Pull", "Engine.Load", "Engine.Exec", "Files.Mkdir .kamal/proxy/apps-config", "Files.Chmod .kamal/proxy/apps-config", "Engine.Upload", "Proxy.Upgrade", "Proxy.Deploy", "Proxy.Prepare"},
 	"rename":      {"Engine.Rename"},
 	"create":      {"Engine.Create", "Engine.Stop", "Engine.Remove"},

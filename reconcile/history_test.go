@@ -33,6 +33,7 @@ type history struct {
 	turn     string                 // what the secret has more since it was changed
 	still    map[string]bystander   // host/ID of what belongs to others
 	found    []violation
+	data     bool // an accessory has kept something on h3
 }
 
 // command is one run of kamald.

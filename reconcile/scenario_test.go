@@ -83,6 +83,52 @@ var scenarios = []scenario{
 			return c.Prune(ctx, desired, reconcile.Options{})
 		})
 	}, settle: at("v3")},
+	{name: "first deploy with an accessory", before: (*history).caches, want: beside("v1", "redis:7"), after: allV1 + " h3/redis=redis:7"},
+	{name: "accessory replaced", before: ranBeside("v1", "redis:7"), want: beside("v2", "redis:8"), after: allV2 + " h3/redis=redis:8"},
+	{name: "broken accessory", before: ranBeside("v1", "redis:7"), want: beside("v2", "redis:9"), breaks: true, settle: beside("v1", "redis:7"), after: allV1 + " h3/redis=redis:7"},
+	{name: "accessory left the file", before: ranBeside("v1", "redis:7"), want: at("v1"), after: allV1},
+	{name: "accessory rebooted", before: ranBeside("v1", "redis:7"), want: beside("v1", "redis:8"), after: allV1 + " h3/redis=redis:8", act: func(ctx context.Context, h *history, by string) *command {
+		desired := beside("v1", "redis:8")(h)
+		return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) {
+			return c.BootAccessories(ctx, desired, []string{"redis"}, nil, true)
+		})
+	}, settle: beside("v1", "redis:8")},
+}
+
+// caches pushes the images of an accessory.
+func (h *history) caches() {
+	h.cache("redis:7", sim.Healthy(300*time.Millisecond))
+	h.cache("redis:8", sim.Healthy(300*time.Millisecond))
+	h.cache("redis:9", sim.Exits(1, time.Second))
+}
+
+// beside is a version with the accessory beside it.
+func beside(version, image string) func(*history) release.Release {
+	return func(h *history) release.Release { return h.withRedis(version, image) }
+}
+
+// ranBeside has both run, with data that nothing may take away.
+func ranBeside(version, image string) func(*history) {
+	return func(h *history) {
+		h.caches()
+		h.must(h.withRedis(version, image))
+		h.WriteFile("h3", accessoryData, []byte("all that there is"))
+		h.data = true
+	}
+}
+
+const accessoryData = "shop-redis/data/dump.rdb"
+
+// runsBeside gives what runs of the accessory: " h3/redis=redis:7".
+func (h *history) runsBeside() string {
+	for _, c := range h.Glance("h3") {
+		for _, image := range []string{"redis:7", "redis:8", "redis:9"} {
+			if c.Name == "shop-redis" && c.Status == state.StatusRunning && c.ImageID == h.ImageID("h3", ours+image) {
+				return " h3/redis=" + image
+			}
+		}
+	}
+	return ""
 }
 
 func at(version string) func(*history) release.Release {
@@ -246,10 +292,17 @@ func trial(t *testing.T, s scenario, f fault, n int) (found []string, met bool) 
 // quarantined is the rest of I7: after a failed release that was taken back, nothing but it is left to do.
 func (h *history) quarantined(c *command, s scenario) {
 	before := h.released[c.app]
+	if len(c.desired.Accessories) > 0 && !s.breaks {
+		return // what it is to run beside is not known from its version
+	}
 	if c.err == nil || c.killed || !c.report.Undone || len(c.report.Left) > 0 || len(before) == 0 || strings.HasPrefix(before[len(before)-1], perhaps) || len(h.down) > 0 || s.name == "configuration only" {
 		return
 	}
-	h.find(h.planIsEmpty(h.release(before[len(before)-1]), "after a failed release")...)
+	want := h.release(before[len(before)-1])
+	if len(c.desired.Accessories) > 0 {
+		want = s.settle(h)
+	}
+	h.find(h.planIsEmpty(want, "after a failed release")...)
 }
 
 // settles wants two rounds to be enough once the faults have ended, and the plan after them to be empty.
@@ -268,7 +321,7 @@ func (h *history) settles(s scenario, act func(context.Context, *history, string
 		h.find(violation{"convergence", "", fmt.Sprintf("two rounds are not enough: %v", c.err)})
 		return
 	}
-	if got := h.ours(want.App()); got != s.after {
+	if got := h.ours(want.App()) + h.runsBeside(); got != s.after {
 		h.find(violation{"convergence", "", fmt.Sprintf("%s runs and not %s", got, s.after)})
 	}
 	h.down = map[string]bool{}
@@ -280,6 +333,9 @@ func (h *history) settles(s scenario, act func(context.Context, *history, string
 func (h *history) wrapUp() []violation {
 	found := append(h.secretsShown(), h.othersAreAsTheyWere()...)
 	found = append(found, h.numbers()...)
+	if _, there := h.File("h3", accessoryData); h.data && !there {
+		found = append(found, violation{"data", "h3", accessoryData + " is gone"})
+	}
 	for _, host := range h.Hosts() {
 		for _, name := range h.FileNames(host) {
 			if strings.Contains(name, "/lock-") && !h.saidToStay(host) {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kamald/kamald/reconcile"
@@ -148,6 +149,9 @@ func concerns(event state.EngineEvent, app state.App) bool {
 	}
 	if event.Service == "" || event.Kind != "container" {
 		return true
+	}
+	if event.Role == "" && strings.HasPrefix(event.Service, app.Service+"-") {
+		return true // an accessory's, as they are called where nobody says otherwise; the timer's rounds see the others
 	}
 	return event.Service == app.Service && event.Destination == app.Destination
 }

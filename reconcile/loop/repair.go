@@ -55,7 +55,7 @@ func (d *decision) wholly(f facts) {
 		left := func(role release.Role) bool {
 			return !slices.Contains(role.Places(), name) || slices.Contains(d.except, name+"/"+role.Name)
 		}
-		if len(d.except) > 0 && !slices.ContainsFunc(f.wanted.Roles, func(role release.Role) bool { return !left(role) }) {
+		if len(d.except) > 0 && !slices.ContainsFunc(f.wanted.Tenants(), func(role release.Role) bool { return !left(role) }) {
 			d.hosts = slices.DeleteFunc(d.hosts, func(host string) bool { return host == name })
 			d.except = append(d.except, name+"/")
 		}
