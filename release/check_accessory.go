@@ -140,13 +140,3 @@ func (v *view) deployable(all []*view) bool {
 	}
 	return len(roles) == 0
 }
-
-// checkHooks checks what hooks say; running them is not built yet, and that is said elsewhere.
-func (c *compiler) checkHooks() {
-	known := c.root.labels("role")
-	for _, b := range c.root.children("hook") {
-		if v := b.get("role"); v.set() && !v.unknown && !slices.Contains(known, v.text()) {
-			c.errorf(v.rng, "Unknown role", "%s names the role %q, and there is no such role.%s", b.title(), v.text(), didYouMean(v.text(), known))
-		}
-	}
-}

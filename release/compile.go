@@ -61,7 +61,7 @@ func (c *compiler) compile() {
 	c.checkRoutes()
 	c.checkTraefikRoutes()
 	c.checkAccessories()
-	c.checkHooks()
+	c.compileHooks()
 	c.collectUnbuilt()
 }
 

@@ -101,7 +101,8 @@ func (c *conversion) convert(marked cty.Value) bool {
 		return !c.failed
 	}
 	switch c.spec.kind {
-	case kindAny:
+	case kindByName:
+		c.byName(val, marks)
 	case kindStrings, kindSecrets:
 		c.list(val, marks)
 	case kindCommand, kindSSHConfig:
@@ -144,6 +145,16 @@ func (c *conversion) listOrScalar(val cty.Value, marks cty.ValueMarks) {
 	for _, word := range words {
 		c.value.list = append(c.value.list, text{s: word, rng: c.expr.Range()})
 	}
+}
+
+// byName takes one value for all, or one for each name.
+func (c *conversion) byName(val cty.Value, marks cty.ValueMarks) {
+	if val.Type().IsObjectType() || val.Type().IsMapType() {
+		c.dict(val, marks)
+		return
+	}
+	c.value.one = c.scalar(val, marks, c.expr.Range())
+	c.value.unknown = c.value.one.unknown
 }
 
 func isSequence(t cty.Type) bool { return t.IsTupleType() || t.IsListType() || t.IsSetType() }

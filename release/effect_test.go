@@ -26,6 +26,7 @@ var frames = map[string]string{
 	"registry":               least + "registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}", "secrets.fetch": least + "secrets {\nfetch \"doppler\" { %s }\n}",
 	"logging": least + "logging { %s }", "rollout": least + "rollout { %s }", "rollout.canary": least + "rollout {\ncanary {\npercent = 5\nhold = \"1m\"\n%s\n}\n}", "proxy_server": least + "proxy_server { %s }", "output": least + "output { %s }",
 	"build": least + "registry { server = \"registry.example.com\" }\nbuild { %s }", "build.cache": least + "build {\ncache {\ntype = \"registry\"\n%s\n}\n}", "build.pack": least + "build {\npack {\nbuilder = \"b\"\n%s\n}\n}",
+	"hook":      least + "hook \"h\" {\nat = \"pre-deploy\"\nrun = [\"a\"]\n%s\n}",
 	"reconcile": least + "reconcile { %s }", "reconcile.freeze": least + "reconcile {\nfreeze \"f\" {\nfrom = \"17:00\"\nto = \"09:00\"\n%s\n}\n}",
 	"version_policy": least + "version_policy {\nsemver = \"~> 2.1\"\n%s\n}",
 }
@@ -41,6 +42,8 @@ var effects = map[string]string{
 	"proxy.ssl":         "", "proxy.certificate": "", "proxy.private_key": "", // they need each other: TestACertificateIsReadIntoItsRole has them
 	"role.proxy.ssl": "", "role.proxy.certificate": "", "role.proxy.private_key": "",
 	"rollout.canary.percent": "", "rollout.canary.hold": "", // each needs the other: TestACanaryIsReadIntoTheRelease has them
+	".hooks_path": "none", ".hooks_output": "none", // TestExecutablesAreFoundByTheirNames has them
+	"hook.at": "", "hook.run": "", "hook.on": `["config"]`, "hook.role": "", "hook.secrets": `["SLACK_TOKEN"]`, // TestAHookIsReadIntoTheRelease has them
 	"reconcile.ignore": `["env"]`, "reconcile.freeze.from": "", "reconcile.freeze.to": "",
 	"reconcile.freeze.days": `["mon"]`, "reconcile.freeze.zone": `"Europe/Berlin"`, // TestTheReconcileBlockIsRead has them
 	"version_policy.semver": "", "version_policy.pattern": "", // one of them must be there: TestAPolicyStandsInPlaceOfTheCommit has it
@@ -143,7 +146,7 @@ func compiledText(t *testing.T, text string) string {
 	}
 	r.Unbuilt = nil
 	forgetWhoSaidIt(&r)
-	data, err := json.Marshal([]any{r, r.Build, r.Reconcile})
+	data, err := json.Marshal([]any{r, r.Build, r.Reconcile, r.Hooks})
 	if err != nil {
 		t.Fatal(err)
 	}

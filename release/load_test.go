@@ -124,7 +124,7 @@ func TestAReleaseSurvivesItsRecord(t *testing.T) {
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatal(err)
 		}
-		r.Build, r.Reconcile, r.Aliases = Build{}, Reconcile{}, nil // how the image was made and who keeps it so stand in no record
+		r.Build, r.Reconcile, r.Hooks, r.Aliases = Build{}, Reconcile{}, Hooks{}, nil // how the image was made, what ran and who keeps it so stand in no record
 		if diff := cmp.Diff(r, back); diff != "" {
 			t.Errorf("destination %q comes back as another:\n%s", destination, diff)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"testing"
 )
@@ -91,10 +92,12 @@ func memory(files map[string]string) Options {
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
-		ReadDir: func(string) ([]string, error) {
+		ReadDir: func(dir string) ([]string, error) {
 			var names []string
 			for name := range files {
-				names = append(names, name)
+				if path.Dir(name) == path.Clean(dir) {
+					names = append(names, path.Base(name))
+				}
 			}
 			return names, nil
 		},

@@ -31,7 +31,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 			t.Errorf("%s has the place %q", u.What, u.Where)
 		}
 	}
-	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "plan",
+	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "",
 		`alias "console"`: "", "reconcile": "",
 		"asset_path": "", "error_pages_path": ""} {
 		if got[what] != when {
@@ -41,8 +41,8 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 }
 
 func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
-	r := load(t, in(least+"build {}\nhook \"x\" {\n  at = \"pre-boot\"\n  run = [\"a\"]\n}\n", ""))
-	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `hook "x"` {
+	r := load(t, in(least+"build {}\naccessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n}\n", ""))
+	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `accessory "x"` {
 		t.Errorf("plan refuses %v", got)
 	}
 }

@@ -63,7 +63,7 @@ func TestAResolvedFileMarksItsDefaultsAndHasNoSecret(t *testing.T) {
 		t.Fatal(diags)
 	}
 	got := strings.Join(strings.Fields(string(text)), " ")
-	for _, want := range []string{`deploy_timeout = "30s" # default`, `network = "other" registry {`, `password = secret("P")`, `A = "X"`, `app_port = 80 # default`,
+	for _, want := range []string{`deploy_timeout = "30s" # default`, `network = "other" hooks_path = ".kamald/hooks" # default hooks_output = "show" # default registry {`, `password = secret("P")`, `A = "X"`, `app_port = 80 # default`,
 		`version = "0123456789abcdef" # default`, `grace = "10s" # default`, `# cmd: the image's`, `hosts = ["10.0.0.1"]`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, text)

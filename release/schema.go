@@ -28,7 +28,7 @@ const (
 	kindShare     // "25%"
 	kindLimit     // 3 or "25%"
 	kindSSHConfig // true, false, a file or a list of files
-	kindAny
+	kindByName    // a scalar for all, or names to scalars
 )
 
 // expected says what a kind takes, for messages.
@@ -64,8 +64,8 @@ func (k kind) expected() string {
 		return `a number such as 3, or a share such as "25%"`
 	case kindSSHConfig:
 		return `true, false, a file or a list of files`
-	case kindAny:
-		return `any value`
+	case kindByName:
+		return `a string, or names and strings, such as { NAME = "value" }`
 	}
 	return "a value"
 }
@@ -88,7 +88,7 @@ func (k kind) brief() string {
 
 // text tells whether the kind keeps scalars as text, so that a number's spelling matters.
 func (k kind) text() bool {
-	return slices.Contains([]kind{kindString, kindStringOrSecret, kindStrings, kindCommand, kindStringMap, kindEnvMap, kindOptions}, k)
+	return slices.Contains([]kind{kindString, kindStringOrSecret, kindStrings, kindCommand, kindStringMap, kindEnvMap, kindOptions, kindByName}, k)
 }
 
 // attrSpec is one attribute of the vocabulary, with what its reference says.

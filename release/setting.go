@@ -16,9 +16,9 @@ type Setting struct {
 }
 
 // Settings gives everything that a release says and that is not empty, sorted by path. Secrets are in it by name. How the image is
-// made and how the daemon keeps it are no part of it.
+// made, what runs around a release and how the daemon keeps it are no part of it.
 func Settings(r Release) []Setting {
-	r.Unbuilt, r.Build, r.Reconcile = nil, Build{}, Reconcile{}
+	r.Unbuilt, r.Build, r.Reconcile, r.Hooks = nil, Build{}, Reconcile{}, Hooks{}
 	var list []Setting
 	flatten("", reflect.ValueOf(r), &list)
 	slices.SortFunc(list, func(a, b Setting) int { return strings.Compare(a.Path, b.Path) })

@@ -19,10 +19,7 @@ const (
 // unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
 // their labels, and the command that refuses them. An attribute counts when it says something: not false, zero or empty.
 var unbuilt = map[string]string{
-	"accessory":    whenPlan,
-	"hook":         whenPlan,
-	"hooks_path":   whenPlan,
-	"hooks_output": whenPlan,
+	"accessory": whenPlan,
 }
 
 // unbuiltBastion is the same for kamald.hcl.

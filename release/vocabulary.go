@@ -73,8 +73,8 @@ func placeAttrs() []attrSpec {
 		attr("labels", kindStringMap, "labels of every role's containers").like(`{ team = "checkout" }`),
 		attr("volumes", kindStrings, "volumes of every role; a source that begins with ~/ or ./ lies in the SSH user's home").
 			like(`["/srv/shop/storage:/app/storage"]`),
-		attr("hooks_path", kindString, "directory of executables that run at the moment that they are named after").like(`".kamald/hooks"`),
-		attr("hooks_output", kindAny, `what is shown of them: "show", "quiet" or "failure", or one of these by name`).like(`{ pre-build = "quiet" }`),
+		attr("hooks_path", kindString, "directory of executables that run at the moment that they are named after").otherwise(defaultHooksPath).like(`".kamal/hooks"`),
+		attr("hooks_output", kindByName, `what is shown of them: "show", "quiet" or "failure", or one of these by name`).otherwise(OutputShow).like(`{ pre-build = "quiet" }`),
 	}
 }
 

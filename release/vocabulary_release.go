@@ -4,13 +4,6 @@ import "slices"
 
 // How a release goes over the hosts, what runs around it, and how it stays that way.
 
-// The moments at which a hook can run, and the kinds of release that it can run on.
-var (
-	hookMoments = []string{"pre-connect", "pre-build", "pre-deploy", "pre-boot", "post-boot", "post-deploy", "pre-proxy-reboot",
-		"post-proxy-reboot", "docker-setup", "drift", "failure", "rollback"}
-	hookKinds = []string{"release", "rollback", "config", "heal"}
-)
-
 func rolloutSpec() *blockSpec {
 	return single("rollout", "How a release goes over the hosts.", []attrSpec{
 		attr("limit", kindLimit, "hosts at once: a number, or a share of the release's hosts").ruled("all").like(`"25%"`),
@@ -33,10 +26,10 @@ func hookSpec() *blockSpec {
 		attr("role", kindString, "in a container of this role, from the new image with its environment, once a release").
 			ruled("on the machine that kamald runs on").like(`"web"`),
 		attr("run", kindCommand, "the command").needed().like(`["bin/rails", "db:migrate"]`),
-		attr("on", kindStrings, "kinds of release that it runs on").among(hookKinds...).otherwise([]string{"release"}),
-		attr("timeout", kindDuration, "then it has failed").positive().like(`"10m"`),
+		attr("on", kindStrings, "kinds of release that it runs on: release is another version, config the same with other settings").among(hookKinds...).otherwise(hookKinds[:1]),
+		attr("timeout", kindDuration, "then it has failed, and is ended").positive().otherwise(defaultHookTimeout),
 		attr("secrets", kindStrings, "secrets in its environment, for hooks outside a container").like(`["SLACK_TOKEN"]`),
-		attr("output", kindString, "what is shown of it").among("show", "quiet", "failure"),
+		attr("output", kindString, "what is shown of it: each line, nothing, or the last lines when it fails").among(hookOutputs...).otherwise(OutputShow),
 	})
 }
 

@@ -31,8 +31,6 @@ func writeContent(out *strings.Builder, b *block) {
 		v := b.get(as.name)
 		switch {
 		case as.isRemoval():
-		case v.set() && as.kind == kindAny:
-			fmt.Fprintf(out, "# %s: as the file says\n", as.name)
 		case v.set() && v.derived:
 			fmt.Fprintf(out, "%s = %s # default\n", as.name, v.written(as))
 		case v.set():
@@ -86,6 +84,10 @@ func (v *value) written(as attrSpec) string {
 		return writtenList(v.list)
 	case kindStringMap, kindEnvMap, kindOptions:
 		return writtenMap(v.dict)
+	case kindByName:
+		if v.dict != nil {
+			return writtenMap(v.dict)
+		}
 	}
 	return v.one.written()
 }

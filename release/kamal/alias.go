@@ -36,7 +36,7 @@ var otherFlags = map[string]string{"-r": "--roles", "-h": "--hosts"}
 var firstPlace = []string{"-p", "--primary"}
 
 // foreignFlags are flags of Kamal's that kamald does not have.
-var foreignFlags = []string{"-p", "--primary", "-H", "--skip-hooks", "--lock-wait-timeout", "--lock-wait-interval"}
+var foreignFlags = []string{"-p", "--primary", "--lock-wait-timeout", "--lock-wait-interval"}
 
 func (t *translation) aliases(p place) {
 	if !t.open(p) {

@@ -3,6 +3,8 @@ package kamal
 import (
 	"slices"
 	"strings"
+
+	"github.com/kamald/kamald/release"
 )
 
 const hooksPath = ".kamal/hooks"
@@ -45,6 +47,10 @@ func (t *translation) hooksOutput(b *block, p place) {
 	dict := &value{kind: dictValue}
 	for _, e := range p.entries() {
 		word, ok := words[e.text()]
+		if !slices.Contains(release.HookNames(), e.name()) {
+			t.drop(e, "no hook is called that")
+			continue
+		}
 		if !ok {
 			t.drop(e, "Kamal takes quiet or verbose here")
 			continue
