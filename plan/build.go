@@ -40,6 +40,7 @@ func New(in Input) Plan {
 	default:
 		b.check()
 		b.assemble()
+		b.preDeploy()
 	}
 	b.finish()
 	if b.plan.Awaited != "" {

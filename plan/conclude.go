@@ -88,7 +88,7 @@ func (b *builder) conclude() {
 	released := gateIf(b, "released", PhaseFinish, 0, ids(b.steps))
 	whole := b.in.Options.Filter.Whole()
 	if !whole && !b.in.Options.Heal { // a part of the release moves no latest and takes nothing away
-		b.records(released)
+		b.postDeploy(gateIf(b, "recorded", PhaseFinish, 0, orElse(b.records(released), released)))
 		return
 	}
 	var tags []string
@@ -99,6 +99,7 @@ func (b *builder) conclude() {
 	}
 	if !whole { // healing a part puts back what was moved there, and takes nothing away
 		b.keepHeld(append(slices.Clone(released), tags...))
+		b.postDeploy(append(slices.Clone(released), tags...))
 		return
 	}
 	b.retain()
@@ -107,10 +108,18 @@ func (b *builder) conclude() {
 	if len(after) == 0 {
 		after = released
 	}
+	b.postDeploy(after)
 	for _, s := range b.prune {
 		s.Needs = append(slices.Clone(s.Needs), after...)
 		b.add(s)
 	}
+}
+
+func orElse(list, otherwise []string) []string {
+	if len(list) == 0 {
+		return otherwise
+	}
+	return list
 }
 
 // tag moves latest[-destination] on a host where it is not at the wanted image.

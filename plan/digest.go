@@ -71,6 +71,9 @@ func (f *fingerprint) host(h state.Host) {
 // container leaves out what changes with every start, the restart counter, and what only a daemon asks for.
 func (f *fingerprint) container(c *state.Container) {
 	f.words(c.ID, c.Name, c.ImageID, c.Service, c.Role, c.Destination, string(c.Status), c.Health, c.Error, c.RunDir, c.Owner)
+	if c.Hook != "" {
+		f.word(c.Hook)
+	}
 	f.numbers(int64(c.ExitCode), int64(c.Release), int64(c.Fence))
 	f.flags(c.OOMKilled)
 	f.time(c.Created)

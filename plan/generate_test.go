@@ -75,7 +75,25 @@ func anyRelease(t *rapid.T) release.Release {
 	for _, name := range []string{"web", "workers", "cron"}[:rapid.IntRange(1, 3).Draw(t, "roles")] {
 		r.Roles = append(r.Roles, anyRole(t, name, names))
 	}
+	r.Hooks = anyHooks(t)
 	return r
+}
+
+// anyHooks are hooks at some moments, on this machine and in containers.
+func anyHooks(t *rapid.T) (hooks release.Hooks) {
+	for _, moment := range []string{release.HookPreDeploy, release.HookPreBoot, release.HookPostBoot, release.HookPostDeploy} {
+		on := pick(t, "hook at "+moment, nil, nil, []string{"release"}, []string{"release", "config", "heal"})
+		if on == nil {
+			continue
+		}
+		h := release.Hook{Name: "here-" + moment, At: moment, Run: []string{"true"}, On: on}
+		hooks.List = append(hooks.List, h)
+		if moment != release.HookPreDeploy && rapid.Bool().Draw(t, "in a container") {
+			h.Name, h.Role = "there-"+moment, pick(t, "hook's role", "web", "workers")
+			hooks.List = append(hooks.List, h)
+		}
+	}
+	return hooks
 }
 
 func anyRole(t *rapid.T, name string, hosts []string) release.Role {
@@ -214,6 +232,13 @@ func (w *world) leftovers(t *rapid.T, h *state.Host) {
 		spec := state.Spec{Image: w.desired.ImageName() + ":v1", Network: "kamal",
 			Labels: map[string]string{"service": left.service, "role": left.role, "destination": left.destination}}
 		w.make(h.Name, left.name, spec, pick(t, "status", state.StatusRunning, state.StatusExited, state.StatusCreated), image(w.desired, "v1").ID)
+	}
+	for n := range rapid.IntRange(0, 2).Draw(t, "hooks' containers") { // of runs that failed or were interrupted
+		spec := state.Spec{Image: w.desired.ImageName() + ":v1", Network: "kamal", Labels: map[string]string{"service": "shop", "destination": app.Destination}}
+		name := app.HookName("there-pre-boot", n+1)
+		w.make(h.Name, name, spec, pick(t, "hook's status", state.StatusRunning, state.StatusExited, state.StatusCreated), image(w.desired, "v1").ID)
+		c := w.container(h.Name, name)
+		c.Hook, c.Release = "there-pre-boot", n+1
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -25,12 +26,13 @@ func (b *builder) assemble() {
 		prepared = ids(b.steps)
 	}
 	barrier := b.barrier()
-	previous := gateIf(b, "prepared", PhasePrepare, 0, prepared)
+	previous := b.containerHooks(release.HookPreBoot, PhasePrepare, gateIf(b, "prepared", PhasePrepare, 0, prepared))
 	groups := b.groups()
 	for i, hosts := range groups {
 		previous = b.group(i+1, hosts, previous, barrier, i == len(groups)-1)
 		b.plan.Groups = append(b.plan.Groups, hosts)
 	}
+	previous = b.containerHooks(release.HookPostBoot, PhaseSwitch, previous)
 	if b.in.Options.Filter.Whole() {
 		b.orphans(previous)
 		b.orphanBesides(previous)
@@ -130,6 +132,7 @@ func (b *builder) rank(host string, depths map[string]int) int {
 // group plans one group of hosts, and gives what the next has to wait for.
 func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []string {
 	slots := b.busyOn(hosts)
+	previous = b.bootHooks(release.HookPreBoot, PhaseCreate, n, slots, previous)
 	made := b.createAll(n, slots, previous)
 	var proofs []string
 	byHost := map[string][]string{}
@@ -150,6 +153,7 @@ func (b *builder) group(n int, hosts, previous, barrier []string, last bool) []s
 	}
 	proven = gateIf(b, fmt.Sprintf("proven/%d", n), PhaseOthers, n, append(slices.Clone(proven), barrier...))
 	done := gateIf(b, fmt.Sprintf("done/%d", n), PhaseSwitch, n, b.switchAll(n, slots, b.tryAll(n, slots, proven)))
+	done = b.bootHooks(release.HookPostBoot, PhaseSwitch, n, slots, done)
 	if wait := b.in.Desired.Rollout.Wait; wait > 0 && !last {
 		return []string{b.add(Step{ID: fmt.Sprintf("wait/%d", n), Kind: StepWait, Phase: PhaseSwitch, Group: n, Needs: done, Wait: wait, Reason: "rollout.wait"})}
 	}

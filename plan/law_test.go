@@ -133,7 +133,7 @@ func trespass(w *world, p plan.Plan) (broken []string) {
 			continue
 		}
 		c := w.container(s.Host, s.Container)
-		if c != nil && s.Kind != plan.StepCreate && s.Kind != plan.StepProxy && (c.Service != app.Service || c.Destination != app.Destination || c.Role == "") {
+		if c != nil && s.Kind != plan.StepCreate && s.Kind != plan.StepProxy && (c.Service != app.Service || c.Destination != app.Destination || c.Role == "" && c.Hook == "") {
 			broken = append(broken, s.ID+" touches "+c.Name+", which is not ours")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -134,7 +135,21 @@ func TestEveryPlanKeepsEveryLaw(t *testing.T) {
 func mustFollow(w *world, kind plan.Kind, s, other plan.Step) string {
 	role, _ := w.desired.Role(s.Role)
 	heals := kind == plan.KindHeal && w.held != nil // each slot is on its own there
+	moment := func(s plan.Step) string {
+		if s.Kind != plan.StepHook {
+			return ""
+		}
+		return s.Hook.At
+	}
 	switch {
+	case moment(other) == release.HookPreDeploy && moment(s) != release.HookPreDeploy:
+		return "a hook at pre-deploy that fails leaves everything as it is"
+	case moment(s) == release.HookPreBoot && s.Host != "" && other.Phase == plan.PhasePrepare && other.Kind != plan.StepGate && moment(other) != release.HookPreBoot:
+		return "a hook's container is made when all is prepared"
+	case moment(s) == release.HookPostBoot && s.Group == other.Group && other.Kind == plan.StepSwitch:
+		return "what runs when it serves waits until it does"
+	case moment(s) == release.HookPostDeploy && other.Kind == plan.StepRecord:
+		return "what runs at the end waits for it"
 	case s.Kind == plan.StepTag && slices.Contains([]plan.StepKind{plan.StepProve, plan.StepSwitch, plan.StepStop}, other.Kind):
 		return "latest moves when every role has succeeded"
 	case s.Kind == plan.StepRecord && other.Kind == plan.StepTag:

@@ -29,6 +29,7 @@ func (p Plan) Markdown(w io.Writer) error {
 		}
 	}
 	markdownGates(&b, p.Gates)
+	markdownRemarks(&b, hooksTitle, o.hooks)
 	markdownRemarks(&b, notesTitle, p.Notes)
 	markdownRemarks(&b, warningsTitle, p.Warnings)
 	if len(o.deferred) > 0 {

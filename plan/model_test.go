@@ -86,11 +86,18 @@ func (w *world) step(s plan.Step) error {
 	case plan.StepGate, plan.StepWait, plan.StepBarrier, plan.StepHold:
 		return nil
 	}
+	if s.Kind == plan.StepHook && s.Host == "" {
+		return nil
+	}
 	h := w.host(s.Host)
 	if h.Unreachable != "" {
 		return errors.New("the host cannot be reached")
 	}
 	switch s.Kind {
+	case plan.StepHook:
+		if _, there := h.Image(s.Spec.Image); !there {
+			return errors.New("there is no such image")
+		}
 	case plan.StepNetwork:
 		h.Networks = append(h.Networks, state.Network{ID: id("network", s.Host), Name: s.Name})
 	case plan.StepEnv:

@@ -19,6 +19,8 @@ type outline struct {
 	rollout  string    // how it goes over the hosts; "" when there is nothing to say
 	summary  string
 
+	hooks []string // what runs around it
+
 	unrecorded string // what no record knows yet; "" when there is nothing to say
 }
 
@@ -28,7 +30,7 @@ type outlineHost struct {
 }
 
 func (p Plan) outline() outline {
-	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), pinned: p.pinned(), scope: p.scope(), unrecorded: p.unrecordedNote()}
+	o := outline{title: p.title(), summary: p.summary(), rollout: p.rollout(), pinned: p.pinned(), scope: p.scope(), unrecorded: p.unrecordedNote(), hooks: p.hookLines()}
 	for _, item := range p.Items { // they come in the order of the file's hosts
 		if item.Deferred != "" {
 			o.deferred = append(o.deferred, item)

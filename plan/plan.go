@@ -122,6 +122,8 @@ type Plan struct {
 	Moved   []HandMove `json:"moved,omitempty"` // by another than kamald, without a record
 	Gates   []Gate     `json:"gates,omitempty"` // what does not serve on purpose
 	Notes   []string   `json:"notes,omitempty"` // what somebody else has set up, and is kept
+	// LeftOutHooks are hooks that do not run, and why.
+	LeftOutHooks []string `json:"left_out_hooks,omitempty"`
 	// Warnings are what to know before the plan is carried out, and what was to be ignored.
 	Warnings []string `json:"warnings,omitempty"`
 	Waits    string   `json:"waits,omitempty"` // why nothing of it is done now; what would be is in the deferred items

@@ -10,7 +10,7 @@ import (
 // held record is given it.
 func (b *builder) records(needs []string) []string {
 	unrecorded := b.unrecorded() && !b.in.Options.Heal
-	if b.kind == KindHeal && !unrecorded || len(b.steps) == 0 && !unrecorded || len(b.slots)+len(b.besides) == 0 {
+	if !b.willRecord() {
 		if b.kind == KindHeal {
 			b.keepHeld(needs)
 		}
@@ -28,6 +28,12 @@ func (b *builder) records(needs []string) []string {
 		}
 	}
 	return records
+}
+
+// willRecord tells whether the plan ends with a release record.
+func (b *builder) willRecord() bool {
+	unrecorded := b.unrecorded() && !b.in.Options.Heal
+	return len(b.slots)+len(b.besides) > 0 && (unrecorded || b.kind != KindHeal && len(b.steps) > 0)
 }
 
 // unrecorded tells whether everything is there as wanted, made by kamald, and no record says so: the run ended between the last

@@ -8,6 +8,7 @@ import (
 // Remarks are what a plan says besides its changes, under a title each.
 const (
 	notesTitle    = "Kept, as somebody has set it up"
+	hooksTitle    = "Hooks"
 	warningsTitle = "Worth knowing before it is carried out"
 )
 

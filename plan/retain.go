@@ -13,7 +13,7 @@ import (
 // retain plans the removal of old containers beyond what is kept for rollback, a role and host, and of the references to
 // images that only those used. The release's own, what runs, and other roles' and destinations' things are never among them.
 func (b *builder) retain() {
-	keep, past := b.keep(), b.past()
+	keep, past, hooks := b.keep(), b.past(), b.in.Options.Prune || b.willRecord()
 	for _, on := range b.in.Desired.Hosts {
 		host, ok := b.hosts[on.Name]
 		if !ok {
@@ -29,6 +29,9 @@ func (b *builder) retain() {
 				gone[c.ID] = true
 				b.removeOld(host, s, c, past)
 			}
+		}
+		if hooks {
+			b.pruneHooks(host)
 		}
 		for _, s := range b.pruned[host.Name] {
 			gone[s.Container] = true

@@ -98,6 +98,7 @@ func (s *Shown) lists(p Plan, o outline) {
 	}
 	add("Moved by hand", moved)
 	add("Not serving, on purpose", gates)
+	add(hooksTitle, o.hooks)
 	add(notesTitle, printables(p.Notes))
 	add(warningsTitle, printables(p.Warnings))
 	add("Unreachable", hosts(o.skipped))

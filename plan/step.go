@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -51,6 +52,8 @@ const (
 	StepClean   StepKind = "clean"   // a file that an interrupted run of kamald left, or assets that no container has
 	StepGate    StepKind = "gate"    // does nothing; others wait for it
 	StepWait    StepKind = "wait"    // lets time pass between groups
+	// StepHook runs a hook: on the machine that kamald runs on, or with a host in a container there.
+	StepHook StepKind = "hook"
 )
 
 // Phase is the part of the release that a step belongs to. Failures up to PhaseSwitch are compensated.
@@ -119,6 +122,8 @@ type Step struct {
 	Percent  int                 `json:"percent,omitempty"`   // canary, hold: the share of the traffic
 	Wait     time.Duration       `json:"wait,omitempty"`
 	Assets   *Assets             `json:"assets,omitempty"` // assets
+	// Hook is what a hook step runs.
+	Hook *release.Hook `json:"hook,omitempty"`
 	// EndsRollout: when it has switched, a rollout of kamald's on the route ends.
 	EndsRollout bool          `json:"ends_rollout,omitempty"`
 	Grace       time.Duration `json:"grace,omitempty"` // stop

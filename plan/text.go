@@ -36,6 +36,7 @@ func (p Plan) Text(w io.Writer, opts TextOptions) error {
 	t.hosts(o)
 	t.moved(p.Moved)
 	t.gates(p.Gates)
+	t.remarks(hooksTitle, o.hooks)
 	t.remarks(notesTitle, p.Notes)
 	t.remarks(warningsTitle, p.Warnings)
 	t.deferred(o.deferred, p.Waits)

@@ -52,7 +52,7 @@ var effects = map[string]string{
 	"build.dockerfile": `"docker/Dockerfile"`, "build.local": "", "build.cache.type": "", "build.pack.builder": "", // TestABuildIsReadIntoARelease has them
 	"proxy.healthcheck.path": `"/other"`, "role.proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
 	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
-	".error_pages_path":    "", // TestErrorPagesArePartOfTheRelease has it
+	".error_pages_path":    "",                                                               // TestErrorPagesArePartOfTheRelease has it
 	"role.asset_path":      "",                                                               // of a proxied role alone: TestARolesAssetsAreItsOwnThenTheRoots has it
 	".require_destination": "none", ".allow_empty_roles": "none", ".minimum_version": "none", // they permit and refuse, and change nothing
 }

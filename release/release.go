@@ -45,7 +45,7 @@ type Release struct {
 	ErrorPages map[string]string `json:"error_pages,omitempty"`
 
 	Aliases []Alias `json:"-"` // names for commands; nothing of them runs
-	Hooks Hooks `json:"-"` // what runs around a release; no part of what runs, see Hooks
+	Hooks   Hooks   `json:"-"` // what runs around a release; no part of what runs, see Hooks
 
 	Reconcile Reconcile `json:"-"` // how the daemon keeps it so; no part of what runs, as Build is none
 

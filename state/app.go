@@ -2,6 +2,8 @@
 // records of the history. It does no I/O, decides nothing, and has no field that can hold a secret's value.
 package state
 
+import "fmt"
+
 // App names what one release is about: a service, and the destination it is deployed to.
 type App struct {
 	Service     string `json:"service"`
@@ -33,6 +35,12 @@ func (a App) ContainerName(role, version string) string {
 // ExecName is Kamal's name for a container that one command is run in; suffix are six hex digits.
 func (a App) ExecName(role, version, suffix string) string {
 	return a.ContainerPrefix(role) + "exec-" + version + "-" + suffix
+}
+
+// HookName is the name of the container in which a release runs a hook's command. No role's container has a name with a dot before
+// its version's.
+func (a App) HookName(hook string, number int) string {
+	return fmt.Sprintf("%s-hook.%s-%d", a, hook, number)
 }
 
 // RouteName is the name under which the proxy knows the role.

@@ -35,6 +35,9 @@ type Container struct {
 	RunDir  string `json:"run_dir,omitempty"`
 	Owner   string `json:"owner,omitempty"` // of a proxy: the app whose proxy_server block it was made from
 
+	// Hook is the hook whose command it runs, once; "" for all others. It is of no role.
+	Hook string `json:"hook,omitempty"`
+
 	IPs map[string]string `json:"ips,omitempty"` // network name → address; a network that is attached is a key, also without an address
 }
 

@@ -21,6 +21,9 @@ const (
 	// LabelProxyOwner names, on a proxy's container, the app whose proxy_server block it was made from: service[-destination].
 	LabelProxyOwner = "kamald.proxy-owner"
 
+	// LabelHook names, on a container that runs a hook's command once, the hook. Such a container is of no role.
+	LabelHook = "kamald.hook"
+
 	// LabelTitle with the value ProxyTitle marks the proxy's container (its image bears it).
 	LabelTitle = "org.opencontainers.image.title"
 	ProxyTitle = "kamal-proxy"

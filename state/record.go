@@ -44,11 +44,23 @@ type Record struct {
 	Hold     bool   `json:"hold,omitempty"` // given by a person: what is proposed waits
 	Plan     string `json:"plan,omitempty"` // nonce of the plan
 	Lock     string `json:"lock,omitempty"` // nonce of the lock that it was made under
+	// Hooks are those that the release ran in a container, and what their commands ended with.
+	Hooks []HookRun `json:"hooks,omitempty"`
 
 	// Revision counts how often the hold was set or lifted after the release; of two copies the higher one is right.
 	Revision int       `json:"revision,omitempty"`
 	HoldBy   string    `json:"hold_by,omitempty"` // who set the hold or lifted it; "": whoever released
 	HoldAt   time.Time `json:"hold_at,omitzero"`
+}
+
+// HookRun is a hook's command that was run in a container.
+type HookRun struct {
+	Name     string    `json:"name"`
+	Host     string    `json:"host"`
+	Spec     string    `json:"spec"` // hash of what its container was made from
+	Began    time.Time `json:"began"`
+	Ended    time.Time `json:"ended"`
+	ExitCode int       `json:"exit_code"`
 }
 
 // Event is a line of the history kept in the store. What is done to a server is in it twice: before it begins, as intended, and

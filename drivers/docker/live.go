@@ -64,7 +64,7 @@ func label(c *state.Container, labels map[string]string) {
 	c.Exec = labels[state.LabelExec]
 	c.Release, _ = strconv.Atoi(labels[state.LabelRelease]) // absent or foreign: 0, which is "not kamald's"
 	c.Fence, _ = strconv.Atoi(labels[state.LabelFence])
-	c.RunDir, c.Owner = labels[state.LabelRunDir], labels[state.LabelProxyOwner]
+	c.RunDir, c.Owner, c.Hook = labels[state.LabelRunDir], labels[state.LabelProxyOwner], labels[state.LabelHook]
 	c.Accessory = labels[state.LabelAccessory]
 }
 

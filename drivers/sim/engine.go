@@ -254,6 +254,10 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 	if err := h.spend(containerTakes, "make container %s", name); err != nil {
 		return nil, err
 	}
+	if b, other := image.Commands[strings.Join(spec.Cmd, " ")]; other {
+		own := *image
+		own.Behaviour, image = b, &own
+	}
 	c := &container{
 		id: w.id(h.name, "container", h.count("container")), name: name, image: image, spec: spec,
 		labels: maps.Clone(image.Labels), secrets: maps.Clone(secrets), networks: map[string]string{},

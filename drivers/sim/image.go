@@ -75,6 +75,8 @@ type Image struct {
 	Healthcheck bool // Docker's own, that follows the behaviour
 	// Files are what it has in directories that Download gives: absolute path → content.
 	Files map[string]string
+	// Commands are what a container of it does that runs another command than its own, by its words joined with spaces.
+	Commands map[string]Behaviour
 
 	id, digest string
 	created    time.Time
