@@ -155,6 +155,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	looks := c.now()
 	snapshot, _, looked := c.observeAgain(after, options.Patience, planned.Desired, planned.Snapshot, locks.among(options.Only)...)
 	locks.confirm(&snapshot, looks)
+	if report.Outcome == state.OutcomeFailed && !lateOnly(outcomes) {
+		r.failureHooks(after, failure)
+	}
 	r.audit.close(failure)
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
@@ -170,6 +173,7 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		ended = endedSince(&report)
 	}
 	r.recordFailure(after, report, outcomes, failure)
+	r.tidyHooks(after)
 	return report, errors.Join(failure, ended, looked, r.keep(planned, report, snapshot, failure, outcomes))
 }
 

@@ -144,6 +144,11 @@ func kamalMessage(r *run, s plan.Step) string {
 		return ""
 	case plan.StepPull:
 		return "Pulled image " + s.Name
+	case plan.StepHook:
+		if s.Host == "" {
+			return ""
+		}
+		return "Ran hook " + s.Name
 	case plan.StepImage:
 		return "Pulled image with version " + r.record.Version
 	case plan.StepEnv:

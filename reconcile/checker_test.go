@@ -209,8 +209,8 @@ func (h *history) appOfRoute(host, route string) (state.App, bool) {
 
 // intentions are the kinds of deeds that a call may be part of, or that it takes back.
 var intentions = map[string][]string{
-	"Engine.Create": {"create", "proxy"}, "Engine.Start": {"start", "proxy", "stop"}, "Engine.Stop": {"stop", "create", "start"},
-	"Engine.Remove": {"remove", "create"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
+	"Engine.Create": {"create", "proxy", "hook"}, "Engine.Start": {"start", "proxy", "stop", "hook"}, "Engine.Stop": {"stop", "create", "start", "hook"},
+	"Engine.Remove": {"remove", "create", "hook"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
 	"Engine.RemoveImage": {"untag", "image"}, "Engine.Pull": {"image", "proxy", "pull"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
 	"Engine.CreateNetwork": {"network"}, "Engine.ConnectNetwork": {"connect", "proxy"},
 	"Proxy.Deploy": {"switch", "unroute", "proxy"}, "Proxy.Remove": {"unroute", "switch"}, "Proxy.Stop": {"unroute"}, "Proxy.Pause": {"unroute"},

@@ -21,6 +21,13 @@ type Controller struct {
 	LockWaitLimit time.Duration
 	Now           func() time.Time
 
+	// Hooks runs those of the release here; nil: none can be run, and a plan that has one fails.
+	Hooks Hooks
+	// AllSecrets gives every secret that is at hand, for hooks that get all, and why others are not; nil: there is none.
+	AllSecrets func() (map[string]release.Secret, []error)
+	Command    string // that a person gave, for hooks: "apply", "server bootstrap"
+	Performer  string // who it is, for hooks; "": the owner
+
 	// What images are carried with from this machine, where there is no registry.
 	NewSpool func() Spool
 	// Throttle waits until so many more bytes may be sent, to all hosts together; nil: at once.

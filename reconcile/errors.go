@@ -82,6 +82,11 @@ func Brief(err error) string {
 			short.Said, short.Logs = "", nil
 			text = strings.ReplaceAll(text, unhealthy.Error(), short.Error())
 		}
+		if hook, is := errors.AsType[*HookError](e); is {
+			short := *hook
+			short.Lines = nil
+			text = strings.ReplaceAll(text, hook.Error(), short.Error())
+		}
 	}
 	return text
 }

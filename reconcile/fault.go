@@ -8,7 +8,7 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// ownFault tells whether a release failed since the version is broken: its container ended, was not healthy, could not be started, or
+// ownFault tells whether a release failed since the version is broken: its container ended, was not healthy, could not be started, a hook in one failed, or
 // answered with more 5xx than the old one. A server that cannot be reached, a full disk, a registry or an interruption say nothing of
 // a version.
 func ownFault(outcome state.Outcome, failure error) bool {
@@ -17,8 +17,11 @@ func ownFault(outcome state.Outcome, failure error) bool {
 	}
 	for _, err := range flat(failure) {
 		unhealthy, is := errors.AsType[*UnhealthyError](err)
+		hook, isHook := errors.AsType[*HookError](err)
 		canary, judged := errors.AsType[*CanaryError](err)
 		switch {
+		case isHook && hook.OwnFault:
+			return true
 		case is && !unhealthy.Blind:
 			return true
 		case judged && canary.Host == "": // by its answers on all hosts, and not by what became of one
@@ -36,6 +39,11 @@ func cannotStart(err error) bool {
 	if !is || !strings.HasPrefix(failed.what, "start ") || errors.Is(err, state.ErrUnreachable) {
 		return false
 	}
+	return saysNoProgram(err)
+}
+
+// saysNoProgram tells an engine's words about an image in which there is nothing to run.
+func saysNoProgram(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "executable file not found") || strings.Contains(text, "exec format error") || strings.Contains(text, "exec: ")
 }

@@ -19,6 +19,7 @@ type Fleet struct {
 	chain     []Interceptor
 	silences  silences
 	defects   atomic.Pointer[func(*DefectError)] // hears where kamald broke; nil: nobody does
+	before    *first                             // what comes before the first host is reached; nil: nothing
 
 	mu      sync.Mutex
 	hosts   map[string]*member
@@ -55,6 +56,9 @@ func (f *Fleet) Connection(ctx context.Context, host release.Host) (*Connection,
 	if m.conn != nil {
 		_ = m.conn.Close() // it is lost already
 		m.conn = nil
+	}
+	if err := f.before.done(ctx); err != nil {
+		return nil, err
 	}
 	if err := f.silences.of(host.Name); err != nil {
 		return nil, err

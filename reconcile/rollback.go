@@ -114,7 +114,7 @@ func decodeRelease(record state.Record, current release.Release) (release.Releas
 	if err != nil {
 		return release.Release{}, fmt.Errorf("release %d cannot be read back: %w", record.Number, err)
 	}
-	desired.SSH, desired.Leaving, desired.Reconcile = current.SSH, nil, current.Reconcile
+	desired.SSH, desired.Leaving, desired.Reconcile, desired.Hooks = current.SSH, nil, current.Reconcile, current.Hooks
 	desired.SecretFiles, desired.SecretFetches = current.SecretFiles, current.SecretFetches
 	for i, on := range desired.Hosts {
 		if now, ok := current.Host(on.Name); ok {

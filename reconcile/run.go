@@ -39,7 +39,8 @@ type run struct {
 	notUpgraded string   // the host whose proxy could not be upgraded, "" for none
 	remarks     []string // what did not fail the run, and a person should know
 
-	files map[string][]keptFile // step → what it has written over
+	files  map[string][]keptFile // step → what it has written over
+	hooked []hookMade            // containers of hooks that have ended well
 
 	inUse map[string]bool // step → its image was to go and stays
 }
@@ -85,6 +86,10 @@ func (r *run) act(ctx context.Context, s plan.Step) error {
 		return sleep(ctx, s.Wait)
 	case plan.StepHold:
 		return r.hold(ctx, s)
+	case plan.StepHook:
+		if s.Host == "" {
+			return r.localHook(ctx, s)
+		}
 	}
 	conn, err := r.connection(ctx, s.Host)
 	if err != nil {
@@ -151,6 +156,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return err
 	case plan.StepKeep:
 		return r.keepHeld(ctx, conn, s.Host)
+	case plan.StepHook:
+		return r.containerHook(ctx, s)
 	case plan.StepRemove:
 		return conn.Engine.Remove(ctx, s.Container)
 	case plan.StepClean:
@@ -340,6 +347,8 @@ func describe(s plan.Step) string {
 		return fmt.Sprintf("wait %s before the next hosts", s.Wait)
 	case plan.StepGate:
 		return "wait for all"
+	case plan.StepHook:
+		return hookTitle(*s.Hook)
 	}
 	return string(s.Kind)
 }

@@ -162,6 +162,7 @@ func (a *savedApply) check(now state.Snapshot, keys keys) error {
 	}
 	held := newestRecord(now)
 	newer := held != nil && held.Number > a.saved.Held
+	moves = append(moves, hooksMoved(a.saved.Plan, a.desired)...)
 	if moves = append(moves, secrets...); len(moves) == 0 && newer {
 		moves = append(moves, plan.Move{What: "another release was recorded"})
 	}
@@ -271,6 +272,7 @@ func (a *savedApply) markOn(ctx context.Context, host release.Host, conn *Connec
 // reachedAs is a kept release with today's ways to its hosts: keys, addresses and the registry's account may have changed.
 func reachedAs(desired, current release.Release) release.Release {
 	desired.SSH, desired.SecretFiles, desired.SecretFetches = current.SSH, current.SecretFiles, current.SecretFetches
+	desired.Hooks = current.Hooks
 	desired.Hosts = slices.Clone(desired.Hosts)
 	for i, on := range desired.Hosts {
 		if now, ok := current.Host(on.Name); ok {

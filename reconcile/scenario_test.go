@@ -59,6 +59,12 @@ var scenarios = []scenario{
 		desired.Rollout.Canary = &release.Canary{Percent: 30, Hold: 7 * time.Second}
 		return desired
 	}},
+	{name: "migration", before: ran("v1"), after: allV2, want: func(h *history) release.Release {
+		return h.migrating("v2", sim.Exits(0, 2*time.Second))
+	}},
+	{name: "failed migration", before: ran("v1"), after: allV1, breaks: true, settle: at("v1"), want: func(h *history) release.Release {
+		return h.migrating("v2", sim.Exits(3, 2*time.Second))
+	}},
 	{name: "rollback", before: ran("v1", "v2"), want: at("v1"), after: allV1, act: func(ctx context.Context, h *history, by string) *command {
 		return h.run(by, h.release("v1"), func(c *reconcile.Controller) (reconcile.Report, error) {
 			return c.Rollback(ctx, h.release("v2"), reconcile.Back{Version: "v1"}, reconcile.Options{})

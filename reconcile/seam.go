@@ -245,6 +245,14 @@ type Installer interface {
 	Said(ctx context.Context) ([]string, error)
 }
 
+// Hooks runs commands on the machine that kamald runs on.
+type Hooks interface {
+	// Run runs a command to its end in a directory, with env laid over this process's own environment (a variable without a value is taken
+	// away) and the secrets. say gets each line that it writes, one at a time. When ctx ends all its processes are ended, and the error is
+	// the context's cause.
+	Run(ctx context.Context, dir string, argv []string, env map[string]string, secrets map[string]release.Secret, say func(line string)) error
+}
+
 // Secrets looks secrets' values up on the machine that kamald runs on.
 type Secrets interface {
 	// Secret returns a value; false when no source has it. Names are those of deploy.hcl.

@@ -68,6 +68,9 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 	// What has begun is finished even when the run is cancelled: a half-made call helps nobody. Waiting is not worth that.
 	under := context.WithoutCancel(ctx)
+	if s.Kind == plan.StepHook && s.Host == "" {
+		under = w.watch // a command here is ended when nobody waits for the release any more; one on a server has its effect there
+	}
 	if s.Kind == plan.StepProve || s.Kind == plan.StepWait || s.Kind == plan.StepHold || pulls(s) {
 		under = w.watch // a pull that is cut off leaves nothing behind, and may take minutes
 	}

@@ -113,6 +113,7 @@ func (g *Git) propose(ctx context.Context) (Proposal, error) {
 			return release.Git{SHA: checkout.SHA, ShortSHA: short, Branch: g.Branch}, nil
 		},
 	})
+	p.Release.Hooks.Dir = filepath.Join(checkout.Dir, filepath.FromSlash(filepath.Dir(g.Path)))
 	return p, err
 }
 

@@ -301,6 +301,7 @@ func (k *keeper) ordered(f facts, order Order) (release.Release, error) {
 	desired := k.want.proposal.Release
 	if order.Release != nil {
 		desired = *order.Release
+		desired.Hooks = k.want.proposal.Release.Hooks // commands are the source's, whoever sends a release
 	}
 	if order.Version != "" {
 		desired.Version = order.Version
