@@ -80,7 +80,14 @@ func (c *Controller) Bootstrap(ctx context.Context, desired release.Release, opt
 	if len(result.Done) == 0 {
 		return result, fmt.Errorf("no host could be reached to be made ready:%s", reasons(append(result.Skipped, result.Cordoned...)))
 	}
-	return result, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return result, err
+	}
+	about := HookAbout{}
+	for _, on := range hosts {
+		about.Hosts = append(about.Hosts, on.Name)
+	}
+	return result, c.RunHooks(ctx, desired, release.HookDockerSetup, about)
 }
 
 // madeReady is what has come of one host.

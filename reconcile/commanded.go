@@ -43,6 +43,8 @@ type work struct {
 	deeds func(host string) []deed
 	do    func(ctx context.Context, on release.Host, d deed) (CommandedOn, error)
 
+	hooks [2]string // the moments before and after each group of hosts; "" for none
+
 	after func(ctx context.Context, done []CommandedOn) error // under the locks, when all is done; nil: nothing
 
 	registry *credentials // what is shown where a proxy's image comes from; nil unless ofProxy
@@ -133,21 +135,44 @@ func joined(a, b context.Context) (context.Context, context.CancelFunc) {
 func (w *work) each(ctx context.Context, hosts []release.Host, notes *journal) ([][]CommandedOn, []error) {
 	done, errs := make([][]CommandedOn, len(hosts)), make([]error, len(hosts))
 	if !w.rolling {
+		before := w.hook(ctx, w.hooks[0], hosts...)
 		var all branches
 		for i, on := range hosts {
-			all.Go(func() { done[i], errs[i] = w.host(ctx, on, notes, nil) })
+			all.Go(func() { done[i], errs[i] = w.host(ctx, on, notes, before) })
 		}
 		all.Wait()
+		if errors.Join(errs...) == nil {
+			errs = append(errs, w.hook(ctx, w.hooks[1], hosts...))
+		}
 		return done, errs
 	}
 	var before error
 	for i, on := range hosts {
+		if before == nil {
+			before = w.hook(ctx, w.hooks[0], on)
+		}
 		done[i], errs[i] = w.host(ctx, on, notes, before)
-		if errs[i] != nil {
+		switch {
+		case errs[i] != nil && before == nil:
 			before = fmt.Errorf("it failed on %s", on.Name)
+		case errs[i] == nil:
+			before = w.hook(ctx, w.hooks[1], on)
+			errs[i] = before
 		}
 	}
 	return done, errs
+}
+
+// hook runs the hooks of a moment for some hosts.
+func (w *work) hook(ctx context.Context, moment string, hosts ...release.Host) error {
+	if moment == "" {
+		return nil
+	}
+	about := HookAbout{Locked: true}
+	for _, on := range hosts {
+		about.Hosts = append(about.Hosts, on.Name)
+	}
+	return w.c.RunHooks(ctx, w.desired, moment, about)
 }
 
 // host does what there is to do on one, and goes on after a failure: each route is for itself. before is why it is not begun.

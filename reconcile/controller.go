@@ -53,7 +53,7 @@ func (c *Controller) Close() error { return c.fleet.Close() }
 // Progress is one line of what happens, for whoever watches.
 type Progress struct {
 	At      time.Time     `json:"at"`
-	Kind    string        `json:"kind"` // planned, lock, news, begin, bytes, done, failed, skipped, undone, warn
+	Kind    string        `json:"kind"` // planned, lock, news, begin, bytes, output, done, failed, skipped, undone, warn
 	Host    string        `json:"host,omitempty"`
 	Role    string        `json:"role,omitempty"`
 	Step    string        `json:"step,omitempty"`

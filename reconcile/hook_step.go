@@ -61,6 +61,9 @@ func (c *Controller) PreConnect(desired release.Release) {
 	c.fleet.before = newFirst(func(ctx context.Context) error { return c.RunHooks(ctx, desired, release.HookPreConnect, about) })
 }
 
+// BeforeConnecting runs what PreConnect has said at once, for what is done before any server is reached.
+func (c *Controller) BeforeConnecting(ctx context.Context) error { return c.fleet.before.done(ctx) }
+
 // hooksMoved names hooks of a saved plan that today's file has otherwise: what runs here is what the file here says.
 func hooksMoved(p plan.Plan, current release.Release) (moves []plan.Move) {
 	for _, s := range p.Steps {

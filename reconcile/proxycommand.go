@@ -95,6 +95,7 @@ func short(d time.Duration) string { return d.Round(100 * time.Millisecond).Stri
 type proxyCommand struct {
 	verb, past string
 	rolling    bool
+	hooks      [2]string
 	do         func(ctx context.Context, p *proxyOn) error
 }
 
@@ -126,7 +127,7 @@ func (c *Controller) onProxies(ctx context.Context, desired release.Release, hos
 	if err != nil {
 		return Commanded{}, err
 	}
-	w := &work{c: c, desired: desired, scope: scope, verb: "proxy " + cmd.verb, past: cmd.past, ofProxy: true, rolling: cmd.rolling, registry: c.credentials(desired)}
+	w := &work{c: c, desired: desired, scope: scope, verb: "proxy " + cmd.verb, past: cmd.past, ofProxy: true, rolling: cmd.rolling, hooks: cmd.hooks, registry: c.credentials(desired)}
 	w.deeds = func(host string) []deed {
 		if !slices.Contains(proxied, host) {
 			return nil

@@ -21,7 +21,7 @@ const nextProxy = "_next"
 // Everything that can be made ready is, before the old one stops. Between that and the new one's start nobody is answered there.
 // When the new one does not come up, the old one is started again.
 func (c *Controller) RebootProxy(ctx context.Context, desired release.Release, hosts []string, rolling bool) (Commanded, error) {
-	return c.onProxies(ctx, desired, hosts, proxyCommand{verb: "reboot", past: "Rebooted proxy", rolling: rolling,
+	return c.onProxies(ctx, desired, hosts, proxyCommand{verb: "reboot", past: "Rebooted proxy", rolling: rolling, hooks: [2]string{release.HookPreProxyReboot, release.HookPostProxyReboot},
 		do: func(ctx context.Context, p *proxyOn) error { return p.reboot(ctx) }})
 }
 

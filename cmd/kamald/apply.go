@@ -39,7 +39,7 @@ func (p *program) applyCommand() *cobra.Command {
 
 // applySaved carries a saved plan out. What was decided when it was made is not decided again.
 func (p *program) applySaved(cmd *cobra.Command, path string, wait bool, ignore []plan.Check) error {
-	for _, decided := range []string{"retain", "skip-unreachable", "version", "hosts", "roles", "primary"} {
+	for _, decided := range []string{"retain", "skip-unreachable", "version", "hosts", "roles", "primary", "skip-hooks"} {
 		if cmd.Flags().Changed(decided) {
 			return fmt.Errorf("--%s was decided when the plan was made: leave it out, or save another plan", decided)
 		}

@@ -48,6 +48,9 @@ func (p *program) driftCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if !report.Clean() {
+					_ = s.DriftHooks(cmd.Context(), s.desired, report.Summary()) // it is said, and the drift is the news
+				}
 				return p.showDrift(report, flags)
 			})
 		},

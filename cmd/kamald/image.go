@@ -14,6 +14,7 @@ import (
 	"github.com/kamald/kamald/drivers/build"
 	"github.com/kamald/kamald/drivers/docker"
 	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -62,6 +63,9 @@ func (p *program) image(ctx context.Context, s *session, push, noCache bool) (ma
 			p.warn("the build's log: %v", failed)
 		}
 	}()
+	if err := s.buildHooks(ctx); err != nil {
+		return made, err
+	}
 	p.interrupt.before(build.Abandon)
 	if job.Tree, err = build.Open(ctx, filepath.Dir(p.flags.file), s.desired.Build, job.Log); err != nil {
 		return made, ended(err, "the build")
@@ -75,6 +79,18 @@ func (p *program) image(ctx context.Context, s *session, push, noCache bool) (ma
 	made = builtOf(s.desired, job.Tree, result)
 	made.Log = job.Log.Name()
 	return made, p.keep(ctx, s, job, result, &made)
+}
+
+// buildHooks runs those before a build, and those before the first connection: what is built may come from where only they lead.
+func (s *session) buildHooks(ctx context.Context) error {
+	if err := s.BeforeConnecting(ctx); err != nil {
+		return err
+	}
+	var hosts []string
+	for _, on := range s.desired.Hosts {
+		hosts = append(hosts, on.Name)
+	}
+	return s.RunHooks(ctx, s.desired, release.HookPreBuild, reconcile.HookAbout{Hosts: hosts})
 }
 
 // buildLog is beside the runs' logs where the file says so, else kamald's own.

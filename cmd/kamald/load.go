@@ -33,6 +33,9 @@ func (p *program) load(ctx context.Context, n need) (release.Release, error) {
 	if diags.HasErrors() {
 		return desired, diags
 	}
+	if p.flags.skipHooks {
+		desired.Hooks = release.Hooks{}
+	}
 	if !p.flags.json && !p.flags.quiet {
 		p.print(diags)
 	}

@@ -28,6 +28,7 @@ type program struct {
 	flags    flags
 
 	running   string // the command's name
+	words     string // all of its words but the program's: "server bootstrap"
 	server    string // of a daemon elsewhere
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
@@ -53,6 +54,7 @@ type flags struct {
 	verbose     bool
 	json        bool
 	noColor     bool
+	skipHooks   bool
 }
 
 // declare lets every command take them.
@@ -67,6 +69,7 @@ func (f *flags) declare(set *pflag.FlagSet) {
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but results and errors")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log every remote call, and count them at the end")
 	set.BoolVar(&f.json, "json", false, "write the result as JSON")
+	set.BoolVarP(&f.skipHooks, "skip-hooks", "H", false, "run no hooks")
 	set.BoolVar(&f.noColor, "no-color", false, "no colour")
 }
 
@@ -108,7 +111,7 @@ func (p *program) command() *cobra.Command {
 			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			p.running = cmd.Name()
+			p.running, p.words = cmd.Name(), strings.TrimPrefix(cmd.CommandPath(), "kamald ")
 			p.out.detect(p.flags.noColor)
 			p.err.detect(p.flags.noColor)
 			return p.checkLimits(cmd)

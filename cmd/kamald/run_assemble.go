@@ -68,7 +68,7 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 		noted := func(desired release.Release) { d.outputs.read(desired, driven.Source, filepath.Dir(s.path)) }
 		for _, destination := range driven.Destinations {
 			app := state.App{Service: driven.Service, Destination: destination}
-			told[app], opened[app] = hears, s.opener(driven)
+			told[app], opened[app] = hears, s.opener(ctx, driven)
 			if err := d.loop.Drive(loop.Settings{App: app, Mode: driven.Mode, ImageWait: driven.ImageWait, Source: proposals{newSource(driven, destination, s.path), noted}}); err != nil {
 				return d, err
 			}
@@ -90,7 +90,7 @@ func (d *assembled) close() {
 }
 
 // opener makes an app's controllers: the daemon's secrets are those of the bastion's file, else those that the app's file names.
-func (s *service) opener(driven release.DrivenApp) func(release.Release) (*reconcile.Controller, error) {
+func (s *service) opener(ctx context.Context, driven release.DrivenApp) func(release.Release) (*reconcile.Controller, error) {
 	return func(desired release.Release) (*reconcile.Controller, error) {
 		values, err := s.secretsOf(driven, desired)
 		if err != nil {
@@ -101,7 +101,12 @@ func (s *service) opener(driven release.DrivenApp) func(release.Release) (*recon
 		if s.p.reach != nil {
 			return nil, errors.New("the daemon reaches servers by their own way only")
 		}
-		return c, nil
+		hooked(c, values, "run")
+		hosts := make([]string, 0, len(desired.Hosts))
+		for _, on := range desired.Hosts {
+			hosts = append(hosts, on.Name)
+		}
+		return c, c.RunHooks(ctx, desired, release.HookPreConnect, reconcile.HookAbout{Hosts: hosts})
 	}
 }
 

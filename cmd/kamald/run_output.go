@@ -65,7 +65,7 @@ func (o *outputs) take(n loop.Notice) {
 		if where := o.where[n.App]; where != (output{}) && !known(open, *n.Status.Doing) {
 			o.open[n.App] = append(o.dropped(open, n.Status.Doing.Kind), begin(where, n.App, *n.Status))
 		}
-	case n.Progress != nil && n.Progress.Kind != "bytes" && len(open) > 0:
+	case n.Progress != nil && logged(*n.Progress) && len(open) > 0:
 		open[len(open)-1].write(entryOf(*n.Progress))
 	case n.Kind == loop.NoticeEnded && n.Report != nil:
 		for i, d := range open {

@@ -55,7 +55,7 @@ func logDirectory(file, dir string) string {
 }
 
 func (l *runLogs) write(event reconcile.Progress) {
-	if event.Kind == "bytes" { // they are for who looks on
+	if !logged(event) {
 		return
 	}
 	entry := entryOf(event)
@@ -65,6 +65,11 @@ func (l *runLogs) write(event reconcile.Progress) {
 	if l.collector != nil {
 		l.collector.Write(entry)
 	}
+}
+
+// logged tells whether an event is kept. Bytes are for who looks on, and what a container prints may have anything in it.
+func logged(event reconcile.Progress) bool {
+	return event.Kind != "bytes" && (event.Kind != "output" || event.Host == "")
 }
 
 // end closes the logs. One that could not be written is said, and fails nothing: what was to be done is done.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/kamald/kamald/drivers/git"
+	"github.com/kamald/kamald/drivers/hooks"
 	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/secrets"
 	"github.com/kamald/kamald/reconcile"
@@ -47,12 +49,28 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	fleet := reconcile.NewFleet(reach, s.counter.Intercept, trace(s.log))
 	s.Controller = reconcile.NewController(fleet, store, values)
 	s.NewSpool = func() reconcile.Spool { return &image.Spool{} }
+	hooked(s.Controller, values, p.words)
+	s.Performer = git.Email(ctx, filepath.Dir(p.flags.file))
+	s.PreConnect(desired)
 	if p.owner != nil {
 		s.Owner = *p.owner
 	}
 	s.progress = newProgress(p.err, desired, p.flags.quiet, p.flags.verbose)
 	s.Report = p.listen(s.progress.report)
 	return s, nil
+}
+
+// hooked lets a controller run hooks on this machine.
+func hooked(c *reconcile.Controller, values *secrets.Lookup, command string) {
+	c.Hooks, c.Command = hooks.Runner{}, command
+	c.AllSecrets = func() (map[string]release.Secret, []error) {
+		all, lacking := values.All()
+		named := make(map[string]release.Secret, len(all))
+		for _, one := range all {
+			named[one.Name] = one.Secret
+		}
+		return named, lacking
+	}
 }
 
 // listen keeps what is news: another's release is said in JSON, too, which has no progress.

@@ -12,6 +12,7 @@ import (
 	"github.com/kamald/kamald/drivers/docker"
 	"github.com/kamald/kamald/drivers/environ"
 	"github.com/kamald/kamald/drivers/files"
+	"github.com/kamald/kamald/drivers/hooks"
 	"github.com/kamald/kamald/drivers/image"
 	"github.com/kamald/kamald/drivers/probe"
 	"github.com/kamald/kamald/drivers/proxy"
@@ -38,6 +39,7 @@ var (
 	_ reconcile.Shell     = ssh.Shell{}
 	_ reconcile.Shell     = ssh.LocalShell{}
 	_ reconcile.Secrets   = (*secrets.Lookup)(nil)
+	_ reconcile.Hooks     = hooks.Runner{}
 	_ reconcile.Spool     = (*image.Spool)(nil)
 	_ reconcile.Registry  = (*registry.Client)(nil)
 	_ state.Store         = (*bolt.Store)(nil)

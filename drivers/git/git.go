@@ -54,6 +54,17 @@ func Head(ctx context.Context, dir string) (sha, short, branch string, dirty boo
 	return sha, sha[:min(shortDigits, len(sha))], branch, dirty, nil
 }
 
+// Email is who git says that a person is in dir: user.email; "" where git says nothing.
+func Email(ctx context.Context, dir string) string {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	out, err := run(ctx, dir, "config", "user.email")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
 // run gives git's standard output. Of the environment git gets only what it needs to find its settings: variables such as
 // GIT_DIR, set in a hook, would point it to another repository.
 func run(ctx context.Context, dir string, args ...string) (string, error) {

@@ -135,7 +135,8 @@ func (w *World) make(image Image) Image {
 	if len(image.Platforms) == 0 {
 		image.Platforms = []string{"linux/amd64"}
 	}
-	image.id = "sha256:" + w.id("image", fmt.Sprintf("%+v", image))
+	contents := strings.Replace(fmt.Sprintf("%+v", image), " Commands:map[]", "", 1) // without any, IDs are what they were before there were some
+	image.id = "sha256:" + w.id("image", contents)
 	image.digest = "sha256:" + w.id("manifest", image.id)
 	if known, ok := w.images[image.id]; ok {
 		return known

@@ -96,6 +96,8 @@ func (h *host) endAll(back time.Time, asked bool) {
 			switch {
 			case asked && (b.IgnoresStop || b.StopsIn > engineGrace):
 				code = 137
+			case asked && b.Ends: // a command in its middle, which no signal makes a success
+				code = 143
 			case asked:
 				code = 0
 			}

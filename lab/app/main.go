@@ -19,6 +19,9 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetOutput(os.Stdout)
+	if len(os.Args) > 1 && os.Args[1] == "migrate" {
+		os.Exit(migrate(os.LookupEnv))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if len(os.Args) > 1 && commands[os.Args[1]] != nil {

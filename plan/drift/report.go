@@ -77,6 +77,14 @@ func places(p plan.Plan, desired release.Release) []Place {
 	return all
 }
 
+// Summary is what the report comes to, in a line.
+func (r Report) Summary() string {
+	if r.Clean() {
+		return r.title()
+	}
+	return r.title() + ": " + r.counts()
+}
+
 // Clean tells whether nothing was found on the hosts that were looked at.
 func (r Report) Clean() bool { return len(r.Findings) == 0 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -100,6 +101,7 @@ func (k *keeper) telling(conditions []state.Condition) (at time.Time) {
 func (k *keeper) tellConditions(began, over map[string][]state.Condition, f facts) {
 	if fresh := k.freshFindings(f); len(fresh) > 0 {
 		k.announce(Transition{Kind: "drifted", Summary: summary(fresh), Findings: fresh, Reasons: began["drifted"]})
+		k.driftHooks(summary(fresh))
 		delete(began, "drifted")
 	}
 	for _, kind := range kinds(began, over) {
@@ -157,6 +159,26 @@ func (k *keeper) announce(t Transition) {
 	if k.l.o.Notify != nil {
 		k.l.o.Notify(t)
 	}
+}
+
+// driftHooks runs the hooks at drift beside the worker, which goes on; those of the next drift come after them.
+func (k *keeper) driftHooks(what string) {
+	k.mu.Lock()
+	hard := k.hard
+	k.mu.Unlock()
+	proposal, session := k.want.proposal, k.session
+	if hard == nil || session == nil || proposal == nil || len(proposal.Release.Hooks.At(release.HookDrift, "")) == 0 {
+		return
+	}
+	k.beside.Go(func() {
+		select {
+		case k.hooking <- struct{}{}:
+			defer func() { <-k.hooking }()
+		case <-hard.Done():
+			return
+		}
+		_ = session.DriftHooks(hard, proposal.Release, what) // it is said, and the next drift runs them again
+	})
 }
 
 func (k *keeper) tellHealed(f facts, d decision) {

@@ -54,7 +54,9 @@ type keeper struct {
 	acting bool
 	aside  int            // rollbacks under way
 	beside sync.WaitGroup // the same
-	quiet  time.Time      // until then, what is heard is of the worker's own doing
+	// hooking holds a token while hooks at drift run.
+	hooking chan struct{}
+	quiet   time.Time // until then, what is heard is of the worker's own doing
 	// proposed is what the worker has read last, for whoever acts beside it.
 	proposed *Proposal
 	renewed  bool // a person has changed what holds: what had been given up is tried again
@@ -78,7 +80,7 @@ func newKeeper(l *Loop, s Settings) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{l: l, app: s.App, set: s, signal: make(chan struct{}, 1), memory: memory, toldOf: map[string]time.Time{}}
+	k := &keeper{l: l, app: s.App, set: s, signal: make(chan struct{}, 1), hooking: make(chan struct{}, 1), memory: memory, toldOf: map[string]time.Time{}}
 	for _, f := range memory.Findings {
 		k.toldOf[f.ID] = l.o.Now()
 	}
