@@ -191,7 +191,8 @@ func (b *builder) check() {
 	b.checkProxies()
 	b.checkCanary()
 	b.checkFilter(heals)
-	if b.in.Options.Filter.Whole() && !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
+	b.checkStopped(heals)
+	if b.in.Options.Filter.Whole() && !b.primaryStopped() && !heals && !b.primaryServes() && len(b.openers()) == 0 && slices.ContainsFunc(b.slots, (*slot).boots) {
 		b.problem("", b.in.Desired.PrimaryRole, "no host of the primary role can be reached, so nothing would open the barrier for the other roles",
 			"bring a host of the primary role back")
 	}

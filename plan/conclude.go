@@ -93,7 +93,7 @@ func (b *builder) conclude() {
 	}
 	var tags []string
 	for _, on := range b.in.Desired.Hosts {
-		if host, ok := b.hosts[on.Name]; ok && len(b.on[on.Name]) > 0 {
+		if host, ok := b.hosts[on.Name]; ok && b.awake(on.Name) {
 			tags = append(tags, b.tag(host, released)...)
 		}
 	}

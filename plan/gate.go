@@ -10,11 +10,12 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// Gate is something that does not serve on purpose: a route that is in maintenance or paused, or a proxy that was stopped.
+// Gate is something that does not serve on purpose: a role that was stopped, a route that is in maintenance or paused, or a proxy that
+// was stopped.
 type Gate struct {
 	Host  string `json:"host"`
 	Role  string `json:"role,omitempty"`  // "" for the proxy itself
-	Route string `json:"route,omitempty"` // "" for the proxy itself, and for an accessory
+	Route string `json:"route,omitempty"` // "" for the proxy itself, for an accessory, and for a role that was stopped
 	State string `json:"state"`           // stopped, paused; running: it serves, and maintenance was asked for
 	// Intent is who asked for it; nil: somebody did it without kamald.
 	Intent *state.Intent `json:"intent,omitempty"`
@@ -24,10 +25,12 @@ type Gate struct {
 // String says it to a person, and what ends it.
 func (g Gate) String() string {
 	what := "route " + Printable(g.Route)
+	name, accessory := state.AccessoryOf(g.Role)
 	switch {
-	case g.Route == "" && g.Role != "":
-		name, _ := state.AccessoryOf(g.Role)
+	case g.Route == "" && accessory:
 		return fmt.Sprintf("%s: accessory %s was stopped on purpose by %s; `kamald accessory start %s` ends it", g.Host, name, Printable(g.Intent.By()), name)
+	case g.stop():
+		return g.stopText()
 	case g.Route == "":
 		return fmt.Sprintf("%s: the proxy was stopped on purpose by %s; `kamald proxy start` ends it", g.Host, Printable(g.Intent.By()))
 	case g.Intent != nil && g.State == state.RouteRunning:
@@ -43,7 +46,7 @@ func (g Gate) String() string {
 	return fmt.Sprintf("%s: %s is stopped (503), and nobody told kamald why: `kamal app maintenance`, or by hand; `kamald app live` ends it", g.Host, what)
 }
 
-// Gates finds what does not serve on purpose of a release's proxied roles and accessories, in the order of its hosts and roles.
+// Gates finds what does not serve on purpose of a release's roles and accessories, in the order of its hosts and roles.
 func Gates(desired release.Release, observed state.Snapshot, now time.Time) []Gate {
 	var gates []Gate
 	hosts := make(map[string]state.Host, len(observed.Hosts))
@@ -54,10 +57,14 @@ func Gates(desired release.Release, observed state.Snapshot, now time.Time) []Ga
 		var mine []Gate
 		host := hosts[on.Name]
 		for _, role := range desired.Roles {
-			if role.Proxy == nil || host.Unreachable != "" {
+			if host.Unreachable != "" || !slices.Contains(role.Hosts, host.Name) {
 				continue
 			}
-			if g, shut := gateOf(desired.App(), host, role.Name, now); shut && slices.Contains(role.Hosts, host.Name) {
+			if g, stopped := stopOf(desired.App(), host, role.Name, now); stopped {
+				mine = append(mine, g)
+				continue
+			}
+			if g, shut := gateOf(desired.App(), host, role.Name, now); shut && role.Proxy != nil {
 				mine = append(mine, g)
 			}
 		}
@@ -88,7 +95,7 @@ func (b *builder) gates() []Gate {
 	var gates []Gate
 	for _, g := range Gates(b.in.Desired, b.in.Observed, b.in.Now) {
 		_, observed := b.hosts[g.Host]
-		if observed && !g.Passed && (g.Role == "" || b.known.scope.has(g.Host, g.Role)) {
+		if observed && !g.Passed && !(b.in.Options.Start && g.stop()) && (g.Role == "" || b.known.scope.has(g.Host, g.Role)) {
 			gates = append(gates, g)
 		}
 	}

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -97,7 +98,11 @@ func (b *builder) groups() [][]string {
 	if len(busy) == 0 {
 		return nil
 	}
-	return slices.Collect(slices.Chunk(busy, b.in.Desired.Rollout.Limit.Of(max(total, 1))))
+	limit := b.in.Desired.Rollout.Limit.Of(max(total, 1))
+	if b.in.Options.Restart {
+		limit = 1
+	}
+	return slices.Collect(slices.Chunk(busy, limit))
 }
 
 // depths are the lengths of the longest chains of depends_on below the roles.
@@ -354,6 +359,11 @@ func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
 		}
 	}
 	for _, s := range slots {
+		if s.lift != nil {
+			all = append(all, b.liftStep(n, s, proven))
+		}
+	}
+	for _, s := range slots {
 		for _, old := range s.stop {
 			if s.role.Singleton && s.boots() {
 				continue
@@ -378,6 +388,9 @@ func (b *builder) stopStep(n int, phase Phase, s *slot, old state.Container, nee
 	return Step{ID: "stop/" + s.host.Name + "/" + s.role.Name + "/" + old.ShortID(), Kind: StepStop, Phase: phase, Group: n, Host: s.host.Name, Role: s.role.Name,
 		Needs: slices.Clone(needs), Container: old.ID, Name: old.Name, Grace: graceOf(old, s.role.Stop.Grace), Reason: "another container of the role serves"}
 }
+
+// Grace is how long a container may take to end: what is stored on it, else the given time.
+func Grace(c state.Container, otherwise time.Duration) time.Duration { return graceOf(c, otherwise) }
 
 // graceOf is the grace stored on the container, else the given one.
 func graceOf[D ~int64](c state.Container, otherwise D) D {

@@ -76,6 +76,11 @@ type Options struct {
 	// Accessories limits the plan to some of them, and to nothing else. Reboot has each made anew, whatever waits.
 	Accessories []string `json:"accessories,omitempty"`
 	Reboot      bool     `json:"reboot,omitempty"`
+	// Start has what was stopped on purpose in scope start again, and lifts that. Only: what runs there is left as it is.
+	Start bool `json:"start,omitempty"`
+	Only  bool `json:"only,omitempty"`
+	// Restart makes every container in scope that runs anew, one host after the other.
+	Restart bool `json:"restart,omitempty"`
 	// Prune plans nothing but the removal of what is kept for nothing.
 	Prune bool `json:"prune,omitempty"`
 	// Ignore are the checks whose problems are only warned of.

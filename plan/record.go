@@ -101,7 +101,7 @@ func (in Input) tookPart(host state.Host) bool {
 	return same && in.Held != nil && host.Record != nil && host.Record.Number == in.Held.Number
 }
 
-// takesPart tells whether a host has anything of the release in scope.
+// takesPart tells whether a host has anything of the release in scope that is to run.
 func (b *builder) takesPart(host string) bool {
-	return len(b.on[host]) > 0 || slices.ContainsFunc(b.besides, func(s *beside) bool { return s.host.Name == host })
+	return b.awake(host) || slices.ContainsFunc(b.besides, func(s *beside) bool { return s.host.Name == host })
 }

@@ -38,6 +38,8 @@ type slot struct {
 	oldRoute             *state.Route
 	maintenance          *state.Intent // that holds
 	resume               *state.Intent // the maintenance that has ended: its route serves again
+	stopped              *state.Intent // the role was stopped on purpose: nothing is done here
+	lift                 *state.Intent // that it was ends, since the role starts again
 	stop                 []state.Container
 	canary
 
@@ -49,7 +51,7 @@ func (s *slot) boots() bool { return s.create || s.start }
 
 // busy tells whether anything happens in the slot but prune.
 func (s *slot) busy() bool {
-	return s.boots() || s.update != nil || s.connect || s.route != nil || s.resume != nil || s.endsRollout || len(s.stop) > 0
+	return s.boots() || s.update != nil || s.connect || s.route != nil || s.resume != nil || s.lift != nil || s.endsRollout || len(s.stop) > 0
 }
 
 // decide compares what should be in a slot with what is.
@@ -74,12 +76,17 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	if s.wanted == nil {
 		s.adoptReplaced()
 	}
+	if s.decideStop(in) {
+		return s
+	}
 	s.decideContainer()
+	s.restart(in)
 	s.decideCertificate(in)
 	s.decideGate(app, in.Now)
 	s.decideRoute(in.Desired)
 	s.decideRollout()
 	s.decideOlds()
+	s.decideLift()
 	return s
 }
 

@@ -41,6 +41,7 @@ const (
 
 	StepUnroute StepKind = "unroute" // take a route away
 	StepResume  StepKind = "resume"  // a route whose maintenance has ended serves again
+	StepLift    StepKind = "lift"    // a role that was stopped on purpose is not any more
 	StepStop    StepKind = "stop"
 	StepUpdate  StepKind = "update"  // live resources, in place
 	StepConnect StepKind = "connect" // attach a network

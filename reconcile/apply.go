@@ -183,7 +183,7 @@ func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*ru
 		return nil, err
 	}
 	r := &run{c: c, locks: locks, plan: planned.Plan, desired: planned.Desired, hosts: hostsOf(wide(planned.Desired, planned.Snapshot)), paths: layoutOf(planned.Desired),
-		seen: planned.Snapshot, ids: map[string]string{}, inUse: map[string]bool{}, retain: options.Retain, registry: c.credentials(planned.Desired)}
+		seen: planned.Snapshot, ids: map[string]string{}, inUse: map[string]bool{}, restarts: options.restart, retain: options.Retain, registry: c.credentials(planned.Desired)}
 	r.record = state.Record{Schema: state.RecordSchema, Number: locks.Fence, Fence: locks.Fence, App: planned.Desired.App(),
 		Version: planned.Desired.Version, Image: planned.Desired.Image(), Digest: planned.Plan.Pin.Digest, ImageID: planned.Plan.Pin.ID,
 		Release: body, Kind: string(planned.Plan.Kind), Who: c.Owner.Who, Where: c.Owner.Where(), Started: c.now(), Outcome: state.OutcomeRunning, Lock: locks.nonce}

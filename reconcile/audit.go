@@ -19,6 +19,7 @@ import (
 // deed is one thing that is done to a server.
 type deed struct {
 	kind, host, role, step, message string
+	silent                          bool // it has no line in the host's audit file
 }
 
 // stepDeed is what a plan's step does; false for steps that touch no server.

@@ -210,7 +210,7 @@ func (w *work) tell(ctx context.Context, on release.Host, d deed, one CommandedO
 		w.c.report(Progress{Kind: "done", Host: on.Name, Role: d.role, Step: d.step, Message: d.message})
 	}
 	conn, err := w.c.fleet.Connection(context.WithoutCancel(ctx), on)
-	if err != nil || one.Unchanged {
+	if err != nil || one.Unchanged || d.silent {
 		return
 	}
 	line := w.past

@@ -48,6 +48,7 @@ var callLimits = map[string]time.Duration{
 	"Files.Unpack":    10 * time.Minute, // of an image's assets, over a slow line
 	"Files.Share":     5 * time.Minute,  // thousands of files, each by itself
 	"Engine.Manifest": 15 * time.Second, // of a registry that is out of reach the engine says so, or never
+	"Engine.Login":    15 * time.Second,
 	"Registry.Size":   15 * time.Second, // the same
 	"Engine.Upload":   5 * time.Minute,  // of a program, over a slow line
 	"Engine.Stop":     0,                // bounded by its grace, below

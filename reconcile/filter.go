@@ -99,3 +99,24 @@ func pinFromPartials(desired release.Release, observed state.Snapshot, held *sta
 	}
 	return plan.Pin{Digest: newest.Digest, ID: newest.ImageID, From: fmt.Sprintf("partial release %d", newest.Number)}, true
 }
+
+// RolesInScope names the roles that hosts and roles, names or globs, are about, and the hosts that have one of them, in the file's order.
+func RolesInScope(desired release.Release, hosts, roles []string) (plan.Filter, error) {
+	scope, err := plan.FilterOf(desired, hosts, roles)
+	if err != nil {
+		return plan.Filter{}, err
+	}
+	var named plan.Filter
+	for _, on := range desired.Hosts {
+		mine := rolesOn(desired, scope, on.Name)
+		if len(mine) > 0 {
+			named.Hosts = append(named.Hosts, on.Name)
+		}
+		for _, role := range mine {
+			if !slices.Contains(named.Roles, role) {
+				named.Roles = append(named.Roles, role)
+			}
+		}
+	}
+	return named, nil
+}

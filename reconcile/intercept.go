@@ -217,6 +217,10 @@ func (e engine) ConnectNetwork(ctx context.Context, network, container string, a
 	})
 }
 
+func (e engine) RemoveVolume(ctx context.Context, name string) error {
+	return e.write(ctx, "Engine.RemoveVolume", func(ctx context.Context) error { return e.next.RemoveVolume(ctx, name) })
+}
+
 func (e engine) Events(ctx context.Context, since time.Time, heard func(state.EngineEvent)) error {
 	return e.read(ctx, "Engine.Events", func(ctx context.Context) error { return e.next.Events(ctx, since, heard) })
 }

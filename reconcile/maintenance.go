@@ -39,7 +39,7 @@ func (c *Controller) Maintain(ctx context.Context, desired release.Release, m Ma
 			intent.Role, intent.Reason, intent.Message, intent.Until = on.role, m.Reason, m.Message, m.Until
 			known, _ := on.seen.Maintenance(on.role)
 			intent.Serial = known.Serial + 1
-			if err := writeMaintenance(ctx, on.conn, layoutOf(desired), intent); err != nil {
+			if err := writeRoleIntent(ctx, on.conn, layoutOf(desired), intent); err != nil {
 				return err
 			}
 			on.did = "answers 503"
@@ -197,20 +197,21 @@ func (c *Controller) intentFor(host, kind string) state.Intent {
 func (on *routeOn) lift(ctx context.Context, known state.Intent) error {
 	lifted := on.c.intentFor(on.host, state.IntentMaintenance)
 	lifted.Role, lifted.Serial, lifted.Lifted = on.role, known.Serial+1, true
-	return writeMaintenance(ctx, on.conn, layoutOf(on.desired), lifted)
+	return writeRoleIntent(ctx, on.conn, layoutOf(on.desired), lifted)
 }
 
-func writeMaintenance(ctx context.Context, conn *Connection, paths layout, intent state.Intent) error {
+// writeRoleIntent writes an intent that is about a role on its host, which lies there only.
+func writeRoleIntent(ctx context.Context, conn *Connection, paths layout, intent state.Intent) error {
 	data, err := json.MarshalIndent(intent, "", " ")
 	if err != nil {
 		return err
 	}
-	return conn.Files.Write(ctx, paths.maintenance(intent.Host, intent.Role), append(data, '\n'), 0o600)
+	return conn.Files.Write(ctx, paths.roleIntent(intent.Kind, intent.Host, intent.Role), append(data, '\n'), 0o600)
 }
 
-func (l layout) maintenance(host, role string) string {
+func (l layout) roleIntent(kind, host, role string) string {
 	name := strings.ReplaceAll(host, "/", "_") + "~" + role // no role's name has a tilde
-	return path.Join(l.intents(), state.IntentMaintenance+"-"+name+".json")
+	return path.Join(l.intents(), kind+"-"+name+".json")
 }
 
 // resume lets a route serve whose maintenance has ended, and says so on the host: what stops it from now on is another's doing.

@@ -53,6 +53,8 @@ type Options struct {
 	Guard func(Planned) error
 
 	heal bool // only what is not as the held release says is put right
+	// of commands about the app: what was stopped on purpose starts again; nothing but that; what runs is made anew
+	start, only, restart bool
 	// Seen is a look that was made a moment ago, for the same release: healing makes its first plan of that, and does not look once more
 	// for it. Nothing is done on it: under the locks all hosts are looked at. One that is not so fresh any more is not used.
 	Seen *state.Snapshot
@@ -223,7 +225,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Choice: options.choice, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
 			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore, Heal: options.heal, Orphans: options.Orphans,
-			Accessories: options.Accessories, Reboot: options.Reboot}}
+			Accessories: options.Accessories, Reboot: options.Reboot, Start: options.start, Only: options.only, Restart: options.restart}}
 	if in.Records = options.records; in.Records == nil {
 		if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 			return Planned{}, err

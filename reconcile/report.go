@@ -13,9 +13,11 @@ import (
 
 // Report is how an apply ended, from a fresh look at the servers and not from the steps' own word.
 type Report struct {
-	Outcome state.Outcome  `json:"outcome"`
-	Release int            `json:"release,omitempty"` // its number; 0 when nothing was recorded
-	Kind    plan.Kind      `json:"kind"`
+	Outcome state.Outcome `json:"outcome"`
+	Release int           `json:"release,omitempty"` // its number; 0 when nothing was recorded
+	Kind    plan.Kind     `json:"kind"`
+	// Command is what somebody asked for, where that was no release: start, boot, restart.
+	Command string         `json:"command,omitempty"`
 	Version string         `json:"version"`
 	Rows    []Row          `json:"rows"`
 	Skipped []plan.Skipped `json:"skipped,omitempty"` // hosts that could not be reached
@@ -52,7 +54,7 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 	report.VersionPolicy = planned.Plan.VersionPolicy
 	report.Filter, report.Took = planned.Plan.Filter, c.now().Sub(began)
 	app := planned.Desired.App()
-	before, after := byName(planned.Snapshot), byName(now)
+	before, after, stops := byName(planned.Snapshot), byName(now), stopsIn(planned.Plan)
 	roles := planned.Desired.Roles
 	if planned.Plan.Kind == plan.KindAccessory {
 		roles = nil
@@ -71,6 +73,9 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 				host = &state.Host{}
 			}
 			row.Now, row.Why = versionOn(app, *host, role.Name), host.Unreachable
+			if by := stops[name+"/"+role.Name]; by != "" && row.Why == "" {
+				row.Wanted, row.Why = "", "stopped on purpose by "+by
+			}
 			report.Rows = append(report.Rows, row)
 		}
 	}
@@ -80,6 +85,17 @@ func (c *Controller) done(report Report, planned Planned, now state.Snapshot, be
 		report.Outcome = state.OutcomePartial
 	}
 	return report
+}
+
+// stopsIn gives who has stopped a role on purpose, by host/role.
+func stopsIn(p plan.Plan) map[string]string {
+	stops := map[string]string{}
+	for _, gate := range p.Gates {
+		if gate.Intent != nil && gate.Intent.Kind == state.IntentStop {
+			stops[gate.Host+"/"+gate.Role] = gate.Intent.By()
+		}
+	}
+	return stops
 }
 
 // byName finds hosts of a snapshot: a fleet's rows would look through all of them each.

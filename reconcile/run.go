@@ -25,7 +25,8 @@ type run struct {
 	locks    *Locks
 	notes    *journal
 	audit    *auditFiles
-	retain   int // older versions that are kept; 0: as many as the release says
+	restarts bool // it makes anew what runs
+	retain   int  // older versions that are kept; 0: as many as the release says
 	old      oldRecords
 	registry *credentials
 	cargo    *cargo   // the image, where it is carried from this machine
@@ -138,6 +139,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.endRollout(ctx, conn, s.Name)
 	case plan.StepResume:
 		return r.resume(ctx, conn, s)
+	case plan.StepLift:
+		return r.liftStop(ctx, conn, s)
 	case plan.StepUnroute:
 		return r.unroute(ctx, conn, s.Host, s.Name)
 	case plan.StepStop:
@@ -323,6 +326,8 @@ func describe(s plan.Step) string {
 		return "end the canary of " + s.Name
 	case plan.StepResume:
 		return "resume " + s.Name
+	case plan.StepLift:
+		return "take back that " + s.Name + " was stopped on purpose"
 	case plan.StepUnroute:
 		return "take route " + s.Name + " away"
 	case plan.StepStop:

@@ -92,6 +92,9 @@ type Engine interface {
 	// Pull fetches a reference: repo:tag, or repo@sha256:…. Of a list for several platforms it takes what there is for one
 	// (os/architecture[/variant]), and for "" the engine's own. It has no limit but one of silence: state.FaultStalled.
 	Pull(ctx context.Context, ref, platform string, auth release.Auth) error
+	// Login asks the registry, from the host, whether it lets in who shows these credentials. Nothing is kept of them. What a registry is
+	// at fault for is a *state.RegistryError.
+	Login(ctx context.Context, auth release.Auth) error
 	Tag(ctx context.Context, image, ref string) error
 	// RemoveImage takes a reference away, and the image with its last one. One in use is an error that is state.ErrConflict.
 	RemoveImage(ctx context.Context, ref string) error
@@ -105,6 +108,9 @@ type Engine interface {
 	// CreateNetwork makes one; of several that runs make at once one stays, and no call fails for that.
 	CreateNetwork(ctx context.Context, name string) error
 	ConnectNetwork(ctx context.Context, network, container string, aliases []string) error
+	// RemoveVolume takes a volume away with what is in it. One that a container has, running or not, is an error that is
+	// state.ErrConflict; one that is not there is no error.
+	RemoveVolume(ctx context.Context, name string) error
 
 	// Events follows what happens there: to containers that bear the label service, to proxies, to images, and containers' connections to
 	// networks. It begins at a time by the engine's clock, as far back as the engine remembers; zero: from now on. heard gets each event

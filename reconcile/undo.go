@@ -95,6 +95,11 @@ func (u *undoing) healed(s plan.Step) bool {
 	if s.Kind == plan.StepUpdate {
 		return true
 	}
+	if u.restarts { // each host is for itself: one that has been through it runs what it is to run
+		return !slices.ContainsFunc(u.plan.Steps, func(other plan.Step) bool {
+			return other.Host == s.Host && other.Role == s.Role && other.Phase < plan.PhaseFinish && u.outcomes[other.ID].err != nil
+		})
+	}
 	proof, proven := u.outcomes["prove/"+s.Host+"/"+s.Role]
 	return proven && proof.err == nil && !slices.ContainsFunc(u.plan.Steps, func(other plan.Step) bool {
 		return other.Kind == plan.StepStop && other.Host == s.Host && other.Role == s.Role

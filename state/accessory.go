@@ -34,7 +34,7 @@ type File struct {
 }
 
 // StopAsked finds the newest word on the stop of an accessory there, under its role's name; false when nobody has said one.
-func (h Host) StopAsked(role string) (Intent, bool) { return h.intent(IntentAccessoryStop, role) }
+func (h Host) StopAsked(role string) (Intent, bool) { return h.about(IntentAccessoryStop, role) }
 
 // Beside finds an image of an accessory by its ID, or by one of its tags or digests.
 func (h Host) Beside(ref string) (Image, bool) {

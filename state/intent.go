@@ -15,6 +15,8 @@ const (
 	IntentForget = "forget" // the host is gone for good
 	// IntentMaintenance: the role's route there answers 503. It lies on that host only.
 	IntentMaintenance = "maintenance"
+	// IntentStop: the role has no container that runs there, and no route. It lies on that host only.
+	IntentStop = "stop"
 	// IntentProxyStop: the host's proxy stands still. It lies beside the proxy's files, for all apps there.
 	IntentProxyStop = "proxy-stop"
 	// IntentAccessoryStop: an accessory stands still there. It lies on that host only.
@@ -27,7 +29,7 @@ type Intent struct {
 	Schema  int       `json:"schema"`
 	Kind    string    `json:"kind"`
 	Host    string    `json:"host"`
-	Role    string    `json:"role,omitempty"` // maintenance: whose route; accessory-stop: which
+	Role    string    `json:"role,omitempty"` // maintenance, stop: whose; accessory-stop: which
 	Serial  int       `json:"serial"`         // counts the changes of one intent: the highest holds
 	Lifted  bool      `json:"lifted,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
@@ -103,9 +105,13 @@ func (s Snapshot) Intent(kind, host string) (Intent, bool) {
 }
 
 // Maintenance finds the newest word on the maintenance of a role there; false when nobody has said one.
-func (h Host) Maintenance(role string) (Intent, bool) { return h.intent(IntentMaintenance, role) }
+func (h Host) Maintenance(role string) (Intent, bool) { return h.about(IntentMaintenance, role) }
 
-func (h Host) intent(kind, role string) (found Intent, ok bool) {
+// Stop finds the newest word on a role's being stopped there on purpose; false when nobody has said one.
+func (h Host) Stop(role string) (Intent, bool) { return h.about(IntentStop, role) }
+
+// about finds the newest word of one kind on a role of this very host.
+func (h Host) about(kind, role string) (found Intent, ok bool) {
 	for _, intent := range h.Intents {
 		if intent.Kind == kind && intent.Host == h.Name && intent.Role == role && (!ok || intent.newer(found)) {
 			found, ok = intent, true

@@ -11,9 +11,10 @@ import (
 )
 
 func (p *program) appCommand() *cobra.Command {
-	app := &cobra.Command{Use: "app", Short: "The app on the servers: its logs, a command in its container, maintenance", Args: cobra.NoArgs,
+	app := &cobra.Command{Use: "app", Short: "The app on the servers: look at it, its logs, a command in its container; stop, start, restart, remove it; maintenance", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	app.AddCommand(p.appLogsCommand(), p.appExecCommand(), p.maintenanceCommand(), p.liveCommand())
+	app.AddCommand(p.appDetailsCommand(), p.appContainersCommand(), p.appImagesCommand(), p.appVersionCommand(), p.appStaleCommand(), p.appLogsCommand(), p.appExecCommand(),
+		p.appBootCommand(), p.appStartCommand(), p.appStopCommand(), p.appRestartCommand(), p.appRemoveCommand(), p.maintenanceCommand(), p.liveCommand())
 	return app
 }
 
@@ -33,11 +34,9 @@ func (p *program) maintenanceCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m.Drain = time.Duration(drain)
-			if cmd.Flags().Changed("for") {
-				if lasts <= 0 {
-					return fmt.Errorf("--for: maintenance lasts more than 0, not %s", lasts)
-				}
-				m.Until = time.Now().Add(lasts).UTC().Round(time.Second)
+			var err error
+			if m.Until, err = untilAfter(cmd, "maintenance", lasts); err != nil {
+				return err
 			}
 			return p.changeProxies(cmd.Context(), wait, func(ctx context.Context, s *session) (reconcile.Commanded, error) {
 				return s.Maintain(ctx, s.desired, m, p.flags.hosts, p.flags.roles)
@@ -52,6 +51,17 @@ func (p *program) maintenanceCommand() *cobra.Command {
 	f.Lookup("drain-timeout").DefValue = ""
 	p.lockWaitFlag(f, &wait)
 	return limits(cmd)
+}
+
+// untilAfter is when what lasts so long by --for ends; zero without that flag.
+func untilAfter(cmd *cobra.Command, what string, lasts time.Duration) (time.Time, error) {
+	if !cmd.Flags().Changed("for") {
+		return time.Time{}, nil
+	}
+	if lasts <= 0 {
+		return time.Time{}, fmt.Errorf("--for: %s lasts more than 0, not %s", what, lasts)
+	}
+	return time.Now().Add(lasts).UTC().Round(time.Second), nil
 }
 
 func (p *program) liveCommand() *cobra.Command {

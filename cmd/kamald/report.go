@@ -142,9 +142,12 @@ func sentence(app state.App, report reconcile.Report, err error) string {
 		if report.Kind == plan.KindNone {
 			return fmt.Sprintf("Nothing to do: %s runs as written.", what)
 		}
-		done := map[plan.Kind]string{plan.KindRollback: "Rolled back to ", plan.KindHeal: "Healed ", plan.KindConfig: "Reconfigured "}[report.Kind]
 		if report.Kind == plan.KindAccessory {
 			return fmt.Sprintf("The accessories of %s are as the file says, after %s.", app, short(report.Took))
+		}
+		done := map[string]string{"start": "Started ", "boot": "Booted ", "restart": "Restarted "}[report.Command]
+		if done == "" || report.Kind != plan.KindHeal {
+			done = map[plan.Kind]string{plan.KindRollback: "Rolled back to ", plan.KindHeal: "Healed ", plan.KindConfig: "Reconfigured "}[report.Kind]
 		}
 		if done == "" {
 			done = "Released "
@@ -166,11 +169,14 @@ func sentence(app state.App, report reconcile.Report, err error) string {
 	case report.Outcome == state.OutcomeCancelled:
 		verb = "was interrupted"
 	}
-	return fmt.Sprintf("%s of %s%s %s after %s; %s.", nameOf(report.Kind), what, number, verb, short(report.Took), aftermath(report))
+	return fmt.Sprintf("%s of %s%s %s after %s; %s.", nameOf(report), what, number, verb, short(report.Took), aftermath(report))
 }
 
-func nameOf(kind plan.Kind) string {
-	switch kind {
+func nameOf(report reconcile.Report) string {
+	if report.Command != "" && report.Kind == plan.KindHeal {
+		return "The " + report.Command
+	}
+	switch report.Kind {
 	case plan.KindRollback:
 		return "The rollback"
 	case plan.KindHeal:

@@ -78,9 +78,7 @@ func (p *program) statusCommand() *cobra.Command {
 				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter)
 				found.Gates = plan.Gates(s.desired, planned.Snapshot, time.Now())
 				found.Moved, found.News = planned.Plan.Moved, p.news
-				if r := planned.Held; r != nil {
-					found.Held = &heldStatus{Release: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
-				}
+				found.Held = heldOf(planned.Held)
 				if found.Quarantined, err = s.Quarantined(s.desired, planned.Snapshot); err != nil {
 					return err
 				}
@@ -94,6 +92,13 @@ func (p *program) statusCommand() *cobra.Command {
 	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&stored, "no-refresh", false, "look at no server: show what was seen last")
 	return cmd
+}
+
+func heldOf(r *state.Record) *heldStatus {
+	if r == nil {
+		return nil
+	}
+	return &heldStatus{Release: r.Number, Version: r.Version, Kind: r.Kind, Who: r.Who, Where: r.Where, At: r.Ended, Hold: r.Hold}
 }
 
 // nothing is no secrets.

@@ -70,12 +70,13 @@ func spokenOf(message jsonstream.Message) string {
 // Login asks the registry whether it takes the name and the password; the engine keeps neither. An engine that pushes with a wrong
 // password tries each layer for nearly a minute.
 //
-// Errors: state.ErrDenied for what the registry does not take, and what calls have in common.
+// Errors: state.ErrDenied for what the registry does not take, a *state.RegistryError for what it is at fault for, and what calls have in
+// common.
 func (e *Engine) Login(ctx context.Context, auth release.Auth) error {
-	server := auth.Server
+	server, name := auth.Server, auth.Server
 	if server == "" {
-		server = hub
+		server, name = hub, "docker.io"
 	}
 	_, err := e.client.RegistryLogin(ctx, client.RegistryLoginOptions{Username: auth.Username, Password: auth.Password.Reveal(), ServerAddress: server})
-	return e.failure(err, "log in at %s", server)
+	return e.registryFailure(err, name+"/login", "log in at %s", server)
 }

@@ -264,6 +264,9 @@ func (w *World) create(h *host, name string, spec state.Spec, labels map[string]
 		status: state.StatusCreated, created: time.Now(),
 	}
 	c.spec.Options = maps.Clone(spec.Options)
+	for _, volume := range volumesOf(spec) {
+		h.volumes[volume] = true
+	}
 	for _, more := range []map[string]string{spec.Labels, labels} {
 		for label, value := range more {
 			c.labels = with(c.labels, label, value)

@@ -61,6 +61,17 @@ func (e *Engine) Manifest(ctx context.Context, ref string, auth release.Auth) (m
 	return m, err
 }
 
+// Login asks the world's registry.
+func (e *Engine) Login(ctx context.Context, auth release.Auth) error {
+	return e.read(ctx, "Engine.Login", auth.Server, func(*host) error {
+		if w := e.world; w.username != "" && (auth.Username != w.username || auth.Password.Reveal() != w.password) {
+			err := fmt.Errorf("the registry refuses %q: %w", auth.Username, state.ErrDenied)
+			return &state.RegistryError{Fault: state.FaultDenied, Registry: auth.Server, Err: err}
+		}
+		return nil
+	})
+}
+
 // Tag gives an image a further reference.
 func (e *Engine) Tag(ctx context.Context, image, ref string) error {
 	return e.mutate(ctx, "Engine.Tag", image+" "+ref, func(h *host) error {

@@ -73,7 +73,7 @@ func (w *World) AddHost(name string) {
 	w.stride = strideFor(len(w.hosts) + 1)
 	w.hosts[name] = &host{
 		name: name, index: index, home: "/root", arch: "amd64", environ: map[string]string{"HOME": "/root"}, free: 20 << 30, disk: 40 << 30, asked: map[uint64]uint32{}, meetings: map[int64]meeting{},
-		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")},
+		containers: map[string]*container{}, images: map[string]*stored{}, layers: map[string]int{}, networks: map[string]string{"bridge": w.id(name, "network", "bridge")}, volumes: map[string]bool{},
 		files:  map[string]*node{"/": {dir: true, mode: 0o755}, "/root": {dir: true, mode: 0o700}},
 		routes: map[string]state.Route{}, requests: map[int]int{}, next: map[string]int{},
 	}
@@ -133,6 +133,7 @@ type host struct {
 	containerdFree *int64                // on a disk of its own; nil: it has none
 	denied         []string              // where the SSH user may do nothing, as absolute paths
 	networks       map[string]string     // name → ID
+	volumes        map[string]bool       // by name
 	files          map[string]*node      // by absolute path
 	routes         map[string]state.Route
 	late           time.Duration   // how much later than it could its proxy switches

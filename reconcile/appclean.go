@@ -1,0 +1,216 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// images takes away what roles that left the host have left there, and then the app's images that nobody else has.
+func (r *removal) images(ctx context.Context, on release.Host) (CommandedOn, error) {
+	result := CommandedOn{Host: on.Name}
+	conn, err := r.locks.connection(ctx, on)
+	if err != nil {
+		return result, err
+	}
+	left, err := r.orphans(ctx, on, conn)
+	if err != nil {
+		return result, err
+	}
+	gone, stay, err := r.references(ctx, conn)
+	if err != nil {
+		return result, err
+	}
+	removed := 0
+	for _, ref := range gone {
+		err := unless(conn.Engine.RemoveImage(ctx, ref), state.ErrNotFound)
+		switch {
+		case errors.Is(err, state.ErrConflict):
+			stay = append(stay, ref)
+		case err != nil:
+			return result, err
+		default:
+			removed++
+		}
+	}
+	result.Did, result.Unchanged = fmt.Sprintf("removed %d names of images", removed), removed == 0 && len(left) == 0
+	if removed == 0 {
+		result.Did = "no image of it was there"
+	}
+	if len(left) > 0 {
+		result.Did = "removed " + strings.Join(left, ", ") + "; " + result.Did
+	}
+	if len(stay) > 0 {
+		result.Notes = append(result.Notes, "used by others, and stays: "+strings.Join(stay, ", "))
+	}
+	return result, nil
+}
+
+// orphans removes containers and routes of roles that are not on the host any more, and gives the containers' names.
+func (r *removal) orphans(ctx context.Context, on release.Host, conn *Connection) (names []string, err error) {
+	own, err := ownContainers(ctx, conn, r.desired.App(), "")
+	if err != nil {
+		return nil, err
+	}
+	wanted := rolesOn(r.desired, plan.Filter{}, on.Name)
+	var roles []string
+	for _, c := range own {
+		if !slices.Contains(wanted, c.Role) && !slices.Contains(roles, c.Role) {
+			roles = append(roles, c.Role)
+		}
+	}
+	for _, name := range roles {
+		role, err := r.seeRole(ctx, on, name)
+		if err != nil {
+			return names, err
+		}
+		if _, err := r.mounted(ctx, role); err != nil {
+			return names, err
+		}
+		if err := role.end(ctx); err != nil {
+			return names, err
+		}
+		for _, c := range role.own {
+			if err := conn.Engine.Remove(ctx, c.ID); err != nil {
+				return names, err
+			}
+			names = append(names, c.Name)
+		}
+	}
+	return names, nil
+}
+
+// references are the names under which the app's repository has images on a host: those that can go, and those that others need. An
+// image that a container has is that container's, whoever's it is, and so is one that another destination's latest is at.
+func (r *removal) references(ctx context.Context, conn *Connection) (gone, stay []string, err error) {
+	images, err := conn.Engine.Images(ctx, r.desired.ImageName())
+	if err != nil {
+		return nil, nil, err
+	}
+	containers, err := conn.Engine.Containers(ctx, state.Filter{})
+	if err != nil {
+		return nil, nil, err
+	}
+	app, latest := r.desired.App(), r.desired.ImageName()+":latest"
+	own := r.desired.ImageName() + ":" + app.LatestTag()
+	for _, image := range images {
+		others := slices.ContainsFunc(containers, func(c state.Container) bool {
+			return c.ImageID == image.ID && (c.Service != app.Service || c.Destination != app.Destination)
+		})
+		service, labelled := image.Labels[state.LabelService]
+		others = others || labelled && service != app.Service || slices.ContainsFunc(image.Tags, func(tag string) bool {
+			return tag != own && (tag == latest || strings.HasPrefix(tag, latest+"-"))
+		})
+		refs := image.Tags
+		if len(refs) == 0 {
+			refs = image.Digests
+		}
+		for _, ref := range refs {
+			switch {
+			case ref == own || !others:
+				gone = append(gone, ref)
+			default:
+				stay = append(stay, ref)
+			}
+		}
+	}
+	slices.Sort(gone)
+	slices.Sort(stay)
+	return gone, stay, nil
+}
+
+// removeData takes away the volumes that only this app's containers had.
+func (r *removal) removeData(ctx context.Context, on release.Host) (CommandedOn, error) {
+	result := CommandedOn{Host: on.Name}
+	conn, err := r.locks.connection(ctx, on)
+	if err != nil {
+		return result, err
+	}
+	for _, role := range r.desired.Roles {
+		for _, volume := range role.Volumes { // also those of containers that an interrupted removal has taken away
+			if source, _, ok := strings.Cut(volume, ":"); ok && slices.Contains(role.Hosts, on.Name) && !strings.ContainsAny(source, "/.~") {
+				r.remember(on.Name, source)
+			}
+		}
+	}
+	r.mu.Lock()
+	volumes := slices.Clone(r.volumes[on.Name])
+	r.mu.Unlock()
+	slices.Sort(volumes)
+	var gone []string
+	for _, volume := range volumes {
+		err := conn.Engine.RemoveVolume(ctx, volume)
+		switch {
+		case errors.Is(err, state.ErrConflict):
+			result.Notes = append(result.Notes, "another container has the volume "+volume+": it stays")
+		case err != nil:
+			return result, err
+		default:
+			gone = append(gone, volume)
+		}
+	}
+	result.Did, result.Unchanged = "removed the volumes "+strings.Join(gone, ", "), len(gone) == 0
+	if len(gone) == 0 {
+		result.Did = "no volume of it to remove"
+	}
+	return result, nil
+}
+
+// proxy takes the proxy away that nobody else needs.
+func (r *removal) proxy(ctx context.Context, on release.Host) (CommandedOn, error) {
+	result := CommandedOn{Host: on.Name}
+	p, err := r.look(ctx, on)
+	if err != nil {
+		return result, err
+	}
+	others, err := p.others(ctx)
+	if err != nil {
+		return result, err
+	}
+	if len(others) > 0 {
+		result.Did, result.Unchanged = "the proxy stays: other apps need it ("+strings.Join(others, ", ")+")", true
+		return result, nil
+	}
+	err = p.remove(ctx, nil)
+	result.Did, result.Unchanged, result.Notes = "the proxy "+p.did, p.unchanged, p.notes
+	return result, err
+}
+
+// files takes the app's files away: of a role's removal all but what says that it is on purpose, and what was released.
+func (r *removal) files(ctx context.Context, on release.Host) (CommandedOn, error) {
+	result := CommandedOn{Host: on.Name, Did: "removed its secrets, certificates and assets; its release records stay"}
+	conn, err := r.locks.connection(ctx, on)
+	if err != nil {
+		return result, err
+	}
+	paths := layoutOf(r.desired)
+	list := []string{path.Join(paths.appsConfig(), r.desired.App().String())}
+	if r.whole {
+		result.Did = "removed its files"
+		list = append(list, paths.audit(), paths.appDir())
+	} else {
+		names, err := conn.Files.List(ctx, paths.appDir())
+		if err != nil {
+			return result, err
+		}
+		for _, name := range names {
+			if file := path.Join(paths.appDir(), name); file != paths.ours() {
+				list = append(list, file)
+			}
+		}
+		list = append(list, path.Join(paths.ours(), "certificates"))
+	}
+	for _, file := range list {
+		if err := conn.Files.Remove(ctx, file); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
