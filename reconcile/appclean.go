@@ -148,6 +148,7 @@ func (r *removal) removeData(ctx context.Context, on release.Host) (CommandedOn,
 	for _, volume := range volumes {
 		err := conn.Engine.RemoveVolume(ctx, volume)
 		switch {
+		case errors.Is(err, state.ErrNotFound):
 		case errors.Is(err, state.ErrConflict):
 			result.Notes = append(result.Notes, "another container has the volume "+volume+": it stays")
 		case err != nil:

@@ -22,7 +22,7 @@ func (c *Controller) RemoveApp(ctx context.Context, desired release.Release, rea
 	if err != nil {
 		return Commanded{}, err
 	}
-	r := &removal{work: &work{c: c, desired: desired, scope: scope, verb: "remove", past: "Removed app"}, reason: StopReason{Reason: cmp.Or(reason, "app remove")}}
+	r := &removal{work: &work{c: c, desired: desired, scope: scope, verb: "remove", past: "Removed app", ordered: true}, reason: StopReason{Reason: cmp.Or(reason, "app remove")}}
 	r.work.deeds = func(host string) (list []deed) {
 		mine := rolesOn(desired, scope, host)
 		for _, role := range mine {
@@ -47,7 +47,7 @@ func (c *Controller) RemoveService(ctx context.Context, desired release.Release,
 	}
 	desired = wide(desired, seen)
 	proxied, _ := ProxyHosts(desired, nil) // none: there is no proxy to ask about
-	r := &removal{work: &work{c: c, desired: desired, verb: "remove", past: "Removed", ofProxy: true, registry: c.credentials(desired)},
+	r := &removal{work: &work{c: c, desired: desired, verb: "remove", past: "Removed", ofProxy: true, ordered: true, registry: c.credentials(desired)},
 		reason: StopReason{Reason: "remove"}, whole: true, data: data, volumes: map[string][]string{}}
 	r.work.deeds = func(host string) (list []deed) {
 		for _, role := range rolesOn(desired, plan.Filter{}, host) {

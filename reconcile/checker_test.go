@@ -209,11 +209,11 @@ func (h *history) appOfRoute(host, route string) (state.App, bool) {
 
 // intentions are the kinds of deeds that a call may be part of, or that it takes back.
 var intentions = map[string][]string{
-	"Engine.Create": {"create", "proxy", "hook"}, "Engine.Start": {"start", "proxy", "stop", "hook"}, "Engine.Stop": {"stop", "create", "start", "hook"},
-	"Engine.Remove": {"remove", "create", "hook"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
-	"Engine.RemoveImage": {"untag", "image"}, "Engine.Pull": {"image", "proxy", "pull"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
+	"Engine.Create": {"create", "proxy", "hook"}, "Engine.Start": {"start", "proxy", "stop", "hook"}, "Engine.Stop": {"stop", "create", "start", "hook", "app-stop", "app-remove", "app-stale"},
+	"Engine.Remove": {"remove", "create", "hook", "app-remove"}, "Engine.RemoveVolume": {"app-remove"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
+	"Engine.RemoveImage": {"untag", "image", "app-remove"}, "Engine.Pull": {"image", "proxy", "pull"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
 	"Engine.CreateNetwork": {"network"}, "Engine.ConnectNetwork": {"connect", "proxy"},
-	"Proxy.Deploy": {"switch", "unroute", "proxy"}, "Proxy.Remove": {"unroute", "switch"}, "Proxy.Stop": {"unroute"}, "Proxy.Pause": {"unroute"},
+	"Proxy.Deploy": {"switch", "unroute", "proxy"}, "Proxy.Remove": {"unroute", "switch", "app-stop", "app-remove"}, "Proxy.Stop": {"unroute", "app-stop", "app-remove"}, "Proxy.Pause": {"unroute"},
 	"Proxy.RolloutDeploy": {"canary"}, "Proxy.RolloutSet": {"canary"}, "Proxy.RolloutStop": {"canary", "switch", "end-canary"},
 }
 

@@ -39,6 +39,7 @@ type work struct {
 	verb, past string // "proxy reboot", "Rebooted proxy"
 	ofProxy    bool   // it is about the container that all apps share: its lock is taken, too
 	rolling    bool   // one host after another, and none after one that failed
+	ordered    bool   // what there is to do on a host is one thing: nothing after what failed
 
 	deeds func(host string) []deed
 	do    func(ctx context.Context, on release.Host, d deed) (CommandedOn, error)
@@ -175,7 +176,7 @@ func (w *work) hook(ctx context.Context, moment string, hosts ...release.Host) e
 	return w.c.RunHooks(ctx, w.desired, moment, about)
 }
 
-// host does what there is to do on one, and goes on after a failure: each route is for itself. before is why it is not begun.
+// host does what there is to do on one, and goes on after a failure where each is for itself. before is why it is not begun.
 func (w *work) host(ctx context.Context, on release.Host, notes *journal, before error) (list []CommandedOn, err error) {
 	var errs []error
 	for _, d := range w.deeds(on.Name) {
@@ -192,6 +193,9 @@ func (w *work) host(ctx context.Context, on release.Host, notes *journal, before
 			w.tell(ctx, on, d, one, failed)
 		}
 		notes.end(d, failed)
+		if failed != nil && w.ordered && before == nil {
+			before = fmt.Errorf("%s failed", d.message)
+		}
 		if failed != nil {
 			one.Error = why(failed, on.Name)
 			errs = append(errs, named(on.Name, d.message, failed))

@@ -109,7 +109,7 @@ type Engine interface {
 	CreateNetwork(ctx context.Context, name string) error
 	ConnectNetwork(ctx context.Context, network, container string, aliases []string) error
 	// RemoveVolume takes a volume away with what is in it. One that a container has, running or not, is an error that is
-	// state.ErrConflict; one that is not there is no error.
+	// state.ErrConflict; one that is not there is state.ErrNotFound.
 	RemoveVolume(ctx context.Context, name string) error
 
 	// Events follows what happens there: to containers that bear the label service, to proxies, to images, and containers' connections to

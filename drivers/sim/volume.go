@@ -10,13 +10,16 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// RemoveVolume takes a volume away; one that a container has is state.ErrConflict, one that is gone is no error.
+// RemoveVolume takes a volume away; one that a container has is state.ErrConflict, one that is not there state.ErrNotFound.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 	return e.mutate(ctx, "Engine.RemoveVolume", name, func(h *host) error {
 		for _, c := range h.newestFirst() {
 			if slices.Contains(volumesOf(c.spec), name) {
 				return fmt.Errorf("volume %s is in use by container %s: %w", name, c.name, state.ErrConflict)
 			}
+		}
+		if !h.volumes[name] {
+			return fmt.Errorf("no such volume %s: %w", name, state.ErrNotFound)
 		}
 		delete(h.volumes, name)
 		return nil
