@@ -52,6 +52,9 @@ func (w *world) around(t *rapid.T, all *world, specs map[string]map[string]state
 	if rarely(t, "maintenance") {
 		w.maintained(t)
 	}
+	if rarely(t, "stopped") {
+		w.putAsleep(t)
+	}
 	switch rapid.IntRange(0, 7).Draw(t, "ask") {
 	case 6:
 		w.options.Prune = true

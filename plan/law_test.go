@@ -30,6 +30,7 @@ var laws = map[string]law{
 	"a plan comes back":              unreadable,
 	"a plan that waits does nothing": restless,
 	"nothing is another app's":       poached,
+	"what was stopped stays so":      woken,
 }
 
 // endless: a step that never begins though every other does its work: it needs what is not there, or itself.

@@ -140,6 +140,8 @@ func (w *world) act(h *state.Host, s plan.Step) error {
 	switch s.Kind {
 	case plan.StepResume:
 		return w.resume(h, s)
+	case plan.StepLift:
+		return w.lift(h, s)
 	case plan.StepCanary, plan.StepEndCanary:
 		return w.rollOut(h, s)
 	}

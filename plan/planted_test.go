@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -76,6 +77,12 @@ var planted = []struct {
 	{"nothing is another app's", "its proxy", func(w *world, p *plan.Plan) {
 		w.host("web-1").Proxy.Owner = "blog"
 		p.Steps = append(p.Steps, plan.Step{Kind: plan.StepProxy, Host: "web-1", NewName: "kamald/proxy:9"})
+	}},
+	{"what was stopped stays so", "a step of a role that was stopped", func(w *world, _ *plan.Plan) {
+		w.host("web-1").Intents = []state.Intent{stop("web-1", "web", time.Time{})}
+	}},
+	{"what was stopped stays so", "a stop that nobody asked for is taken back", func(_ *world, p *plan.Plan) {
+		p.Steps = append(p.Steps, plan.Step{ID: "lift/web-1/web", Kind: plan.StepLift, Host: "web-1", Role: "web"})
 	}},
 	{"a plan that waits does nothing", "a step in one that waits", func(_ *world, p *plan.Plan) { p.Waits = "a hold" }},
 }

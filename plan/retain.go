@@ -21,6 +21,9 @@ func (b *builder) retain() {
 		}
 		gone := map[string]bool{}
 		for _, s := range b.on[on.Name] {
+			if s.left { // what runs there does so on somebody's word
+				continue
+			}
 			failed := func(c state.Container) bool { return b.in.Options.Prune && !s.servesWith(c) && past.failed(c) }
 			for _, c := range beyond(s.latestFirst(past), keep, b.servedVersion(s), failed) {
 				if b.in.Options.Prune && (s.servesWith(c) || c.Status != state.StatusExited && c.Status != state.StatusDead && c.Status != state.StatusCreated) {

@@ -38,7 +38,8 @@ type slot struct {
 	oldRoute             *state.Route
 	maintenance          *state.Intent // that holds
 	resume               *state.Intent // the maintenance that has ended: its route serves again
-	stopped              *state.Intent // the role was stopped on purpose: nothing is done here
+	stopped              *state.Intent // the role was stopped on purpose
+	left                 bool          // nothing is done here
 	lift                 *state.Intent // that it was ends, since the role starts again
 	stop                 []state.Container
 	canary
@@ -76,7 +77,7 @@ func decide(in Input, role release.Role, on release.Host, host state.Host) *slot
 	if s.wanted == nil {
 		s.adoptReplaced()
 	}
-	if s.decideStop(in) {
+	if s.decideStop(in); s.left {
 		return s
 	}
 	s.decideContainer()

@@ -11,17 +11,17 @@ import (
 
 // decideStop finds that the role was stopped here on purpose, or that nobody asked for more than to start what was: then it is left as
 // it is. A role that is to start again has that lifted in the end.
-func (s *slot) decideStop(in Input) (left bool) {
+func (s *slot) decideStop(in Input) {
 	starts := in.Options.Start && in.Options.Filter.Has(s.host.Name, s.role.Name)
 	intent, said := s.host.Stop(s.role.Name)
 	if said && !intent.Lifted && (starts || intent.Holds(in.Now)) {
-		if !starts {
+		if starts {
+			s.lift = &intent
+		} else {
 			s.stopped = &intent
-			return true
 		}
-		s.lift = &intent
 	}
-	return in.Options.Only && s.lift == nil && s.current != nil && s.current.Running()
+	s.left = s.stopped != nil || in.Options.Only && s.lift == nil && s.current != nil && s.current.Running()
 }
 
 // restart has a container that runs as it should make way for another of the same spec. One that is stopped is started as ever, and what
@@ -31,13 +31,13 @@ func (s *slot) restart(in Input) {
 		return
 	}
 	s.update, s.connect, s.items = nil, false, nil
-	s.replace(*s.wanted, Change, "", "it is restarted", nil)
+	s.replace(*s.wanted, Change, DriftSuperseded, "it is restarted", nil)
 }
 
 // decideLift says that a role is not stopped any more, where nothing else has to happen for that.
 func (s *slot) decideLift() {
 	if s.lift != nil && len(s.items) == 0 {
-		s.item(Update, Change, "", Safe, "it runs; that it was stopped on purpose is taken back", nil)
+		s.item(Update, Change, DriftExited, Safe, "it runs; that it was stopped on purpose is taken back", nil)
 	}
 }
 

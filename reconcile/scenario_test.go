@@ -82,6 +82,15 @@ var scenarios = []scenario{
 			return reconcile.Report{Kind: plan.KindNone}, err
 		})
 	}, settle: at("v1")},
+	{name: "restart", before: ran("v1"), want: at("v1"), after: allV1, act: ofHeld((*reconcile.Controller).RestartApp)},
+	{name: "start", want: at("v1"), after: allV1, act: ofHeld((*reconcile.Controller).StartApp), before: func(h *history) {
+		h.must(h.release("v1"))
+		h.run("stop", h.release("v1"), func(c *reconcile.Controller) (reconcile.Report, error) {
+			_, err := c.StopApp(h.t.Context(), h.release("v1"), reconcile.StopReason{}, []string{"h2", "h3"}, nil)
+			return reconcile.Report{Kind: plan.KindNone}, err
+		})
+		h.found = nil // it was asked for
+	}},
 	{name: "prune by hand", before: ran("v1", "v2", "v3"), want: at("v3"), after: allV3, act: func(ctx context.Context, h *history, by string) *command {
 		desired := h.release("v3")
 		desired.RetainContainers = 1
@@ -135,6 +144,15 @@ func (h *history) runsBeside() string {
 		}
 	}
 	return ""
+}
+
+// ofHeld carries out something of the release that is held.
+func ofHeld(do func(*reconcile.Controller, context.Context, release.Release, reconcile.Options) (reconcile.Report, error)) func(context.Context, *history, string) *command {
+	return func(ctx context.Context, h *history, by string) *command {
+		return h.run(by, h.release("v1"), func(c *reconcile.Controller) (reconcile.Report, error) {
+			return do(c, ctx, h.release("v1"), reconcile.Options{})
+		})
+	}
 }
 
 func at(version string) func(*history) release.Release {
