@@ -21,7 +21,7 @@ func (s *slot) decideStop(in Input) {
 			s.stopped = &intent
 		}
 	}
-	s.left = s.stopped != nil || in.Options.Only && s.lift == nil && s.current != nil && s.current.Running()
+	s.left = s.stopped != nil || in.Options.Only && s.lift == nil && slices.ContainsFunc(s.own, state.Container.Running)
 }
 
 // restart has a container that runs as it should make way for another of the same spec. One that is stopped is started as ever, and what
