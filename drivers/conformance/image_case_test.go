@@ -52,6 +52,13 @@ func init() {
 			_, err = s.registry.Tags(s.ctx, s.repo(), release.Auth{})
 			s.note("with none", err)
 		},
+		"who logs in": func(s *subject) {
+			wrong := s.auth
+			wrong.Password = release.NewSecret("wrong")
+			s.note("with the right ones", s.engine.Login(s.ctx, s.auth))
+			s.note("with wrong ones", s.engine.Login(s.ctx, wrong))
+			s.note("again with the right ones", s.engine.Login(s.ctx, s.auth))
+		},
 		"wrong credentials": func(s *subject) {
 			s.push("conf/"+s.slug(), "v1", program{})
 			wrong := s.auth

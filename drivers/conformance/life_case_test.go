@@ -240,6 +240,18 @@ func init() {
 			s.note("start with the first stopped", s.engine.Start(s.ctx, s.named("b")))
 			s.see("at last", "b")
 		},
+		"volumes": func(s *subject) {
+			ref, volume := s.image("v1", program{}), s.named("data")
+			with := func(spec *state.Spec) { spec.Volumes = []string{volume + ":/data"} }
+			s.note("one that is not there", s.engine.RemoveVolume(s.ctx, volume))
+			s.start("a", ref, with)
+			s.note("one that is in use", s.engine.RemoveVolume(s.ctx, volume))
+			s.must(s.engine.Stop(s.ctx, s.named("a"), 0))
+			s.note("of one that is stopped", s.engine.RemoveVolume(s.ctx, volume))
+			s.must(s.engine.Remove(s.ctx, s.named("a")))
+			s.note("of one that is gone", s.engine.RemoveVolume(s.ctx, volume))
+			s.note("again", s.engine.RemoveVolume(s.ctx, volume))
+		},
 		"networks": func(s *subject) {
 			ref := s.image("v1", program{})
 			network := s.named("net")

@@ -86,6 +86,7 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("WWW-Authenticate", challenge)
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+	case r.URL.Path == "/v2/":
 	case strings.HasPrefix(r.URL.Path, "/v2/acme/shop/manifests/"):
 		manifest, ok := s.manifests[path.Base(r.URL.Path)]
 		if !ok {
