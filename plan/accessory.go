@@ -259,7 +259,7 @@ func (s *beside) decideRunning(w state.Container) {
 	case w.Status == state.StatusPaused:
 		s.later(Update, Drift, DriftPaused, "it is paused", "`kamald accessory restart "+s.accessory.Name+"`, or `docker unpause "+s.name+"` there", nil)
 	case w.Status == state.StatusRestarting:
-		s.later(Update, Drift, DriftRestarting, "it keeps ending ("+ended(w)+")", "the engine starts it again; `docker logs "+s.name+"` there says more", nil)
+		s.later(Update, Drift, DriftRestarting, "it keeps ending ("+Ended(w)+")", "the engine starts it again; `docker logs "+s.name+"` there says more", nil)
 	case w.Status == state.StatusDead:
 		s.replaceWith(w, Drift, "the engine could not remove it", nil)
 	case w.Running() && w.Health == "unhealthy":
@@ -269,10 +269,10 @@ func (s *beside) decideRunning(w state.Container) {
 		s.start, s.prove = true, true
 		s.item(Update, Leftover, DriftExited, Safe, "it was made and never started", nil)
 	case s.heals && StoppedByHand(w):
-		s.later(Update, Drift, DriftExited, "somebody stopped it ("+ended(w)+")", s.startsIt()+" starts it, and so does `kamald apply`", nil)
+		s.later(Update, Drift, DriftExited, "somebody stopped it ("+Ended(w)+")", s.startsIt()+" starts it, and so does `kamald apply`", nil)
 	default:
 		s.start, s.prove = true, true
-		s.item(Update, Drift, DriftExited, Safe, "it is stopped ("+ended(w)+")", nil)
+		s.item(Update, Drift, DriftExited, Safe, "it is stopped ("+Ended(w)+")", nil)
 	}
 }
 

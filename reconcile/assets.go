@@ -9,15 +9,13 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
 // listAssets lists the sets of assets on the host, where the release has any, or the one before it had.
-func (l *look) listAssets(ctx context.Context, group *errgroup.Group) {
+func (l *look) listAssets(ctx context.Context, group crew) {
 	had := len(l.old.Assets.Own)+len(l.old.Assets.Volumes) > 0
 	has := func(role release.Role) bool { return role.Assets != nil && slices.Contains(role.Hosts, l.on.Name) }
 	if !had && !slices.ContainsFunc(l.desired.Roles, has) {

@@ -5,13 +5,11 @@ import (
 	"io/fs"
 	"path"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 )
 
 // listPages lists the sets of error pages on the host, where the release has some, or the one before it had.
-func (l *look) listPages(ctx context.Context, group *errgroup.Group) {
+func (l *look) listPages(ctx context.Context, group crew) {
 	if len(l.desired.ErrorPages)+len(l.old.ErrorPages) == 0 {
 		return
 	}
@@ -25,7 +23,7 @@ func (r *run) pages(ctx context.Context, conn *Connection, s plan.Step) error {
 	if err := conn.Files.Remove(ctx, fresh); err != nil {
 		return whyNotOurs(err, r.paths)
 	}
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	for name, text := range r.desired.ErrorPages {
 		group.Go(func() error { return conn.Files.Write(grouped, path.Join(fresh, name), []byte(text), 0o644) })
 	}

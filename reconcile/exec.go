@@ -8,10 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -50,7 +47,7 @@ type Executed struct {
 // noted in the store before and in the host's audit file, by the command's first word.
 func (c *Controller) Exec(ctx context.Context, desired release.Release, places []Place, o ExecOptions) []Executed {
 	done := make([]Executed, len(places))
-	var all sync.WaitGroup
+	var all branches
 	for i, place := range places {
 		all.Go(func() {
 			e := &execution{c: c, desired: desired, place: place, o: o}
@@ -168,7 +165,7 @@ func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, erro
 	var seen state.Host
 	var home string
 	var environ map[string]string
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	group.Go(func() (err error) { seen, err = glance(grouped, e.conn, e.desired, e.on.Name); return err })
 	group.Go(func() (err error) { home, err = e.conn.Files.Home(grouped); return err })
 	if names := e.desired.HostVariables(e.on); len(names) > 0 {
@@ -276,7 +273,7 @@ func (e *execution) noted(ctx context.Context, where string, do func() error) er
 
 // notedOn notes a person's command in the store, does it, and notes how it ended; the host's audit file gets a line beside it.
 func (c *Controller) notedOn(ctx context.Context, conn *Connection, desired release.Release, d deed, line string, do func() error) error {
-	var audit sync.WaitGroup
+	var audit branches
 	err := c.noted(desired.App(), d, func() error {
 		audit.Go(func() { c.auditOn(context.WithoutCancel(ctx), conn, desired, d.role, line) })
 		return do()

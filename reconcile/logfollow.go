@@ -52,7 +52,7 @@ type logFollow struct {
 	*logReading
 	ctx   context.Context
 	lines chan LogLine
-	all   sync.WaitGroup
+	all   branches
 
 	mu    sync.Mutex
 	tails map[string]*followedLog // host/ID
@@ -65,7 +65,8 @@ func (r *logReading) follow(ctx context.Context, tails []*followedLog) {
 	for _, t := range tails {
 		f.tails[t.on.Name+"/"+t.box.ID] = t
 	}
-	go func() {
+	var reading branches
+	reading.Go(func() {
 		defer close(f.lines)
 		if r.watched() {
 			r.c.Watch(ctx, hostsOn(r.desired, r.places), f.heard)
@@ -75,8 +76,9 @@ func (r *logReading) follow(ctx context.Context, tails []*followedLog) {
 			}
 		}
 		f.all.Wait()
-	}()
+	})
 	f.pump()
+	reading.Wait()
 }
 
 // pump puts the lines into order and tells them.
@@ -145,7 +147,7 @@ func (f *logFollow) wants(on release.Host, box state.Container) (role string, ok
 	if f.o.Proxy {
 		return "", box.Name == f.desired.ProxyServer.Name
 	}
-	for _, role := range rolesOn(f.places, on.Name) {
+	for _, role := range rolesAt(f.places, on.Name) {
 		if f.mine(box.Service, box.Destination, box.Role, role) {
 			return role, true
 		}

@@ -95,7 +95,7 @@ func (r *logReading) watched() bool { return r.o.Follow && r.o.Container == "" }
 func (r *logReading) find(ctx context.Context) ([]logSource, error) {
 	hosts := hostsOn(r.desired, r.places)
 	found, errs := make([][]logSource, len(hosts)), make([]error, len(hosts))
-	var all sync.WaitGroup
+	var all branches
 	for i, on := range hosts {
 		all.Go(func() {
 			if found[i], errs[i] = r.findOn(ctx, on); errs[i] != nil && ctx.Err() == nil && !r.watched() { // who watches says it
@@ -145,7 +145,7 @@ func (r *logReading) findOn(ctx context.Context, on release.Host) ([]logSource, 
 		return nil, err
 	}
 	var list []logSource
-	for _, role := range rolesOn(r.places, on.Name) {
+	for _, role := range rolesAt(r.places, on.Name) {
 		chosen, note := r.choose(ctx, conn, boxes, role)
 		if note != "" {
 			r.say(LogNote{Host: on.Name, Role: role, Message: note})
@@ -215,7 +215,7 @@ func (r *logReading) backlog(ctx context.Context, sources []logSource) []*follow
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	logs, tails := make([]<-chan LogLine, len(sources)), make([]*followedLog, len(sources))
-	var all sync.WaitGroup
+	var all branches
 	for i, source := range sources {
 		lines := make(chan LogLine, 64)
 		logs[i], tails[i] = lines, &followedLog{on: source.on, box: source.box, role: source.role, at: r.begun[source.on.Name],

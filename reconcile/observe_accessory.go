@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -24,7 +22,7 @@ type accessoryLook struct {
 
 // observeAccessories asks for what the release has beside it on the host: containers by their labels, images, and what lies there of
 // the files that are put there.
-func (l *look) observeAccessories(ctx context.Context, group *errgroup.Group) {
+func (l *look) observeAccessories(ctx context.Context, group crew) {
 	l.besides, l.accessories.contents = map[string]bool{}, map[string]map[string][]byte{}
 	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
 		group.Go(func() error { return l.labelled(ctx, a.Service) })
@@ -102,7 +100,7 @@ func (l *look) roleOf(c state.Container) (release.Role, bool) {
 // leftAccessories looks for the containers of accessories that the host's record has and the release has not, and for the images of
 // those that were seen: both are named by what was seen before.
 func (l *look) leftAccessories(ctx context.Context) error {
-	group, grouped := errgroup.WithContext(ctx)
+	group, grouped := crewWithin(ctx)
 	for _, service := range l.formerServices() {
 		group.Go(func() error { return l.labelled(grouped, service) })
 	}
@@ -116,7 +114,7 @@ func (l *look) leftAccessories(ctx context.Context) error {
 	}
 	known := len(l.host.Containers)
 	l.mergeAccessories()
-	group, grouped = errgroup.WithContext(ctx)
+	group, grouped = crewWithin(ctx)
 	for i, c := range l.host.Containers[known:] {
 		group.Go(func() error {
 			inspected, err := l.conn.Engine.Inspect(grouped, c.ID, l.view(c))

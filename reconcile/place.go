@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -46,8 +44,8 @@ func hostsOn(desired release.Release, places []Place) []release.Host {
 	})
 }
 
-// rolesOn are the roles of places on one host.
-func rolesOn(places []Place, host string) (roles []string) {
+// rolesAt are the roles of places on one host.
+func rolesAt(places []Place, host string) (roles []string) {
 	for _, p := range places {
 		if p.Host == host {
 			roles = append(roles, p.Role)
@@ -72,7 +70,7 @@ func (c *Controller) Cordoned(desired release.Release, named []string) (map[stri
 // glance sees what of the app runs on a host, and no more: its containers, images and routes, in one round.
 func glance(ctx context.Context, conn *Connection, desired release.Release, host string) (state.Host, error) {
 	seen := state.Host{Name: host}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crewWithin(ctx)
 	group.Go(func() (err error) {
 		seen.Containers, err = conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: desired.Service}})
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -53,7 +52,7 @@ func hasAny(desired release.Release, scope plan.Filter, host string) bool {
 // ServerExec runs a line on hosts, all at once, and gives how it ended on each, in their order.
 func (c *Controller) ServerExec(ctx context.Context, desired release.Release, hosts []string, o ServerCommand) []Executed {
 	done := make([]Executed, len(hosts))
-	var all sync.WaitGroup
+	var all branches
 	for i, host := range hosts {
 		all.Go(func() {
 			done[i] = Executed{Place: Place{Host: host}}
