@@ -24,6 +24,8 @@ type Survey struct {
 	Same, Runs bool
 	// Failing are containers that did not say that they are well, and why: those of Options.Failing, or what Options.Probe has found.
 	Failing map[string]string
+	// Left are the hosts whose deploy lock is of a process of this machine that is gone: whoever takes it need not wait.
+	Left map[string]bool
 }
 
 // Survey looks at the servers and measures them against the held release, with what healing would do about the difference. A file whose
@@ -34,7 +36,7 @@ func (c *Controller) Survey(ctx context.Context, file release.Release, options O
 	if err != nil {
 		return Survey{}, err
 	}
-	survey := Survey{Drift: drift, Records: drift.records, Runs: runsAnything(drift.Snapshot), Failing: failingIn(drift.Snapshot)}
+	survey := Survey{Drift: drift, Records: drift.records, Runs: runsAnything(drift.Snapshot), Failing: failingIn(drift.Snapshot), Left: c.leftLocks(drift.Snapshot)}
 	if drift.Held == nil {
 		return survey, nil
 	}

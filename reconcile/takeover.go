@@ -144,6 +144,17 @@ func (c *Controller) leaseLeft(ctx context.Context, conn *Connection, found stat
 	return found.Lease - info.Clock.Sub(found.Renewed), nil
 }
 
+// leftLocks are the hosts whose lock is of a dead process of this machine.
+func (c *Controller) leftLocks(seen state.Snapshot) map[string]bool {
+	left := map[string]bool{}
+	for _, host := range seen.Hosts {
+		if lock := host.Lock; lock != nil && lock.Lease > 0 && c.ownerIsDead(lock.Owner) {
+			left[host.Name] = true
+		}
+	}
+	return left
+}
+
 // ownerIsDead tells whether the owner was a process of this machine that is gone.
 func (c *Controller) ownerIsDead(owner string) bool {
 	machine, pid, ok := cutLast(owner, " pid ")

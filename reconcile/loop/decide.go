@@ -22,8 +22,9 @@ type facts struct {
 	memory       state.Watch
 	wanted       release.Release
 	held         *state.Record
-	same         bool // what is wanted is held
-	runs         bool // something of the app runs
+	same         bool            // what is wanted is held
+	runs         bool            // something of the app runs
+	left         map[string]bool // hosts whose deploy lock is of a process that is gone
 	repairs      plan.Plan
 	drift        plan.Plan
 	seen         state.Snapshot
@@ -78,7 +79,7 @@ func decide(f facts) decision {
 	for _, host := range f.drift.Unreachable {
 		d.because(ConditionUnreachable, host.Host, "", "", "%s", host.Reason)
 	}
-	lock, where := busy(f.seen)
+	lock, where := busy(f.seen, f.left)
 	if lock != nil {
 		d.because(ConditionWaiting, where, "", lockNext(*lock), "the deploy lock is held by %s", lock.By())
 		d.soon(f.now.Add(lockPause))
@@ -252,10 +253,11 @@ func (d *decision) room(f facts) {
 	}
 }
 
-// busy finds the lock of somebody who works on the app now. One of kamald's whose lease has passed is nobody's.
-func busy(seen state.Snapshot) (*state.Lock, string) {
+// busy finds the lock of somebody who works on the app now. One of kamald's whose lease has passed, or that is left of a process which is
+// gone, is nobody's.
+func busy(seen state.Snapshot, left map[string]bool) (*state.Lock, string) {
 	for _, host := range seen.Hosts {
-		if lock := host.Lock; lock != nil && (lock.Lease == 0 || host.Engine.Clock.IsZero() || host.Engine.Clock.Before(lock.Renewed.Add(lock.Lease))) {
+		if lock := host.Lock; lock != nil && !left[host.Name] && (lock.Lease == 0 || host.Engine.Clock.IsZero() || host.Engine.Clock.Before(lock.Renewed.Add(lock.Lease))) {
 			return lock, host.Name
 		}
 	}

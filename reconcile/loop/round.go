@@ -127,7 +127,7 @@ func (k *keeper) facts(desired release.Release, settings release.Reconcile, surv
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	f := facts{now: now, settings: settings, memory: k.memory, wanted: desired, held: survey.Drift.Held, same: survey.Same, runs: survey.Runs,
+	f := facts{now: now, settings: settings, memory: k.memory, wanted: desired, held: survey.Drift.Held, same: survey.Same, runs: survey.Runs, left: survey.Left,
 		repairs: survey.Repairs.Plan, drift: survey.Drift.Plan, seen: survey.Drift.Snapshot, strange: now.Before(k.familiar), strangeUntil: k.familiar,
 		failed: failedOf(survey.Records, desired), deaths: k.heard.ends(), back: maps.Clone(k.heard.back), tries: &k.tries, foreign: k.heard.foreign}
 	f.findings = k.known(drift.Of(survey.Drift.Plan, now))

@@ -392,3 +392,31 @@ func TestAVersionIsQuarantinedAlsoWhereItRanWithAnotherConfiguration(t *testing.
 }
 
 func pointer[T any](v T) *T { return &v }
+
+// A daemon that was killed in the middle of something leaves its locks: the next one on that machine does not wait until they expire. Those of
+// others it does wait for.
+func TestTheLocksOfADaemonThatWasKilledAreTakenOverAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		owner reconcile.Owner
+		after time.Duration
+	}{
+		"a process that is gone":       {reconcile.Owner{Who: "root", Machine: reconcile.ThisProcess().Machine, PID: 1 << 22}, 10 * time.Second},
+		"a process of another machine": {reconcile.Owner{Who: "root", Machine: "elsewhere", PID: 1 << 22}, time.Minute},
+		"a process that is there":      {reconcile.Owner{Who: "root", Machine: reconcile.ThisProcess().Machine, PID: 1}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.deployed("v1").start().settle()
+				text := "Locked by: root at 2000-01-01T00:00:00Z\nMessage: Automatic deploy lock\nOwner: " + c.owner.String() + "\nLease: 30s\nNonce: n\n"
+				w.WriteFile("h1", ".kamal/lock-shop/details", []byte(base64.StdEncoding.EncodeToString([]byte(text))))
+				w.RemoveContainer("h1", "shop-web-v1")
+				w.pass(10 * time.Second)
+				if healed := w.running() == all("v1"); healed != (c.after == 10*time.Second) {
+					t.Errorf("after 10 s there runs %s\n%s", w.running(), w.said())
+				}
+				w.pass(c.after)
+				w.want(all("v1"))
+			})
+		})
+	}
+}
