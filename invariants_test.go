@@ -18,6 +18,11 @@ func TestThePageOfInvariantsNamesWhatThereIs(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests: %v", err)
 	}
+	daemons, err := filepath.Glob("reconcile/loop/*_test.go")
+	if err != nil || len(daemons) == 0 {
+		t.Fatalf("no tests of the daemon: %v", err)
+	}
+	files = append(files, daemons...)
 	var source strings.Builder
 	for _, name := range files {
 		code, err := os.ReadFile(name)
