@@ -10,9 +10,9 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// muchSkew is by how much a clock may differ from this machine's before it is worth a word. Nothing of kamald's compares the two: leases
+// MuchSkew is by how much a clock may differ from this machine's before it is worth a word. Nothing of kamald's compares the two: leases
 // expire by the host's own. Certificates, tokens and log times are judged by it.
-const muchSkew = 30 * time.Second
+const MuchSkew = 30 * time.Second
 
 // Preflight looks, before a plan is carried out, for what is in the way of that on the hosts as they are now. It says what is worth being
 // asked of them, and adds to the plan's problems and warnings. It asks nothing by itself.
@@ -133,13 +133,13 @@ func (f *Preflight) warnOfEngine(host state.Host, facts Facts) {
 func (f *Preflight) warnOfClocks(hosts []state.Host) {
 	var off []state.Host
 	for _, host := range hosts {
-		if host.Engine.Ahead.Abs() > muchSkew {
+		if host.Engine.Ahead.Abs() > MuchSkew {
 			off = append(off, host)
 		}
 	}
 	alike := len(off) > 1 && len(off) == len(hosts)
 	for _, host := range off {
-		alike = alike && (host.Engine.Ahead-off[0].Engine.Ahead).Abs() <= muchSkew
+		alike = alike && (host.Engine.Ahead-off[0].Engine.Ahead).Abs() <= MuchSkew
 	}
 	if alike {
 		f.Warn("the clock of this machine is %s all the servers': set it, or log times and the ages of what is shown are wrong", apart(-off[0].Engine.Ahead))

@@ -137,6 +137,7 @@ func (p *program) commands() []*cobra.Command {
 		p.fmtCommand(),
 		p.importCommand(),
 		p.docsCommand(),
+		p.doctorCommand(),
 		p.configCommand(),
 		limits(p.planCommand()),
 		limits(p.applyCommand()),
