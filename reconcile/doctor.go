@@ -168,7 +168,7 @@ func doctorProxy(f *findings, p ProxyHost) {
 	}
 	for _, r := range p.Routes {
 		switch {
-		case !r.Own:
+		case !r.Own || p.State != state.StatusRunning: // of a proxy that does not run nothing serves, whatever it keeps
 		case r.State == "lost" || r.State == "broken":
 			f.add(LevelWrong, p.Host, "route "+r.Name, "`kamald apply` puts it right", "it is %s", r.State)
 		case r.Health != "" && r.Health != "healthy":

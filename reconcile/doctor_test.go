@@ -119,7 +119,9 @@ func TestDoctorLooksAtNamesCertificatesAndSecrets(t *testing.T) {
 			names:  map[string][]string{"h1": {"10.0.0.1"}, "shop.example.com": {"10.0.0.1"}, "old.example.com": {"10.0.0.1"}, "far.example.com": {"192.0.2.7"}},
 			served: map[string]state.ServedCertificate{"shop.example.com": served(60, "*.example.com"), "old.example.com": served(-1, "old.example.com"), "far.example.com": served(3, "far.example.com"), "gone.example.com": served(60, "other.example.com")},
 		})
-		kept := slices.DeleteFunc(found, func(line string) bool { return !strings.Contains(line, "example.com") && !strings.Contains(line, "secret ") })
+		kept := slices.DeleteFunc(found, func(line string) bool {
+			return !strings.Contains(line, "example.com") && !strings.Contains(line, "secret ")
+		})
 		mustFind(t, kept, "wrong h1 certificate of old.example.com: it ended on", "wrong outside name gone.example.com", "wrong h1 certificate of gone.example.com: it is for other.example.com",
 			"warning outside name far.example.com: it leads to 192.0.2.7", "warning h1 certificate of far.example.com: it ends on", "wrong this machine secret OTHER_PASSWORD")
 	})

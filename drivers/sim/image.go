@@ -135,8 +135,13 @@ func (w *World) make(image Image) Image {
 	if len(image.Platforms) == 0 {
 		image.Platforms = []string{"linux/amd64"}
 	}
-	contents := strings.Replace(fmt.Sprintf("%+v", image), " Commands:map[]", "", 1) // without any, IDs are what they were before there were some
-	image.id = "sha256:" + w.id("image", contents)
+	plain := image
+	plain.Files = nil // those without files and commands keep the IDs that they have always had
+	of := strings.NewReplacer(" Files:map[]", "", " Commands:map[]", "").Replace(fmt.Sprintf("%+v", plain))
+	if len(image.Files) > 0 {
+		of += fmt.Sprint(image.Files)
+	}
+	image.id = "sha256:" + w.id("image", of)
 	image.digest = "sha256:" + w.id("manifest", image.id)
 	if known, ok := w.images[image.id]; ok {
 		return known

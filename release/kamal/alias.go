@@ -32,11 +32,8 @@ var ownCommands = []string{"init", "validate", "fmt", "config", "import", "adopt
 // flags of Kamal's that have another spelling.
 var otherFlags = map[string]string{"-r": "--roles", "-h": "--hosts"}
 
-// firstPlace is Kamal's flag for the primary host alone; what runs a command has it, too.
-var firstPlace = []string{"-p", "--primary"}
-
 // foreignFlags are flags of Kamal's that kamald does not have.
-var foreignFlags = []string{"-p", "--primary", "--lock-wait-timeout", "--lock-wait-interval"}
+var foreignFlags = []string{"--lock-wait-timeout", "--lock-wait-interval"}
 
 func (t *translation) aliases(p place) {
 	if !t.open(p) {
@@ -90,7 +87,7 @@ func aliasCommand(text string) (command, why string) {
 	}
 	for i, word := range words {
 		name, _, _ := strings.Cut(word, "=")
-		if slices.Contains(foreignFlags, name) && ownFlag(words[:i]) && !(words[1] == "exec" && slices.Contains(firstPlace, name)) {
+		if slices.Contains(foreignFlags, name) && ownFlag(words[:i]) {
 			return "", "kamald has no flag " + name
 		}
 		if other, ok := otherFlags[name]; ok && ownFlag(words[:i]) {
