@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,18 +87,39 @@ func around(part string) string {
 }
 
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
+			target := page
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(page), match[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s links to %s: %v", page, match[1], err)
+			} else if match[2] != "" && !slices.Contains(anchors(t, target), match[2]) {
+				t.Errorf("%s links to %s#%s, and there is no such heading", page, match[1], match[2])
 			}
 		}
 	}
+}
+
+// anchors are what the headings of a page are called in links.
+func anchors(t *testing.T, page string) []string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, match := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		plain := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(match[1]), "")
+		found = append(found, strings.ReplaceAll(strings.TrimSpace(plain), " ", "-"))
+	}
+	return found
 }
 
 func pages(t *testing.T) []string {
@@ -141,7 +163,10 @@ func blocks(t *testing.T) []block {
 // documented gives the words after `kamald` of a line that shows a command.
 func documented(line string) ([]string, bool) {
 	line, _, _ = strings.Cut(line, " #")
-	line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+	line = strings.TrimSpace(line)
+	for _, prefix := range []string{"$ ", "- ", "run: "} { // of a terminal, and of a pipeline
+		line = strings.TrimPrefix(line, prefix)
+	}
 	line = strings.TrimPrefix(line, "bin/")
 	rest, ok := strings.CutPrefix(line, "kamald ")
 	return strings.Fields(rest), ok
