@@ -40,6 +40,7 @@ func fenced(text, lang string) []string {
 
 // A comment that says what the plan says, and a release of what was read.
 func TestThePipelinesAreAsTheyAreWritten(t *testing.T) {
+	onlyLong(t) // TestACommitComesToTheServersByTheRegistry and TestAnOperatorsDay have the commands
 	f := newFixture(t)
 	f.deploy(settings{more: f.buildAt(1)})
 	f.repository()
@@ -63,7 +64,6 @@ func TestThePipelinesAreAsTheyAreWritten(t *testing.T) {
 		f.whole(sha)
 	})
 	t.Run("GitLab", func(t *testing.T) {
-		onlyLong(t) // the same commands, but for the saved plan, which TestAnOperatorsDay has
 		f := f.within(t)
 		jobs := f.jobs(pipelines[1])
 		sha := f.commit("two", "")
@@ -201,7 +201,7 @@ func (f *fixture) play(title string, limit int) {
 	if limit > 0 {
 		blocks = blocks[:limit]
 	}
-	here := strings.NewReplacer("show 12", "show 2", "diff 11 12", "diff 1 2", "web-3", "web-2", "/srv/backup", f.dir, "--rolling", "--rolling -y", "proxy restart", "proxy restart -y")
+	here := strings.NewReplacer("show 12", "show 2", "diff 11 12", "diff 1 2", "web-3", "web-2", "/srv/backup", f.t.TempDir(), "--rolling", "--rolling -y", "proxy restart", "proxy restart -y")
 	ran := 0
 	for _, line := range strings.Split(strings.Join(blocks, "\n"), "\n") {
 		line, _, _ = strings.Cut(line, " #")
