@@ -58,6 +58,9 @@ func (b *builder) prepareImage(host state.Host, slots []*slot) {
 // prepareEnv plans the push of secrets that are at hand and are not what lies on the host.
 func (b *builder) prepareEnv(host state.Host, slots []*slot) {
 	for _, s := range slots {
+		if s.stopped != nil { // the one that starts it brings them
+			continue
+		}
 		local := b.in.Secrets[host.Name][s.role.Name]
 		file, there := host.EnvFile(s.role.Name)
 		var fields []Field

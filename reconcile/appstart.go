@@ -47,6 +47,9 @@ func (c *Controller) ofHeld(ctx context.Context, file release.Release, options O
 		return Report{}, err
 	}
 	var report Report
+	if away := skipped(snapshot); len(away) == len(snapshot.Hosts) {
+		return Report{}, fmt.Errorf("no host could be reached for %s:%s", command, reasons(away))
+	}
 	if held := newestRecord(snapshot); held != nil {
 		report, err = c.Heal(ctx, file, *held, options)
 	} else if file.Version = stoodAt(file, snapshot); !options.only || file.Version == "" {

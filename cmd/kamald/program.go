@@ -39,6 +39,8 @@ type program struct {
 	reach reconcile.Connector  // nil: what the file says
 	owner *reconcile.Owner     // nil: this process
 	built *built               // what `deploy` has built
+
+	here func(context.Context, release.Auth) error // asks a registry from this machine; nil: over its own network
 }
 
 // flags are those that every command has.

@@ -25,8 +25,12 @@ func (p *program) registryLoginCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				var dialer net.Dialer
-				done, err := s.Login(cmd.Context(), s.desired, registry.New(dialer.DialContext, registry.Options{}).Login, p.flags.hosts)
+				here := p.here
+				if here == nil {
+					var dialer net.Dialer
+					here = registry.New(dialer.DialContext, registry.Options{}).Login
+				}
+				done, err := s.Login(cmd.Context(), s.desired, here, p.flags.hosts)
 				if failed := p.showCommanded(done, err); failed != nil || len(done.Done) == 0 {
 					return failed
 				}

@@ -67,6 +67,11 @@ func (p *program) ending(app state.App, report reconcile.Report, err error) {
 		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
 	}
 	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report, err)))
+	for _, gate := range report.Plan.Gates {
+		if report.Kind == plan.KindNone && gate.Role != "" && gate.Route == "" {
+			p.printf("  %s\n", gate)
+		}
+	}
 	for _, c := range report.Carried {
 		p.printf("  %s\n", carried(c))
 	}

@@ -1,0 +1,62 @@
+package main
+
+import "testing"
+
+func TestTheAppsCommandsAsItIsSaid(t *testing.T) {
+	inTranscript(t, "app", func(tr *transcript) {
+		tr.run(0, "apply --version v1 -q")
+		tr.run(0, "apply --version v2 -q")
+		tr.run(0, "details")
+		tr.run(0, "app details")
+		tr.run(0, "app containers --roles web")
+		tr.run(0, "app images --hosts web-1")
+		tr.run(0, "app version")
+		tr.run(0, "app version --json")
+		tr.run(0, "app stale")
+		tr.StartContainer("web-2", "shop-web-v1")
+		tr.run(0, "app stale")
+		tr.run(0, "app stale --stop")
+		tr.run(0, "app stop --hosts web-2 --reason disk --for 2h")
+		tr.run(0, "plan --version v2")
+		tr.run(0, "status")
+		tr.run(0, "details")
+		tr.run(0, "details --json --hosts web-2")
+		tr.run(0, "apply --version v3")
+		tr.run(0, "app start --roles workers")
+		tr.run(0, "app start")
+		tr.run(0, "app restart --hosts web-2")
+		tr.run(0, "app stop")
+		tr.run(1, "apply --version v1")
+		tr.run(0, "app boot")
+		tr.run(0, "lock acquire -m holiday")
+		tr.run(4, "app restart")
+		tr.run(4, "app stop --json")
+		tr.run(0, "lock release")
+		tr.Cut("web-2")
+		tr.run(6, "app stop --roles web")
+		tr.Restore("web-2")
+		tr.run(0, "app start")
+		tr.run(1, "app restart --version v1")
+		tr.run(1, "app stop --roles wbe")
+	})
+}
+
+func TestRemovalsAsTheyAreSaid(t *testing.T) {
+	inTranscript(t, "removal", func(tr *transcript) {
+		tr.run(0, "apply --version v1 -q")
+		tr.run(0, "registry login")
+		tr.WriteFile("web-1", ".docker/config.json", []byte(`{"auths":{"registry.example.com":{}},"credsStore":"pass"}`))
+		tr.run(0, "registry logout")
+		tr.run(1, "app remove --hosts web-2")
+		tr.run(0, "app remove --hosts web-2 -y")
+		tr.run(0, "plan --version v1")
+		tr.run(0, "app boot")
+		tr.Cut("jobs-1")
+		tr.run(1, "remove")
+		tr.run(6, "remove -y")
+		tr.Restore("jobs-1")
+		tr.run(0, "remove -y --with-data --json")
+		tr.run(0, "details")
+		tr.run(1, "remove --hosts web-1")
+	})
+}
