@@ -12,7 +12,7 @@ import (
 var counterparts = map[string][]string{
 	"setup": nil, "deploy": nil, "rollback": nil, "details": nil, "audit": nil, "config": nil, "docs": nil, "init": nil, "remove": nil,
 	"version":   nil,
-	"app":       {"boot", "start", "stop", "details", "exec", "containers", "images", "logs", "remove", "live", "maintenance", "version"},
+	"app":       {"boot", "start", "stop", "details", "exec", "containers", "images", "logs", "remove", "live", "maintenance", "version", "stale_containers"},
 	"proxy":     {"boot", "reboot", "start", "stop", "restart", "details", "logs", "remove"},
 	"accessory": {"boot", "reboot", "start", "stop", "restart", "details", "exec", "logs", "remove"},
 	"build":     {"push", "remove", "details"},
