@@ -162,6 +162,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.beside.Wait()
 	report = c.done(report, planned, snapshot, r.record.Started)
 	r.sayWhatStays(&report, failure)
+	if failure != nil && !lateOnly(outcomes) {
+		report.Left = append(report.Left, r.hooksStay()...)
+	}
 	if failure != nil && !report.Undone {
 		report.Left = append(report.Left, r.running(snapshot)...)
 	}

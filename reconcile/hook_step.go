@@ -40,6 +40,16 @@ func (r *run) failureHooks(ctx context.Context, failure error) {
 	_ = r.c.RunHooks(ctx, r.desired, release.HookFailure, about) // it is said
 }
 
+// hooksStay names hooks that ran in containers of a release that failed: nothing takes back what they did.
+func (r *run) hooksStay() (left []string) {
+	for _, ran := range r.record.Hooks {
+		if ran.ExitCode == 0 {
+			left = append(left, fmt.Sprintf("%s: hook %s has run for %s, and what it did is not undone", ran.Host, ran.Name, r.record.Version))
+		}
+	}
+	return left
+}
+
 // DriftHooks tell of what was found on the servers that is not as the held release says; what says it in a line.
 func (c *Controller) DriftHooks(ctx context.Context, desired release.Release, what string) error {
 	about := HookAbout{Reason: what}
