@@ -91,16 +91,22 @@ type (
 	ReleaseBody struct {
 		Version string `json:"version,omitempty"` // "": the source's
 		Retry   bool   `json:"retry,omitempty"`   // also when it is quarantined
+		// SkipHooks leaves hooks out, here and below.
+		SkipHooks bool `json:"skip_hooks,omitempty"`
 	}
 	// ApplyBody asks for a whole release, whatever the source has.
 	ApplyBody struct {
 		Release release.Release `json:"release"`
 		Retry   bool            `json:"retry,omitempty"`
+
+		SkipHooks bool `json:"skip_hooks,omitempty"`
 	}
 	// RollbackBody asks to go back; empty: to the release before.
 	RollbackBody struct {
 		Version string `json:"version,omitempty"`
 		Number  int    `json:"number,omitempty"`
+
+		SkipHooks bool `json:"skip_hooks,omitempty"`
 	}
 	// ApproveBody gives back the word of the status.
 	ApproveBody struct {

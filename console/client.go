@@ -106,11 +106,11 @@ func (c *Client) Order(ctx context.Context, order loop.Order) (loop.Ticket, erro
 	var err error
 	switch {
 	case order.Verb == loop.VerbRollback:
-		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/rollback"), RollbackBody{Version: order.Version, Number: order.Number}, &got)
+		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/rollback"), RollbackBody{Version: order.Version, Number: order.Number, SkipHooks: order.SkipHooks}, &got)
 	case order.Release != nil:
-		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/apply"), ApplyBody{Release: *order.Release, Retry: order.Retry}, &got)
+		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/apply"), ApplyBody{Release: *order.Release, Retry: order.Retry, SkipHooks: order.SkipHooks}, &got)
 	default:
-		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/release"), ReleaseBody{Version: order.Version, Retry: order.Retry}, &got)
+		err = c.do(ctx, http.MethodPost, pathIn(order.App, "/release"), ReleaseBody{Version: order.Version, Retry: order.Retry, SkipHooks: order.SkipHooks}, &got)
 	}
 	return got.Ticket, err
 }

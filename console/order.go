@@ -15,7 +15,7 @@ func (s *Server) postRelease(c *call) error {
 	if err := c.body(&body); err != nil {
 		return err
 	}
-	return s.giveTicket(c, loop.Order{Verb: loop.VerbRelease, Version: body.Version, Retry: body.Retry})
+	return s.giveTicket(c, loop.Order{Verb: loop.VerbRelease, Version: body.Version, Retry: body.Retry, SkipHooks: body.SkipHooks})
 }
 
 func (s *Server) postApply(c *call) error {
@@ -26,7 +26,7 @@ func (s *Server) postApply(c *call) error {
 	if body.Release.App() != c.app { // else a token for one service could release another
 		return bad("the release is one of "+NameOf(body.Release.App())+", and not of "+NameOf(c.app), "send it to that app's path")
 	}
-	return s.giveTicket(c, loop.Order{Verb: loop.VerbRelease, Version: body.Release.Version, Release: &body.Release, Retry: body.Retry})
+	return s.giveTicket(c, loop.Order{Verb: loop.VerbRelease, Version: body.Release.Version, Release: &body.Release, Retry: body.Retry, SkipHooks: body.SkipHooks})
 }
 
 func (s *Server) postRollback(c *call) error {
@@ -34,7 +34,7 @@ func (s *Server) postRollback(c *call) error {
 	if err := c.body(&body); err != nil {
 		return err
 	}
-	return s.giveTicket(c, loop.Order{Verb: loop.VerbRollback, Version: body.Version, Number: body.Number})
+	return s.giveTicket(c, loop.Order{Verb: loop.VerbRollback, Version: body.Version, Number: body.Number, SkipHooks: body.SkipHooks})
 }
 
 func (s *Server) giveTicket(c *call, order loop.Order) error {

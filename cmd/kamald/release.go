@@ -36,7 +36,7 @@ func (p *program) releaseCommand() *cobra.Command {
 				return err
 			} else if r != nil {
 				defer r.close()
-				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRelease, Version: args[0], Retry: retry}, await)
+				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRelease, Version: args[0], Retry: retry, SkipHooks: p.flags.skipHooks}, await)
 			}
 			return p.carryOut(cmd.Context(), needsRelease, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				if err := refuseFailed(s, args[0], retry); err != nil {

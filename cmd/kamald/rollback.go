@@ -42,7 +42,7 @@ func (p *program) rollbackCommand() *cobra.Command {
 				return err
 			} else if r != nil {
 				defer r.close()
-				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRollback, Number: back.Number, Version: back.Version}, true)
+				return p.order(cmd.Context(), r, loop.Order{Verb: loop.VerbRollback, Number: back.Number, Version: back.Version, SkipHooks: p.flags.skipHooks}, true)
 			}
 			return p.carryOut(cmd.Context(), needsHosts, wait, func(ctx context.Context, s *session) (reconcile.Report, error) {
 				if back.CurrentConfig {

@@ -50,7 +50,9 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	s.Controller = reconcile.NewController(fleet, store, values)
 	s.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	hooked(s.Controller, values, p.words)
-	s.Performer = git.Email(ctx, filepath.Dir(p.flags.file))
+	if len(desired.Hooks.List) > 0 {
+		s.Performer = git.Email(ctx, filepath.Dir(p.flags.file))
+	}
 	s.PreConnect(desired)
 	if p.owner != nil {
 		s.Owner = *p.owner

@@ -306,6 +306,9 @@ func (k *keeper) ordered(f facts, order Order) (release.Release, error) {
 	if order.Version != "" {
 		desired.Version = order.Version
 	}
+	if order.SkipHooks {
+		desired.Hooks = release.Hooks{}
+	}
 	records, err := k.l.o.Store.Releases(k.app)
 	if err != nil {
 		return desired, err

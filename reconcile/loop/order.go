@@ -46,7 +46,9 @@ type Order struct {
 	// Release is the whole release; nil: what the source has, at Version.
 	Release *release.Release `json:"release,omitempty"`
 	Retry   bool             `json:"retry,omitempty"` // also when it is quarantined
-	By      Person           `json:"by"`
+	// SkipHooks leaves out what would run around it.
+	SkipHooks bool   `json:"skip_hooks,omitempty"`
+	By        Person `json:"by"`
 }
 
 // Ticket is an order that was taken, and what became of it.

@@ -211,6 +211,9 @@ func (k *keeper) rollback(hard context.Context, ticket Ticket) (reconcile.Report
 	}
 	defer func() { _ = controller.Close() }()
 	controller.Report = k.progress
+	if ticket.Order.SkipHooks {
+		current.Hooks = release.Hooks{}
+	}
 	return k.during(plan.KindRollback, ticket.Order.Version, ticket.Order.By.String(), func() (reconcile.Report, error) {
 		return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{})
 	})
