@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,14 +21,16 @@ func (c *Controller) Waiting(limit time.Duration) *Controller {
 // see whether the owner of a lock lives.
 func (c *Controller) As(who string) *Controller {
 	other := c.beside()
-	other.Owner.Who = cmp.Or(who, other.Owner.Who)
+	if who != "" {
+		other.Owner.Who, other.Performer = who, ""
+	}
 	return other
 }
 
 // beside shares the connections and all settings.
 func (c *Controller) beside() *Controller {
 	return &Controller{Store: c.Store, Secrets: c.Secrets, Owner: c.Owner, Report: c.Report, LockWait: c.LockWait, LockWaitLimit: c.LockWaitLimit,
-		Now: c.Now, NewSpool: c.NewSpool, Throttle: c.Throttle, StageBytes: c.StageBytes, fleet: c.fleet}
+		Hooks: c.Hooks, AllSecrets: c.AllSecrets, Command: c.Command, Performer: c.Performer, Now: c.Now, NewSpool: c.NewSpool, Throttle: c.Throttle, StageBytes: c.StageBytes, fleet: c.fleet}
 }
 
 // Logs gives the last lines of a container of the app, by its name. One that is not the app's is as if it were not there.

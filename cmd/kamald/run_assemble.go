@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -91,6 +92,7 @@ func (d *assembled) close() {
 
 // opener makes an app's controllers: the daemon's secrets are those of the bastion's file, else those that the app's file names.
 func (s *service) opener(ctx context.Context, driven release.DrivenApp) func(release.Release) (*reconcile.Controller, error) {
+	first := &preConnect{}
 	return func(desired release.Release) (*reconcile.Controller, error) {
 		values, err := s.secretsOf(driven, desired)
 		if err != nil {
@@ -102,12 +104,29 @@ func (s *service) opener(ctx context.Context, driven release.DrivenApp) func(rel
 			return nil, errors.New("the daemon reaches servers by their own way only")
 		}
 		hooked(c, values, "run")
-		hosts := make([]string, 0, len(desired.Hosts))
-		for _, on := range desired.Hosts {
-			hosts = append(hosts, on.Name)
-		}
-		return c, c.RunHooks(ctx, desired, release.HookPreConnect, reconcile.HookAbout{Hosts: hosts})
+		return c, first.run(ctx, c, desired)
 	}
+}
+
+// preConnect runs the hooks before an app's first connection, until they have succeeded once.
+type preConnect struct {
+	mu   sync.Mutex
+	over bool
+}
+
+func (p *preConnect) run(ctx context.Context, c *reconcile.Controller, desired release.Release) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return nil
+	}
+	about := reconcile.HookAbout{}
+	for _, on := range desired.Hosts {
+		about.Hosts = append(about.Hosts, on.Name)
+	}
+	err := c.RunHooks(ctx, desired, release.HookPreConnect, about)
+	p.over = err == nil && len(desired.Hooks.List) > 0
+	return err
 }
 
 func (s *service) secretsOf(driven release.DrivenApp, desired release.Release) (*secrets.Lookup, error) {

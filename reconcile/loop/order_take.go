@@ -125,7 +125,7 @@ func (l *Loop) Resume(ctx context.Context, app state.App, by Person) error {
 	if err != nil {
 		return err
 	}
-	controller, desired, err := k.own(by)
+	controller, desired, err := k.own(Order{By: by})
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (l *Loop) Logs(ctx context.Context, app state.App, host, container string, 
 	if err != nil {
 		return nil, err
 	}
-	controller, desired, err := k.own(Person{})
+	controller, desired, err := k.own(Order{})
 	if err != nil {
 		return nil, err
 	}
@@ -162,22 +162,26 @@ func (k *keeper) changed(kind string, by Person, message string) error {
 }
 
 // own makes a controller beside the worker's, for what a person asks for.
-func (k *keeper) own(by Person) (*reconcile.Controller, release.Release, error) {
+func (k *keeper) own(order Order) (*reconcile.Controller, release.Release, error) {
 	k.mu.Lock()
 	proposal := k.proposed
 	k.mu.Unlock()
 	if proposal == nil {
 		return nil, release.Release{}, fmt.Errorf("nothing is known yet of what %s is to be", k.app)
 	}
-	controller, err := k.l.o.Open(proposal.Release)
+	current := proposal.Release
+	if order.SkipHooks {
+		current.Hooks = release.Hooks{}
+	}
+	controller, err := k.l.o.Open(current)
 	if err != nil {
 		return nil, release.Release{}, err
 	}
 	controller.LockWait, controller.LockWaitLimit = true, orderPatience
-	if by.Who != "" {
-		controller.Owner.Who = by.Who
+	if order.By.Who != "" {
+		controller.Owner.Who = order.By.Who
 	}
-	return controller, proposal.Release, nil
+	return controller, current, nil
 }
 
 // goBack rolls back beside the worker, which does nothing meanwhile.
@@ -205,15 +209,12 @@ func (k *keeper) orderEnded(ticket Ticket, report reconcile.Report, err error) {
 
 func (k *keeper) rollback(hard context.Context, ticket Ticket) (reconcile.Report, error) {
 	k.l.tellTicket(k.l.tickets.begin(ticket.ID))
-	controller, current, err := k.own(ticket.Order.By)
+	controller, current, err := k.own(ticket.Order)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
 	defer func() { _ = controller.Close() }()
 	controller.Report = k.progress
-	if ticket.Order.SkipHooks {
-		current.Hooks = release.Hooks{}
-	}
 	return k.during(plan.KindRollback, ticket.Order.Version, ticket.Order.By.String(), func() (reconcile.Report, error) {
 		return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{})
 	})
