@@ -31,7 +31,7 @@ func (l *lines) Write(data []byte) (int, error) {
 		if i < 0 && len(l.begun) <= lineLimit {
 			return len(data), nil
 		}
-		line := l.begun
+		var line []byte
 		if i >= 0 {
 			line, l.begun = l.begun[:i], l.begun[i+1:]
 		} else {
