@@ -62,7 +62,7 @@ func (s *Server) showApp(c *call) error {
 	status := head.App
 	body := appPage{appHead: head, Row: rowOf(status), Did: done[c.r.URL.Query().Get("did")]}
 	for _, p := range status.Places {
-		body.Roles = append(body.Roles, placeRow{p, placeGlance(p), status.Held != nil && p.Version != status.Held.Version})
+		body.Roles = append(body.Roles, placeRow{p, placeGlance(p), status.Held != nil && p.Other(status.Held.Version)})
 	}
 	if status.Pending != nil {
 		shown := status.Pending.Shown()

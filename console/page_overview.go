@@ -54,7 +54,7 @@ func hostsOf(s loop.Status) (hosts []hostGlance) {
 		h := &hosts[i]
 		h.Roles = append(h.Roles, p)
 		h.worsen(placeGlance(p))
-		if p.Version != held && p.Version != "" && !strings.Contains(h.Version, p.Version) {
+		if p.Other(held) && p.Version != "" && !strings.Contains(h.Version, p.Version) {
 			h.Version = strings.TrimPrefix(h.Version+", "+p.Version, ", ")
 		}
 	}

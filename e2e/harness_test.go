@@ -240,8 +240,14 @@ type container struct {
 // containers lists the app's containers on a host, by the host's own docker.
 func (f *fixture) containers(h *lab.Host, filters ...string) []container {
 	f.t.Helper()
+	return f.filtered(h, append([]string{"label=service=shop"}, filters...)...)
+}
+
+// filtered lists those that every filter of docker's is true of.
+func (f *fixture) filtered(h *lab.Host, filters ...string) []container {
+	f.t.Helper()
 	argv := []string{"docker", "ps", "-aq", "--no-trunc"}
-	for _, filter := range append([]string{"label=service=shop"}, filters...) {
+	for _, filter := range filters {
 		argv = append(argv, "--filter", filter)
 	}
 	ids := strings.Fields(f.exec(h, argv...))

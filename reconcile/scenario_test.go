@@ -316,7 +316,7 @@ func trial(t *testing.T, s scenario, f fault, n int) (found []string, met bool) 
 // quarantined is the rest of I7: after a failed release that was taken back, nothing but it is left to do.
 func (h *history) quarantined(c *command, s scenario) {
 	before := h.released[c.app]
-	if len(c.desired.Accessories) > 0 && !s.breaks {
+	if (h.data || len(c.desired.Accessories) > 0) && !s.breaks {
 		return // what it is to run beside is not known from its version
 	}
 	if c.err == nil || c.killed || !c.report.Undone || len(c.report.Left) > 0 || len(before) == 0 || strings.HasPrefix(before[len(before)-1], perhaps) || len(h.down) > 0 || s.name == "configuration only" {

@@ -29,6 +29,15 @@ var frames = map[string]string{
 	"hook":      least + "hook \"h\" {\nat = \"pre-deploy\"\nrun = [\"a\"]\n%s\n}",
 	"reconcile": least + "reconcile { %s }", "reconcile.freeze": least + "reconcile {\nfreeze \"f\" {\nfrom = \"17:00\"\nto = \"09:00\"\n%s\n}\n}",
 	"version_policy": least + "version_policy {\nsemver = \"~> 2.1\"\n%s\n}",
+	"accessory":      besideFrame("%s"), "accessory.env": besideFrame("env { %s }"), "accessory.file": besideFrame("file \"f\" {\nto = \"/f\"\n%s\n}"),
+	"accessory.directory": besideFrame("directory \"d\" {\nto = \"/d\"\n%s\n}"),
+	"accessory.registry":  besideFrame("registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}"), "accessory.health": besideFrame("health {\n%s\n}"),
+	"accessory.stop": besideFrame("stop { %s }"), "accessory.logging": besideFrame("logging { %s }"),
+}
+
+// besideFrame is a file with an accessory that says something.
+func besideFrame(says string) string {
+	return least + "accessory \"redis\" {\nimage = \"redis:7\"\nhosts = [\"10.0.0.9\"]\n" + says + "\n}"
 }
 
 // effects are values for attributes whose example or kind gives none that fits the frame.
@@ -54,6 +63,10 @@ var effects = map[string]string{
 	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
 	".error_pages_path":    "",                                                               // TestErrorPagesArePartOfTheRelease has it
 	"role.asset_path":      "",                                                               // of a proxied role alone: TestARolesAssetsAreItsOwnThenTheRoots has it
+	"accessory.image": "", "accessory.service": `"cache"`, "accessory.hosts": "", "accessory.roles": "", "accessory.tags": "", // TestAnAccessoryIsReadIntoARelease has them
+	"accessory.volumes": `["a:/a"]`, "accessory.options": `{ cpus = 2 }`, "accessory.on_change": `"ignore"`, "accessory.file.to": "", "accessory.directory.to": "",
+	"accessory.network": `"other"`, "accessory.registry.username": "", "accessory.registry.password": "", "accessory.stop.grace": `"2m"`,
+	"accessory.health.interval": "tcp", "accessory.health.timeout": "tcp", "accessory.health.min_healthy_time": "tcp",
 	".require_destination": "none", ".allow_empty_roles": "none", ".minimum_version": "none", // they permit and refuse, and change nothing
 }
 
@@ -73,7 +86,7 @@ func TestEveryAttributeMakesAnotherRelease(t *testing.T) {
 			with, without := "%s", ""
 			if value == "tcp" {
 				with, without, value = "tcp = 1\n%s", "tcp = 1", `"2s"`
-			} else if path == "role.health" {
+			} else if path == "role.health" || path == "accessory.health" {
 				without = "tcp = 7"
 			}
 			if value == "" {
@@ -96,7 +109,7 @@ func TestEveryAttributeMakesAnotherRelease(t *testing.T) {
 func TestEveryBlockThatThisBuildCarriesOutHasAFrame(t *testing.T) {
 	walkSpecs(deploySpec, "", func(path string, b *blockSpec) {
 		outermost, _, _ := strings.Cut(path, ".")
-		if _, not := unbuilt[path]; not || unbuilt[outermost] != "" || outermost == "destination" || path == "locals" || path == "alias" { // TestAnAliasIsSplitAndMayBeginWithAnother has that
+		if _, not := unbuilt[path]; not || strings.HasPrefix(path, "accessory.proxy.") || unbuilt[outermost] != "" || outermost == "destination" || path == "locals" || path == "alias" { // TestAnAliasIsSplitAndMayBeginWithAnother has that
 			return
 		}
 		if _, there := frames[path]; !there {

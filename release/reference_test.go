@@ -31,7 +31,7 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 			t.Errorf("%s has the place %q", u.What, u.Where)
 		}
 	}
-	for what, when := range map[string]string{"build": "", `accessory "redis"`: "plan", `hook "migrate"`: "",
+	for what, when := range map[string]string{"build": "", `accessory "redis"`: "", `hook "migrate"`: "",
 		`alias "console"`: "", "reconcile": "",
 		"asset_path": "", "error_pages_path": ""} {
 		if got[what] != when {

@@ -19,7 +19,8 @@ const (
 // unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
 // their labels, and the command that refuses them. An attribute counts when it says something: not false, zero or empty.
 var unbuilt = map[string]string{
-	"accessory": whenPlan,
+	"accessory.proxied": whenPlan,
+	"accessory.proxy":   whenPlan,
 }
 
 // unbuiltBastion is the same for kamald.hcl.

@@ -21,7 +21,7 @@ func accessorySpec() *blockSpec {
 			among("plan", "recreate", "ignore").otherwise("plan"),
 	},
 		envSpec("Environment of the accessory; the root's is not its own."),
-		placedSpec("file", "A file of this machine's that is put into it; a name ending in .tmpl is a template."),
+		placedSpec("file", "A file of this machine's that is put into it; a name ending in .tmpl is a template, with the expressions of this file in it and ${secret(\"NAME\")} where a secret goes. What is in it is kept with the release, but for secrets."),
 		placedSpec("directory", "A directory of the host's that is mounted; a relative one lies under <service>/ in the SSH user's home."),
 		registrySpec("The registry of its image."), healthSpec(), stopSpec(), loggingSpec("Its log driver, laid over the root's."),
 		proxySpec("Its own settings, laid over the root's."))
@@ -30,8 +30,8 @@ func accessorySpec() *blockSpec {
 func placedSpec(name, meaning string) *blockSpec {
 	return labelled(name, "path", meaning, []attrSpec{
 		attr("to", kindString, "absolute path in the container").needed().like(`"/data"`),
-		attr("mode", kindString, "permissions").like(`"0640"`),
-		attr("owner", kindString, "user and group, by number").like(`"999:999"`),
+		attr("mode", kindString, "permissions, in octal").otherwise(DirectoryMode).like(`"0640"`),
+		attr("owner", kindString, "user and group, by number").ruled("the SSH user").like(`"999:999"`),
 		attr("options", kindString, "options of the mount").like(`"ro"`),
 	})
 }

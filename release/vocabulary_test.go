@@ -73,7 +73,7 @@ func decoded(t *testing.T, as attrSpec, text string) string {
 func TestADefaultThatIsWrittenOutChangesNothing(t *testing.T) {
 	seen := 0
 	for path, frame := range frames {
-		if path == "role.health" {
+		if path == "role.health" || path == "accessory.health" {
 			frame = fmt.Sprintf(frame, "tcp = 1\n%s")
 		}
 		bare := plainly(t, fmt.Sprintf(frame, ""))

@@ -167,6 +167,7 @@ func (p *program) commands() []*cobra.Command {
 		p.appCommand(),
 		p.registryCommand(),
 		p.removeCommand(),
+		p.accessoryCommand(),
 		p.storeCommand(),
 		p.runCommand(),
 		p.approveCommand(),

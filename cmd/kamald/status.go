@@ -177,8 +177,33 @@ func hostStatusOf(desired release.Release, host state.Host) hostStatus {
 			h.Containers = append(h.Containers, containerStatus{Role: role.Name})
 		}
 	}
+	h.besides(desired, host)
 	slices.SortStableFunc(h.Containers, func(a, b containerStatus) int { return order[a.Role] - order[b.Role] })
 	return h
+}
+
+// besides are the accessories on the host, and what is left of those that left the file. The version is the image.
+func (h *hostStatus) besides(desired release.Release, host state.Host) {
+	there := map[string]bool{}
+	for _, c := range host.Containers {
+		class := plan.Classify(desired, host, c)
+		if c.Role != "" || class == plan.Foreign || class == plan.Superseded {
+			continue
+		}
+		role := state.AccessoryRole(c.Service)
+		for _, a := range desired.AccessoriesOn(host.Name) {
+			if a.Service == c.Service {
+				role = state.AccessoryRole(a.Name)
+			}
+		}
+		there[role] = true
+		h.Containers = append(h.Containers, containerStatus{Role: role, Name: c.Name, Version: c.Live.Image, State: c.Status, Health: c.Health, Class: class})
+	}
+	for _, a := range desired.AccessoriesOn(host.Name) {
+		if role := state.AccessoryRole(a.Name); !there[role] {
+			h.Containers = append(h.Containers, containerStatus{Role: role})
+		}
+	}
 }
 
 func (p *program) showStatus(s status) error {

@@ -328,6 +328,29 @@ func places(f facts) []Place {
 			list = append(list, place)
 		}
 	}
+	return append(list, besides(f, cordoned)...)
+}
+
+// besides are the accessories on hosts as they were seen.
+func besides(f facts, cordoned map[string]string) []Place {
+	var list []Place
+	for _, a := range f.wanted.Accessories {
+		for _, name := range a.Hosts {
+			place := Place{Host: name, Role: state.AccessoryRole(a.Name), Cordoned: cordoned[name]}
+			host, ok := f.seen.Host(name)
+			switch {
+			case !ok:
+				place.Unreachable = "it was not looked at"
+			case host.Unreachable != "":
+				place.Unreachable = host.Unreachable
+			default:
+				if c, there := plan.AccessoryOn(a, host); there {
+					place.Version, place.Container, place.Status, place.Health = c.Live.Image, c.Name, string(c.Status), c.Health
+				}
+			}
+			list = append(list, place)
+		}
+	}
 	return list
 }
 

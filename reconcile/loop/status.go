@@ -63,16 +63,22 @@ type Held struct {
 	Hold    bool      `json:"hold,omitempty"`
 }
 
-// Place is one role on one host.
+// Place is one role, or one accessory, on one host.
 type Place struct {
 	Host        string `json:"host"`
 	Role        string `json:"role"`
-	Version     string `json:"version"` // that runs; "" for none
+	Version     string `json:"version"` // that runs; "" for none. Of an accessory: its image
 	Container   string `json:"container,omitempty"`
 	Status      string `json:"status,omitempty"` // the engine's word
 	Health      string `json:"health,omitempty"`
 	Unreachable string `json:"unreachable,omitempty"`
 	Cordoned    string `json:"cordoned,omitempty"`
+}
+
+// Other tells whether the place runs another version than the held one. An accessory has none of the release's.
+func (p Place) Other(held string) bool {
+	_, beside := state.AccessoryOf(p.Role)
+	return !beside && p.Version != held
 }
 
 // Round is the newest look.

@@ -132,6 +132,9 @@ func without(text []byte) []byte {
 
 // plainly is a release without its destination, what is named after that, and places in the file.
 func plainly(r release.Release) release.Release {
+	for i := range r.Accessories {
+		r.Accessories[i].Shared = false // which destinations name a container is known where all of them are
+	}
 	r.Destination, r.SecretFiles = "", nil
 	if r.Registry != nil {
 		registry := *r.Registry

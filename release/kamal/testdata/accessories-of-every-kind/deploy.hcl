@@ -36,9 +36,9 @@ accessory "db" {
   }
 
   file "config/my-secret.cnf" {
-    to      = "/etc/mysql/conf.d/secret.cnf"
-    mode    = "0640"
-    owner   = "mysql:mysql"
+    to   = "/etc/mysql/conf.d/secret.cnf"
+    mode = "0640"
+    # accessory "db".file "config/my-secret.cnf".owner is left out: owner is a user and a group by number, such as "999:999", not "mysql:mysql": the host has no names for the users of an image.
     options = "ro"
   }
 
@@ -48,8 +48,8 @@ accessory "db" {
   }
 
   directory "backups" {
-    to    = "/backups"
-    mode  = "488"
+    to = "/backups"
+    # accessory "db".directory "backups".mode is left out: mode is permissions in octal, such as "0640", not "488".
     owner = "999:999"
   }
 }
