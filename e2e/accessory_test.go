@@ -68,7 +68,7 @@ func TestAccessories(t *testing.T) {
 	if first.State != "running" || first.Labels["kamald.accessory"] != "shop/redis" {
 		t.Errorf("it is %+v", first)
 	}
-	if conf := f.exec(h, "cat", "/root/shop-redis/etc/redis.conf"); conf != "requirepass "+canary+"\n" {
+	if conf := f.exec(h, "cat", "/root/shop-redis/etc/redis.conf"); conf != "requirepass "+canary {
 		t.Errorf("its file has %q", conf)
 	}
 	if mode := f.exec(h, "stat", "-c", "%a %u:%g", "/root/shop-redis/etc/redis.conf"); strings.TrimSpace(mode) != "640 999:999" {
@@ -102,7 +102,7 @@ func TestAccessories(t *testing.T) {
 	if left := f.accessories(); len(left) != 0 {
 		t.Errorf("left: %+v", left)
 	}
-	if data := f.exec(h, "cat", "/root/shop-redis/data/dump"); data != "all that there is\n" {
+	if data := f.exec(h, "cat", "/root/shop-redis/data/dump"); data != "all that there is" {
 		t.Errorf("its data is %q", data)
 	}
 	f.noCanaryOnHosts()

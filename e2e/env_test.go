@@ -110,7 +110,7 @@ func (f *fixture) noCanaryOnHosts() {
 	f.t.Helper()
 	for i := range f.lab.Hosts {
 		h := &f.lab.Hosts[i]
-		files := f.exec(h, "sh", "-c", "grep -rl "+canary+" /root/.kamal | grep -v '/env/roles/' || true")
+		files := f.exec(h, "sh", "-c", "grep -rl "+canary+" /root/.kamal | grep -v -e '/env/roles/' -e '/env/accessories/' || true")
 		if strings.TrimSpace(files) != "" {
 			f.t.Errorf("%s: the secret is in %s", h.Name, files)
 		}

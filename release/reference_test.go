@@ -41,18 +41,18 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 }
 
 func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
-	r := load(t, in(least+"build {}\naccessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n}\n", ""))
-	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `accessory "x"` {
+	r := load(t, in(least+"build {}\naccessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = true\n}\n", ""))
+	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `accessory "x".proxied` {
 		t.Errorf("plan refuses %v", got)
 	}
 }
 
 func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
-	text := "hooks_path = \"\"\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	text := "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
-	text = strings.Replace(text, "hooks_path = \"\"", "hooks_path = \"/a\"", 1)
+	text = strings.Replace(text, "proxied = false", "proxied = true", 1)
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 1 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
