@@ -65,7 +65,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 		r.stays(s)
 		return nil
 	}
-	if errors.Is(err, errAbandoned) || err != nil && cutOff(s) && ctx.Err() != nil { // nobody waits: its context has ended
+	if errors.Is(err, errAbandoned) || err != nil && endsInside(s) && ctx.Err() != nil { // nobody waits: its context has ended
 		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err
 	}

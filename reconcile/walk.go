@@ -76,7 +76,7 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 	began := time.Now()
 	err := Guard(func() error { return w.do(withStep(under, s.ID), s) })
-	if err != nil && w.watch.Err() != nil && cutOff(s) && !errors.Is(err, errAbandoned) {
+	if err != nil && w.watch.Err() != nil && endsInside(s) && !errors.Is(err, errAbandoned) {
 		err = fmt.Errorf("%w %s: %w", errAbandoned, s.ID, context.Cause(w.watch))
 	}
 	w.end(outcome{step: s, err: err, took: time.Since(began)})
@@ -85,8 +85,8 @@ func (w *walker) step(ctx context.Context, s plan.Step) {
 	}
 }
 
-// cutOff tells whether a step is ended in its middle when nobody waits for it any more.
-func cutOff(s plan.Step) bool { return pulls(s) || s.Kind == plan.StepHook && s.Host == "" }
+// endsInside tells whether a step is ended in its middle when nobody waits for it any more.
+func endsInside(s plan.Step) bool { return pulls(s) || s.Kind == plan.StepHook && s.Host == "" }
 
 // pulls tells whether a step gets an image.
 func pulls(s plan.Step) bool { return s.Kind == plan.StepImage || s.Kind == plan.StepPull }

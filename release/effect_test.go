@@ -61,9 +61,9 @@ var effects = map[string]string{
 	"build.dockerfile": `"docker/Dockerfile"`, "build.local": "", "build.cache.type": "", "build.pack.builder": "", // TestABuildIsReadIntoARelease has them
 	"proxy.healthcheck.path": `"/other"`, "role.proxy.healthcheck.path": `"/other"`, "host.host_keys": `"accept-new"`, "secrets.files": `["other"]`,
 	"role.health.interval": "tcp", "role.health.timeout": "tcp", "role.health.min_healthy_time": "tcp",
-	".error_pages_path":    "",                                                               // TestErrorPagesArePartOfTheRelease has it
-	"role.asset_path":      "",                                                               // of a proxied role alone: TestARolesAssetsAreItsOwnThenTheRoots has it
-	"accessory.image": "", "accessory.service": `"cache"`, "accessory.hosts": "", "accessory.roles": "", "accessory.tags": "", // TestAnAccessoryIsReadIntoARelease has them
+	".error_pages_path": "",                                                                                                     // TestErrorPagesArePartOfTheRelease has it
+	"role.asset_path":   "",                                                                                                     // of a proxied role alone: TestARolesAssetsAreItsOwnThenTheRoots has it
+	"accessory.image":   "", "accessory.service": `"cache"`, "accessory.hosts": "", "accessory.roles": "", "accessory.tags": "", // TestAnAccessoryIsReadIntoARelease has them
 	"accessory.volumes": `["a:/a"]`, "accessory.options": `{ cpus = 2 }`, "accessory.on_change": `"ignore"`, "accessory.file.to": "", "accessory.directory.to": "",
 	"accessory.network": `"other"`, "accessory.registry.username": "", "accessory.registry.password": "", "accessory.stop.grace": `"2m"`,
 	"accessory.health.interval": "tcp", "accessory.health.timeout": "tcp", "accessory.health.min_healthy_time": "tcp",

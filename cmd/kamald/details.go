@@ -158,7 +158,7 @@ func (p *program) proxiesText(list []proxyStatus) {
 	p.printf("%s\n", t)
 	for _, proxy := range list {
 		if proxy.Others > 0 {
-			p.printf("%s: the proxy has %s of other apps\n", proxy.Host, counted(proxy.Others, "route"))
+			p.printf("%s: the proxy has %s of other apps\n", proxy.Host, counted(proxy.Others, "route", "routes"))
 		}
 	}
 }
@@ -176,11 +176,4 @@ func (p *program) intentsText(intents []state.Intent) {
 		t.row(i.Host, orDash(i.Role), i.Kind, i.Since.UTC().Format(time.RFC3339), until, i.Who+"@"+i.Where, orDash(plan.Printable(i.Reason)))
 	}
 	p.printf("\n%s\n", t)
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
