@@ -280,3 +280,33 @@ func TestALineRunsOnTheServers(t *testing.T) {
 		}
 	})
 }
+
+// A command may take as long as it wants; the end of the connection under it is noticed, and what it left is taken away over another.
+func TestALongCommandIsNotCutShortAndALostConnectionIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3207)
+		w.mustApply(w.release("v1"))
+		w.Program("long", func(ctx context.Context, _ []string, _ map[string]string, s state.Streams) int {
+			select {
+			case <-ctx.Done():
+				return 1
+			case <-time.After(3 * time.Hour):
+				fmt.Fprint(s.Out, "done")
+				return 4
+			}
+		})
+		var o outputs
+		for _, reuse := range []bool{true, false} {
+			if d := w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"long"}, Reuse: reuse, Streams: o.streams("")}, "workers")[0]; d.Err != nil || d.Code != 4 || o.of("h3/workers") != "done" {
+				t.Errorf("reuse %v: %+v %q", reuse, d, o.of("h3/workers"))
+			}
+			time.AfterFunc(time.Hour, func() { w.RestartSSH("h3") })
+			if d := w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"long"}, Reuse: reuse, Streams: o.streams("")}, "workers")[0]; !errors.Is(d.Err, state.ErrUnreachable) {
+				t.Errorf("reuse %v: the connection was lost: %+v", reuse, d)
+			}
+			if left := w.extras(); len(left) != 0 {
+				t.Errorf("it left %v", left)
+			}
+		}
+	})
+}
