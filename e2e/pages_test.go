@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// The examples of the pages by task, run as they are written: docs/ci.md's pipelines by a shell, docs/day-two.md's commands one after
-// the other.
+// The examples of the pages by task, run as they are written: docs/ci.md's pipelines by a shell, the commands of
+// docs/getting-started.md and docs/day-two.md one after the other.
 
 // pageText is a page of docs/.
 func pageText(t *testing.T, name string) string {
@@ -144,23 +145,26 @@ func (f *fixture) commented(texts ...string) {
 	}
 }
 
-// Every section of the page by task that servers of kamald's can play: hosts and numbers are those of the lab.
-func TestDayTwoIsAsItIsWritten(t *testing.T) {
+// Every section of the first page and of the page by task that servers of kamald's can play: hosts and numbers are those of the lab.
+func TestThePagesByTaskAreAsTheyAreWritten(t *testing.T) {
 	onlyLong(t) // each command has a quick test of its own
 	f := newFixture(t)
 	for _, version := range []string{"v1", "v2", "v3"} {
 		f.image(version, nil)
 	}
 	f.named("v1", "web-1")
-	f.must(0, "apply")
 	both := func(version string) func(*fixture) {
 		return func(f *fixture) { f.named(version, "web-1", "web-2") }
 	}
 	for _, section := range []struct {
+		page   string // day-two.md
 		title  string
 		before func(f *fixture)
 		blocks int // that are played, of those that the section has; 0 is all
 	}{
+		{page: "getting-started.md", title: "Release"},
+		{page: "getting-started.md", title: "When it goes wrong", before: func(f *fixture) { f.must(0, "apply", "--version", "v2") }},
+		{page: "getting-started.md", title: "Somebody changed a server by hand", before: func(f *fixture) { f.must(0, "resume") }},
 		{title: "Review a plan in CI, apply exactly that", before: func(f *fixture) { f.named("v2", "web-1") }},
 		{title: "Go back at night"},
 		{title: "Add a server", before: both("v2")},
@@ -182,19 +186,19 @@ func TestDayTwoIsAsItIsWritten(t *testing.T) {
 			if section.before != nil {
 				section.before(f)
 			}
-			f.play(section.title, section.blocks)
+			f.play(cmp.Or(section.page, "day-two.md"), section.title, section.blocks)
 		}) {
 			break // each begins with what the one before has left
 		}
 	}
 }
 
-// play runs the commands of a section of docs/day-two.md, and wants each to succeed.
-func (f *fixture) play(title string, limit int) {
+// play runs the commands of a page's section, and wants each to succeed.
+func (f *fixture) play(page, title string, limit int) {
 	f.t.Helper()
-	_, rest, found := strings.Cut(pageText(f.t, "day-two.md"), "## "+title+"\n")
+	_, rest, found := strings.Cut(pageText(f.t, page), "## "+title+"\n")
 	if !found {
-		f.t.Fatalf("the page has no section %q", title)
+		f.t.Fatalf("%s has no section %q", page, title)
 	}
 	section, _, _ := strings.Cut(rest, "\n## ")
 	blocks := fenced(section, "")
