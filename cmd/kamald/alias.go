@@ -13,19 +13,19 @@ import (
 )
 
 // expanded puts what an alias of the file stands for in its place: only where the first word is no command.
-func (p *program) expanded(root *cobra.Command, args []string) ([]string, error) {
+func (p *program) expanded(args []string) ([]string, error) {
 	if len(args) > 2 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
 		last := len(args) - 1 // what is being typed is no word yet
-		words, err := p.expanded(root, args[1:last])
+		words, err := p.expanded(args[1:last])
 		return append(append([]string{args[0]}, words...), args[last]), err
 	}
 	before, word, after := p.firstWord(args)
-	if word == "" || slices.Contains(namesOf(root), word) {
+	if word == "" || slices.Contains(p.names, word) {
 		return args, nil
 	}
 	words, found, err := release.Expanded(p.outlineFor(args).Aliases, append([]string{word}, after...))
 	if err != nil || !found {
-		return args, err // what it is no command cobra says
+		return args, err // that it is no command, cobra says
 	}
 	return append(slices.Clone(before), words...), nil
 }
@@ -60,15 +60,7 @@ func globalFlags() (*pflag.FlagSet, *flags) {
 	return set, &f
 }
 
-// commandNames are the names that no alias can have.
-func (p *program) commandNames() []string {
-	var names []string
-	for _, cmd := range p.commands() {
-		names = append(append(names, cmd.Name()), cmd.Aliases...)
-	}
-	return append(names, "completion", "help")
-}
-
+// namesOf are the names of kamald's commands, which no alias can have.
 func namesOf(root *cobra.Command) []string {
 	names := []string{"completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 	for _, cmd := range root.Commands() {

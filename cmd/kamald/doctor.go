@@ -62,7 +62,7 @@ func isWrong(f reconcile.Finding) bool { return f.Level == reconcile.LevelWrong 
 
 // doctorFile is what validate says.
 func (p *program) doctorFile() []reconcile.Finding {
-	diags := release.Validate(p.flags.file, release.Options{KamaldVersion: version, Commands: p.commandNames()})
+	diags := release.Validate(p.flags.file, release.Options{KamaldVersion: version, Commands: p.names})
 	if !diags.HasErrors() {
 		return []reconcile.Finding{{Where: "the file", What: p.flags.file, Level: reconcile.LevelOK, Said: "it is valid"}}
 	}

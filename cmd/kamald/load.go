@@ -62,7 +62,7 @@ func uncommitted(desired release.Release) string {
 // options are what reading the file takes from the flags and from git. dirty is set when git is asked and has changes that are in
 // no commit.
 func (p *program) options(ctx context.Context, dirty *bool) release.Options {
-	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version, Commands: p.commandNames()}
+	opts := release.Options{Destination: p.flags.destination, Version: p.flags.version, KamaldVersion: version, Commands: p.names}
 	opts.Git = func() (found release.Git, err error) {
 		found.SHA, found.ShortSHA, found.Branch, *dirty, err = git.Head(ctx, filepath.Dir(p.flags.file))
 		return found, err

@@ -27,9 +27,10 @@ type program struct {
 	out, err terminal
 	flags    flags
 
-	running   string // the command's name
-	words     string // all of its words but the program's: "server bootstrap"
-	server    string // of a daemon elsewhere
+	running   string   // the command's name
+	words     string   // all of its words but the program's: "server bootstrap"
+	names     []string // of all commands
+	server    string   // of a daemon elsewhere
 	interrupt *interrupt
 	lockWait  time.Duration // at most, for another's deploy lock
 	bandwidth bandwidth     // of images that are carried from here
@@ -88,7 +89,7 @@ func (p *program) run(args []string) int {
 		p.flags.json = true // also for what is wrong with the flags themselves
 	}
 	root := p.command()
-	args, err := p.expanded(root, args)
+	args, err := p.expanded(args)
 	if err == nil {
 		root.SetArgs(args)
 		err = root.ExecuteContext(ctx)
@@ -127,6 +128,7 @@ func (p *program) command() *cobra.Command {
 	p.flags.declare(root.PersistentFlags())
 	root.AddCommand(p.commands()...)
 	usage(root)
+	p.names = namesOf(root) // once: making the commands anew would set what their flags have set back
 	p.aliasHelp(root)
 	p.complete(root)
 	return root

@@ -30,7 +30,7 @@ func (p *program) validateCommand() *cobra.Command {
 }
 
 func (p *program) validate(file string, bastion bool) error {
-	opts := release.Options{KamaldVersion: version, Commands: p.commandNames(), Destination: p.flags.destination}
+	opts := release.Options{KamaldVersion: version, Commands: p.names, Destination: p.flags.destination}
 	diags := release.Validate(file, opts)
 	if bastion {
 		diags = release.ValidateBastion(file, opts)
