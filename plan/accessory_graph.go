@@ -142,6 +142,7 @@ func (b *builder) checkBesides() {
 			continue
 		}
 		b.checkSecrets(&s.slot)
+		b.checkEnviron(&s.slot)
 		if c := s.current; c != nil && c.RunDir != "" && s.host.RunDir != "" && c.RunDir != s.host.RunDir && s.busy() {
 			b.problem(s.host.Name, role, fmt.Sprintf("container %s was made with the run directory %s, and this SSH user's is %s: its files and secrets would be others", c.Name, c.RunDir, s.host.RunDir),
 				"use the SSH user it was made with, or set run_directory to that absolute path")

@@ -77,7 +77,11 @@ func (b *builder) leave() {
 
 // holds tells whether anything of the app's is on a host.
 func (b *builder) holds(host state.Host) bool {
-	return len(ofApp(b.app, host)) > 0 || len(b.formerRoutes(host)) > 0
+	beside := slices.ContainsFunc(host.Containers, func(c state.Container) bool {
+		_, ours := OwnAccessory(b.app, b.in.HeldRelease, host.Name, c)
+		return ours
+	})
+	return beside || len(ofApp(b.app, host)) > 0 || len(b.formerRoutes(host)) > 0
 }
 
 type formerRoute struct {

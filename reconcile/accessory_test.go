@@ -393,3 +393,57 @@ func TestAnUnknownAccessoryIsAnErrorWithTheOptions(t *testing.T) {
 		t.Errorf("%v %v", names, err)
 	}
 }
+
+func TestAHostOfAnAccessoryAloneIsEmptiedWhenItLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.AddHost("h4")
+		desired := w.withRedis("v1", "redis:7")
+		desired.Hosts = append(desired.Hosts, release.Host{Name: "h4", Address: "h4", SSH: desired.SSH})
+		desired.Accessories[0].Hosts = []string{"h4"}
+		w.mustApply(desired)
+		runs := func() (n int) {
+			for _, c := range w.Containers("h4", state.View{}) {
+				if c.Name == "shop-redis" && c.Running() {
+					n++
+				}
+			}
+			return n
+		}
+		if runs() != 1 {
+			t.Fatalf("it does not run on h4\n%s", w.progress())
+		}
+		if _, ok := w.File("h4", ".kamal/apps/shop/kamald/releases/1.json"); !ok {
+			t.Error("h4 has no record")
+		}
+		w.RemoveContainer("h4", "shop-redis")
+		w.healed(desired)
+		if runs() != 1 {
+			t.Error("healing has not brought it back")
+		}
+		w.mustApply(w.withRedis("v1", "redis:7")) // it moves to h3, and h4 leaves
+		if runs() != 0 || w.redis() != "redis:7" {
+			t.Errorf("%d run on h4, and h3 has %q\n%s", runs(), w.redis(), w.progress())
+		}
+	})
+}
+
+func TestAccessoriesMayBeAllThatAFileHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		desired.Roles, desired.PrimaryRole, desired.Hosts = nil, "", desired.Hosts[2:]
+		w.mustApply(desired)
+		if w.redis() != "redis:7" {
+			t.Fatalf("it is %q\n%s", w.redis(), w.progress())
+		}
+		if len(w.store.releases) != 1 {
+			t.Errorf("%d releases are recorded", len(w.store.releases))
+		}
+		w.RemoveContainer("h3", "shop-redis")
+		w.healed(desired)
+		if w.redis() != "redis:7" {
+			t.Errorf("after healing it is %q", w.redis())
+		}
+	})
+}
