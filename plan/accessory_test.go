@@ -219,3 +219,15 @@ func TestAccessoriesAloneTouchNothingElse(t *testing.T) {
 		t.Errorf("it is %+v", c)
 	}
 }
+
+func TestASavedPlanSaysWhichFileOfAnAccessoryMoved(t *testing.T) {
+	w := released(t, besideShop("redis:7", release.OnChangeRecreate)).to("v2")
+	saved := w.save()
+	later := w.clone()
+	lying, _ := later.host("work-1").EnvFile(state.FilesName("accessory/redis"))
+	lying.Digests["/etc/redis.conf"] = "by hand"
+	moves := saved.Moved(later.input().Observed)
+	if !slices.ContainsFunc(moves, func(m plan.Move) bool { return strings.Contains(m.What, "/etc/redis.conf") }) {
+		t.Errorf("it says %+v", moves)
+	}
+}

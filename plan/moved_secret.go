@@ -12,11 +12,16 @@ import (
 // secrets names every file of secrets that came, went or has other values.
 func (m *mover) secrets() {
 	for _, file := range m.before.EnvFiles {
-		if _, there := m.after.EnvFile(file.Role); !there {
+		_, files := state.FilesOf(file.Role)
+		if _, there := m.after.EnvFile(file.Role); !there && !files {
 			m.note("the secrets file of %s was removed", file.Role)
 		}
 	}
 	for _, file := range m.after.EnvFiles {
+		if role, files := state.FilesOf(file.Role); files {
+			m.contents(role, file)
+			continue
+		}
 		before, there := m.before.EnvFile(file.Role)
 		if !there {
 			m.note("the secrets of %s were pushed", file.Role)
@@ -37,6 +42,16 @@ func (m *mover) secrets() {
 		}
 	}
 	m.moves = append(m.moves, m.marks.notes()...)
+}
+
+// contents names the files of an accessory that came, went or have another content.
+func (m *mover) contents(role string, file state.EnvFile) {
+	before, _ := m.before.EnvFile(file.Role)
+	for _, to := range names(before.Digests, file.Digests) {
+		if before.Digests[to] != file.Digests[to] {
+			m.note("the file %s of %s is another", to, role)
+		}
+	}
 }
 
 // marksMoved is what two looks at a host without a digest key say of its secrets: marks tell only which values are alike.
