@@ -135,6 +135,9 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 			_ = c.safely(func() error { locks.heed(order[0].Name); return nil })
 		})
 	}
+	if c.Planned != nil {
+		c.Planned(planned.Plan)
+	}
 	outcomes := walk(locks.run, planned.Plan.Kind, planned.Plan.Steps, pullTurns(planned), r.do)
 	failure := failureOf(ctx, locks, outcomes, planned.Plan.Steps)
 	report := Report{Outcome: state.OutcomeSucceeded, Kind: planned.Plan.Kind, Release: r.record.Number}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -18,9 +20,29 @@ func (r *run) image(ctx context.Context, conn *Connection, s plan.Step) error {
 		return nil
 	}
 	if r.plan.Pin.Digest != "" {
-		return r.pull(ctx, conn, s)
+		return r.pull(state.WithPulled(ctx, r.pulling(s)), conn, s)
 	}
 	return r.carry(ctx, conn, s)
+}
+
+// pulling says now and then how much of a step's image has come.
+func (r *run) pulling(s plan.Step) state.Pulled {
+	var mu sync.Mutex
+	var said time.Time
+	return func(come, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := r.c.now()
+		if now.Sub(said) < bytesEvery {
+			return
+		}
+		said = now
+		message := describe(s) + ": " + plan.Size(come)
+		if total > 0 {
+			message += " of " + plan.Size(total)
+		}
+		r.c.report(Progress{Kind: "bytes", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Bytes: come, Total: total, Message: message})
+	}
 }
 
 // tagged tells whether the host has the very image under another name, and has given it the version's tag: it need not come

@@ -6,17 +6,20 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
 // Controller observes an app's servers and carries plans out. Its fields are set before the first call and not changed after.
 type Controller struct {
-	Store    state.Store
-	Secrets  Secrets
-	Owner    Owner
-	Report   func(Progress) // nil: nobody listens
-	LockWait bool           // wait for another's lock instead of failing at once
+	Store   state.Store
+	Secrets Secrets
+	Owner   Owner
+	Report  func(Progress) // nil: nobody listens
+	// Planned is told what will be carried out, just before its first step begins; nil: nobody asks.
+	Planned  func(plan.Plan)
+	LockWait bool // wait for another's lock instead of failing at once
 	// LockWaitLimit is how long at most; 0: as long as it takes.
 	LockWaitLimit time.Duration
 	Now           func() time.Time
@@ -53,16 +56,20 @@ func (c *Controller) Close() error { return c.fleet.Close() }
 // Progress is one line of what happens, for whoever watches.
 type Progress struct {
 	At      time.Time     `json:"at"`
-	Kind    string        `json:"kind"` // planned, lock, news, begin, bytes, output, done, failed, skipped, undone, warn
+	Kind    string        `json:"kind"` // planned, lock, news, begin, bytes, waiting, output, done, failed, skipped, undone, warn, said
 	Host    string        `json:"host,omitempty"`
 	Role    string        `json:"role,omitempty"`
 	Step    string        `json:"step,omitempty"`
+	Phase   string        `json:"phase,omitempty"` // of a plan's step
 	Message string        `json:"message"`
 	Took    time.Duration `json:"took,omitempty"`
 	Bytes   int64         `json:"bytes,omitempty"` // of kind bytes: sent so far
 	Total   int64         `json:"total,omitempty"` // of kind bytes: in all; 0 when not known
 	Err     error         `json:"-"`               // what Message is the text of, where it is one: what is kept is its Brief
 }
+
+// Passing tells whether the line is for who looks on alone, and kept by nobody: how far a step is, and what it still waits for.
+func (p Progress) Passing() bool { return p.Kind == "bytes" || p.Kind == "waiting" }
 
 func (c *Controller) report(p Progress) {
 	if c.Report == nil {

@@ -57,6 +57,9 @@ type proof struct {
 	redirected string // the health path is answered elsewhere: a warning
 
 	ended string // how it ended, when it was seen ended: an engine forgets that with the next start
+
+	tell func(string) // what is waited for; nil: nobody
+	told string
 }
 
 // seen is the last probe's answer, for the failure.
@@ -84,9 +87,13 @@ func (p *proof) prove(ctx context.Context) error {
 		case err != nil:
 			return p.failure(ctx, err.Error())
 		case !healthy:
+			p.tells(p.last)
 			healthySince = time.Time{}
 		case healthySince.IsZero() || p.current.RestartCount != ends: // it may have ended between two looks
 			healthySince, ends = time.Now(), p.current.RestartCount
+			if hold := p.holdFor(); hold > 0 {
+				p.tells(fmt.Sprintf("it runs, and has to stay so for %s", hold))
+			}
 		}
 		if healthy && time.Since(healthySince) >= p.holdFor() {
 			return nil
@@ -98,6 +105,15 @@ func (p *proof) prove(ctx context.Context) error {
 			return p.failure(ctx, fmt.Sprintf("it was not within %s; last seen: %s", deadline, p.last))
 		}
 	}
+}
+
+// tells says what is waited for, once for each thing.
+func (p *proof) tells(what string) {
+	if p.tell == nil || what == p.told || what == "" {
+		return
+	}
+	p.told = what
+	p.tell(what)
 }
 
 // pause until the next look: short at first, since many start at once; no longer than what is left of the time it has to stay

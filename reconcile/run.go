@@ -57,7 +57,7 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 	if s.Kind == plan.StepGate {
 		return nil
 	}
-	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s)})
+	r.c.report(Progress{Kind: "begin", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Message: describe(s)})
 	began := time.Now()
 	err := r.c.safely(func() error { return r.act(ctx, s) })
 	r.audit.step(s, err)
@@ -66,15 +66,15 @@ func (r *run) do(ctx context.Context, s plan.Step) error {
 		return nil
 	}
 	if errors.Is(err, errAbandoned) || err != nil && endsInside(s) && ctx.Err() != nil { // nobody waits: its context has ended
-		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
+		r.c.report(Progress{Kind: "skipped", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Message: describe(s) + ": nobody waits for it any more", Took: time.Since(began)})
 		return err
 	}
 	if err != nil {
 		err = named(s.Host, describe(s), err)
-		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Message: err.Error(), Took: time.Since(began), Err: err})
+		r.c.report(Progress{Kind: "failed", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Message: err.Error(), Took: time.Since(began), Err: err})
 		return err
 	}
-	r.c.report(Progress{Kind: "done", Host: s.Host, Role: s.Role, Step: s.ID, Message: describe(s), Took: time.Since(began)})
+	r.c.report(Progress{Kind: "done", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Message: describe(s), Took: time.Since(began)})
 	return nil
 }
 
@@ -213,6 +213,9 @@ func (r *run) prove(ctx context.Context, s plan.Step) error {
 		if c.ID == s.Container && c.Running() { // it was not started by this run: an engine counts from each start
 			proof.past = c.RestartCount
 		}
+	}
+	proof.tell = func(what string) {
+		r.c.report(Progress{Kind: "waiting", Host: s.Host, Role: s.Role, Step: s.ID, Phase: s.Phase.String(), Message: describe(s) + ": " + what})
 	}
 	err := proof.prove(ctx)
 	if err == nil && proof.redirected != "" {

@@ -145,7 +145,7 @@ func (v *voyage) moved(bytes int) {
 	}
 	v.mu.Unlock()
 	if due {
-		v.r.c.report(Progress{Kind: "bytes", Host: v.step.Host, Role: v.step.Role, Step: v.step.ID, Bytes: sent, Total: total,
+		v.r.c.report(Progress{Kind: "bytes", Host: v.step.Host, Role: v.step.Role, Step: v.step.ID, Phase: v.step.Phase.String(), Bytes: sent, Total: total,
 			Message: describe(v.step) + ": " + plan.Size(sent) + of})
 	}
 }

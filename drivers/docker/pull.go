@@ -27,6 +27,7 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, auth release.Au
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	heard := listen(cancel)
+	heard.told = state.TellPulled(ctx)
 	defer heard.end()
 	o := client.ImagePullOptions{RegistryAuth: encode(auth)}
 	if p := platformOf(platform); p != nil {
@@ -75,6 +76,7 @@ type listening struct {
 	watch  *time.Timer
 	layers map[string]*pulled
 	cancel context.CancelCauseFunc
+	told   state.Pulled
 }
 
 // pulled is what was last heard of a layer.
@@ -82,10 +84,11 @@ type pulled struct {
 	status  string
 	current int64
 	bytes   int64 // that have come
+	total   int64 // of the layer; 0: not known yet
 }
 
 func listen(cancel context.CancelCauseFunc) *listening {
-	l := &listening{layers: map[string]*pulled{}, cancel: cancel}
+	l := &listening{layers: map[string]*pulled{}, cancel: cancel, told: func(int64, int64) {}}
 	l.await(&silentPull{}, pullSilence)
 	return l
 }
@@ -109,18 +112,22 @@ func (l *listening) message(m jsonstream.Message) {
 		layer = &pulled{}
 		l.layers[m.ID] = layer
 	}
-	var current int64
+	var current, total int64
 	if m.Progress != nil {
-		current = m.Progress.Current
+		current, total = m.Progress.Current, m.Progress.Total
 	}
 	if known && m.ID != "" && layer.status == m.Status && layer.current == current {
 		return
 	}
 	layer.status, layer.current = m.Status, current
 	if m.Status == "Downloading" {
-		layer.bytes = max(layer.bytes, current)
+		layer.bytes, layer.total = max(layer.bytes, current), max(layer.total, total)
+	}
+	if m.Status == "Download complete" {
+		layer.bytes = max(layer.bytes, layer.total)
 	}
 	silent := &silentPull{}
+	whole, sized := int64(0), true
 	layers, coming := 0, 0
 	for id, layer := range l.layers {
 		if id == "" || strings.HasPrefix(layer.status, "Pulling from") {
@@ -131,6 +138,14 @@ func (l *listening) message(m jsonstream.Message) {
 		if layer.comes() {
 			coming++
 		}
+		whole += layer.total
+		sized = sized && (layer.total > 0 || !layer.comes())
+	}
+	if silent.bytes > 0 {
+		if !sized {
+			whole = 0 // it would grow with every layer that begins
+		}
+		l.told(silent.bytes, whole)
 	}
 	within := pullSilence
 	if layers > 0 && coming == 0 {

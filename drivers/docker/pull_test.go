@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +95,33 @@ func TestAPullTakesAsLongAsItGetsAnyFurther(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAPullTellsHowMuchHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := pullingEngine(t, func(_ *http.Request, say func(string, ...any)) {
+			say(`{"status":"Pulling from acme/shop","id":"v1"}`)
+			for _, id := range []string{"aa", "bb"} {
+				say(`{"status":"Pulling fs layer","progressDetail":{},"id":"%s"}`, id)
+			}
+			say(`{"status":"Already exists","progressDetail":{},"id":"cc"}`)
+			say(`{"status":"Downloading","progressDetail":{"current":100,"total":300},"id":"aa"}`)
+			say(`{"status":"Downloading","progressDetail":{"current":50,"total":100},"id":"bb"}`)
+			say(`{"status":"Download complete","progressDetail":{},"id":"bb"}`)
+			say(`{"status":"Downloading","progressDetail":{"current":290,"total":300},"id":"aa"}`)
+			say(`{"status":"Download complete","progressDetail":{},"id":"aa"}`)
+			say(`{"status":"Pull complete","progressDetail":{},"id":"aa"}`)
+		})
+		var told []string
+		ctx := state.WithPulled(t.Context(), func(come, total int64) { told = append(told, fmt.Sprintf("%d/%d", come, total)) })
+		if err := e.Pull(ctx, somewhere, "", release.Auth{}); err != nil {
+			t.Fatal(err)
+		}
+		// Until every layer has begun, nobody knows how much there is in all.
+		if want := []string{"100/0", "150/400", "200/400", "390/400", "400/400", "400/400"}; !slices.Equal(told, want) {
+			t.Errorf("it told %q, want %q", told, want)
+		}
+	})
 }
 
 func TestAPullThatDoesNotGetAnyFurtherIsGivenUp(t *testing.T) {

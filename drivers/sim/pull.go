@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kamald/kamald/release"
@@ -34,7 +35,9 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, auth release.Au
 	}, func(ctx context.Context) error {
 		watch.Stop()
 		w.pulls(1)
+		told := tellSteadily(ctx, image)
 		err := sleep(ctx, image.PullTakes)
+		told()
 		w.pulls(-1)
 		watch.Reset(pullSilence)
 		if err != nil {
@@ -46,6 +49,29 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, auth release.Au
 		return &state.RegistryError{Fault: state.FaultStalled, Registry: registryOf(ref), Err: e.failure(call, errSilent)}
 	}
 	return err
+}
+
+// tellSteadily says every second how much of an image has come, until it is ended.
+func tellSteadily(ctx context.Context, image Image) (end func()) {
+	told, began := state.TellPulled(ctx), time.Now()
+	var next *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	next = time.AfterFunc(time.Second, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if passed := time.Since(began); next != nil && passed < image.PullTakes {
+			told(int64(float64(image.Size)*passed.Seconds()/image.PullTakes.Seconds()), image.Size)
+			next.Reset(time.Second)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		next.Stop()
+		next = nil
+	}
 }
 
 // pulled puts what has come into the host's store.

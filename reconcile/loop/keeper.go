@@ -255,7 +255,7 @@ func (k *keeper) publish(change func(*Status)) {
 // progress takes a line of what is under way.
 func (k *keeper) progress(p reconcile.Progress) {
 	k.mu.Lock()
-	if doing := k.public.Doing; doing != nil && p.Kind != "bytes" {
+	if doing := k.public.Doing; doing != nil && !p.Passing() {
 		doing.Lines = append(doing.Lines, p)
 		if over := len(doing.Lines) - keepLines; over > 0 {
 			doing.Lines = slices.Delete(doing.Lines, 0, over)
