@@ -32,7 +32,7 @@ TIMEOUT     ?= 40m
 LAB_TIMEOUT ?= 60m
 FUZZTIME    ?= 2m
 
-.PHONY: help build proxies dist dist-check demo test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
+.PHONY: help build proxies dist dist-check demo pictures test long fuzz soak lint fmt lab-up lab-down bench bench-proxy clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ dist-check: ## two clones in two places give the same archive and image
 
 demo: build ## the whole loop on this machine's Docker engine, in about a minute; cleans up after itself
 	@$(TOOL) run ./lab/demo
+
+pictures: export KAMALD_GOLDEN = 1
+pictures: ## docs/pictures anew, of what the program writes to a terminal; on Linux
+	$(TOOL) test ./cmd/kamald -run '^TestPictures' -count=1
 
 # One after another: tests beside each other would wait for a processor, and time is short for what times out. What tests with
 # servers run is another program, made without the race detector.

@@ -42,6 +42,9 @@ var (
 // rooms is in the order of docs/architecture.md; the first row that fits a package counts.
 var rooms = []room{
 	{packages: "cmd/kamald-proxy", ours: []string{"proxy"}},
+	{packages: "cmd/kamald/live", ours: []string{"reconcile", "plan"}, foreign: []string{"charm.land/lipgloss/v2", "github.com/charmbracelet/x/ansi"},
+		never: impure, tests: []string{"cmd/kamald/screen", "state", "reconcile", "plan"}, users: []string{"cmd/kamald"}},
+	{packages: "cmd/kamald/screen", foreign: []string{"github.com/charmbracelet/x/ansi"}, never: impure, users: []string{}},
 	{packages: "cmd/kamald/...", ours: []string{"cmd/kamald/...", "console", "reconcile/...", "plan/...", "state/...", "release/...", "drivers/..."},
 		foreign: []string{"*"}, tests: anyTest, users: []string{"cmd/kamald/..."}},
 	{packages: "console/...", ours: []string{"console/...", "reconcile/...", "plan/...", "state", "release"}, foreign: []string{"*"}, tests: anyTest},

@@ -26,7 +26,7 @@ func (p *program) adoptCommand() *cobra.Command {
 			p.flags.version = version
 			return p.with(cmd.Context(), needsRelease, func(s *session) error {
 				s.LockWait, s.LockWaitLimit = wait, p.lockWait
-				p.interrupt.mutating(s.progress.left)
+				p.changes(s)
 				adopted, err := s.Adopt(cmd.Context(), s.desired, dry)
 				s.progress.end()
 				if err != nil {
@@ -85,7 +85,7 @@ func (p *program) adoptedText(adopted reconcile.Adopted) error {
 	}
 	if len(adopted.Differs) > 0 {
 		p.printf("\n%s\n", p.out.in(bold, "What runs is not as the file has it; `kamald apply` would bring it in line:"))
-		if err := (plan.Plan{Items: adopted.Differs}).ItemsText(p.out, plan.TextOptions{Color: p.out.color}); err != nil {
+		if err := (plan.Plan{Items: adopted.Differs}).ItemsText(p.out.prose(), plan.TextOptions{Color: p.out.color}); err != nil {
 			return err
 		}
 	}

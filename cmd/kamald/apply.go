@@ -84,7 +84,7 @@ func (p *program) carryOut(ctx context.Context, n need, wait bool, act func(cont
 	return p.with(ctx, n, func(s *session) error {
 		s.LockWait, s.LockWaitLimit = wait, p.lockWait
 		s.Throttle = p.bandwidth.throttle()
-		p.interrupt.mutating(s.progress.left)
+		p.changes(s)
 		logs := p.startLogs(s)
 		report, err := act(ctx, s)
 		s.progress.end()

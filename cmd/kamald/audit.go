@@ -77,6 +77,7 @@ func (p *program) showAudit(s *session, entries []reconcile.AuditEntry, skipped 
 
 func (p *program) auditText(s *session, entries []reconcile.AuditEntry, skipped []plan.Skipped) {
 	t := newTable("TIME", "BY", "RELEASE", "HOST", "ROLE", "OUTCOME", "")
+	t.whole[0] = true
 	for _, e := range entries {
 		by, number := cmp.Or(e.Who, "?"), "-"
 		if e.Where != "" {
@@ -94,7 +95,7 @@ func (p *program) auditText(s *session, entries []reconcile.AuditEntry, skipped 
 	}
 	switch {
 	case len(entries) > 0:
-		p.printf("%s\n", t)
+		p.showTable(t)
 	case len(skipped) == 0:
 		p.printf("Nothing that was done to the servers of %s is known.\n", s.desired.App())
 	}

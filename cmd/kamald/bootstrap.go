@@ -43,7 +43,7 @@ func fromDistroFlag(cmd *cobra.Command, fromDistro *bool) {
 
 // bootstrap makes the session's servers ready.
 func (p *program) bootstrap(ctx context.Context, s *session, options reconcile.BootstrapOptions) (reconcile.Commanded, error) {
-	p.interrupt.mutating(s.progress.left)
+	p.changes(s)
 	p.interrupt.says(whileInstalling)
 	defer p.interrupt.says(whileReleasing)
 	options.Hosts, options.Roles = p.flags.hosts, p.flags.roles

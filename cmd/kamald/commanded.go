@@ -19,7 +19,7 @@ var errAborted = errors.New("aborted: nothing was changed")
 func (p *program) changeProxies(ctx context.Context, wait bool, act func(context.Context, *session) (reconcile.Commanded, error)) error {
 	return p.with(ctx, needsHosts, func(s *session) error {
 		s.LockWait, s.LockWaitLimit = wait, p.lockWait
-		p.interrupt.mutating(s.progress.left)
+		p.changes(s)
 		done, err := act(ctx, s)
 		s.progress.end()
 		return p.showCommanded(done, err)
@@ -75,31 +75,32 @@ func (p *program) showCommanded(done reconcile.Commanded, err error) error {
 }
 
 func (p *program) commandedText(done reconcile.Commanded, err error) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(p.out.prose(), format, args...) }
 	for _, one := range done.Done {
 		where := one.Host
 		if one.Role != "" {
 			where += "/" + one.Role
 		}
 		if one.Error != "" {
-			p.printf("%s: %s: %s\n", where, p.out.in(red, "failed"), one.Error)
+			say("%s: %s: %s\n", where, p.out.in(red, "failed"), one.Error)
 		} else {
-			p.printf("%s: %s\n", where, one.Did)
+			say("%s: %s\n", where, one.Did)
 		}
 		for _, note := range one.Notes {
-			p.printf("  %s\n", note)
+			say("  %s\n", note)
 		}
 	}
 	for _, host := range done.Skipped {
-		p.printf("%s: skipped: %s\n", host.Host, host.Reason)
+		say("%s: skipped: %s\n", host.Host, host.Reason)
 	}
 	for _, host := range done.Cordoned {
-		p.printf("%s: left out: %s\n", host.Host, host.Reason)
+		say("%s: left out: %s\n", host.Host, host.Reason)
 	}
 	if err != nil || len(done.Skipped) > 0 {
-		p.printf("next: mend that and do the same again; what is done already is left as it is\n")
+		say("next: mend that and do the same again; what is done already is left as it is\n")
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(p.err, "%s %s\n", p.err.in(red, "kamald:"), unsaid(done, err))
+		_, _ = fmt.Fprintf(p.err.prose(), "%s %s\n", p.err.in(red, "kamald:"), unsaid(done, err))
 	}
 }
 

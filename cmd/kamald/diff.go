@@ -27,6 +27,7 @@ func (p *program) diffCommand() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
+				s.progress.watch()
 				var sides [2][]release.Setting
 				for i, arg := range args {
 					record, err := s.find(cmd.Context(), arg)

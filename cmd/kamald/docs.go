@@ -88,7 +88,7 @@ func (p *program) overview(reference release.Reference) {
 	for _, f := range reference.Functions {
 		t.row("  "+f.Use, f.Meaning)
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 	p.note("\n`kamald docs BLOCK` says what a block takes.")
 }
 
@@ -164,7 +164,7 @@ func (p *program) blocks(list []release.BlockDoc) {
 	for _, b := range list {
 		add(b)
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 }
 
 // header is a block's path and its label: role "NAME", role.health.

@@ -41,6 +41,7 @@ func (p *program) driftCommand() *cobra.Command {
 				return p.withDaemon(cmd, func(r *remote) error { return p.showDrift(daemonDrift(r.status), flags) })
 			}
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
+				s.progress.watch()
 				if flags.history {
 					return p.driftHistory(s, flags)
 				}
@@ -67,7 +68,10 @@ func (p *program) driftCommand() *cobra.Command {
 func (p *program) driftForms() map[string]func(drift.Report, io.Writer) error {
 	return map[string]func(drift.Report, io.Writer) error{
 		"table": func(r drift.Report, w io.Writer) error {
-			return r.Text(w, drift.TextOptions{Color: w == p.out && p.out.color})
+			if w == p.out {
+				return r.Text(p.out.prose(), drift.TextOptions{Color: p.out.color})
+			}
+			return r.Text(w, drift.TextOptions{})
 		},
 		"json":     drift.Report.JSON,
 		"markdown": drift.Report.Markdown,
@@ -162,6 +166,6 @@ func (p *program) driftHistory(s *session, flags driftFlags) error {
 	for _, e := range slices.Backward(found) {
 		t.row(e.At.Local().Format("2006-01-02 15:04:05"), e.Outcome, orDash(e.Host), orDash(e.Role), orDash(e.Class), strings.Join(strings.Fields(e.Message), " "))
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 	return nil
 }

@@ -39,6 +39,7 @@ func (p *program) historyCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
+				s.progress.watch()
 				var (
 					records []state.Record
 					err     error
@@ -77,11 +78,12 @@ func (p *program) showHistory(app state.App, records []state.Record) error {
 		return nil
 	}
 	t := newTable("", "NUMBER", "VERSION", "KIND", "OUTCOME", "STARTED", "TOOK", "BY", "")
+	t.whole[5] = true
 	for _, r := range list {
 		t.row(mark(r.Held), fmt.Sprint(r.Number), r.Version, kindOf(r), string(r.Outcome), r.Started.Local().Format("2006-01-02 15:04:05"),
 			took(r), cmp.Or(r.Who, "?")+"@"+cmp.Or(r.Where, "?"), reasonOf(r))
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 	return nil
 }
 

@@ -24,6 +24,7 @@ type interrupt struct {
 	mu   sync.Mutex
 	left func() []string // what would be left behind; nil: nothing has begun
 	last func()          // is done before the program leaves at once; nil: nothing
+	back func()          // is done when the program goes on after Ctrl-Z; nil: nothing
 	text interruptText
 }
 
@@ -50,12 +51,17 @@ func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *inte
 	}
 	// A reader of our output that goes away must not end us in the middle of a change: a write to it fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGCONT)
 	go func() {
+		defer signal.Stop(again)
 		for {
 			select {
 			case <-i.ended:
 				cancel(nil)
 				return
+			case <-again:
+				i.goOn()
 			case got := <-i.signals:
 				if got == syscall.SIGHUP && i.hangups.Load() {
 					continue
@@ -69,7 +75,7 @@ func watchInterrupts(ctx context.Context, out *terminal) (context.Context, *inte
 					os.Exit(exitInterrupted)
 				}
 				if text := i.underWay(); text != "" {
-					_, _ = fmt.Fprintln(out, out.freshLine()+text)
+					_, _ = fmt.Fprintln(out.prose(), out.freshLine()+text)
 				}
 				cancel(errInterrupted)
 			}
@@ -100,6 +106,21 @@ func (i *interrupt) before(last func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.last = last
+}
+
+// whenContinued has something done each time that the program goes on after it was suspended.
+func (i *interrupt) whenContinued(back func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.back = back
+}
+
+func (i *interrupt) goOn() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.back != nil {
+		i.back()
+	}
 }
 
 func (i *interrupt) doLast() {
@@ -135,9 +156,9 @@ func (i *interrupt) sayLeft(out *terminal) {
 	}
 	_, _ = fmt.Fprintln(out, out.freshLine()+"left behind as it is:")
 	for _, line := range i.left() {
-		_, _ = fmt.Fprintln(out, "  "+line)
+		_, _ = fmt.Fprintln(out.prose(), "  "+line)
 	}
 	for _, line := range i.text.left {
-		_, _ = fmt.Fprintln(out, line)
+		_, _ = fmt.Fprintln(out.prose(), line)
 	}
 }

@@ -20,6 +20,7 @@ func (p *program) planCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsRelease, func(s *session) error {
+				s.progress.watch()
 				options.Hosts, options.Roles = p.flags.hosts, p.flags.roles
 				planned, err := s.Plan(cmd.Context(), s.desired, options)
 				if err != nil {
@@ -57,7 +58,7 @@ func (p *program) showPlan(planned plan.Plan, markdown bool) error {
 	case markdown:
 		return planned.Markdown(p.out)
 	}
-	return planned.Text(p.out, plan.TextOptions{Color: p.out.color})
+	return planned.Text(p.out.prose(), plan.TextOptions{Color: p.out.color})
 }
 
 func planExit(planned plan.Plan, detailed bool) error {

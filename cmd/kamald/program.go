@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kamald/kamald/cmd/kamald/live"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 )
@@ -117,6 +118,7 @@ func (p *program) command() *cobra.Command {
 			p.running, p.words = cmd.Name(), strings.TrimPrefix(cmd.CommandPath(), "kamald ")
 			p.out.detect(p.flags.noColor)
 			p.err.detect(p.flags.noColor)
+			p.out.above(p.err)
 			return p.checkLimits(cmd)
 		},
 	}
@@ -207,7 +209,7 @@ func (p *program) fail(err error) {
 	case isDiags:
 		p.print(diags)
 	default:
-		_, _ = fmt.Fprintf(p.err, "%s %v\n", p.err.in(red, "kamald:"), err)
+		_, _ = fmt.Fprintf(p.err.prose(), "%s %v\n", p.err.in(red, "kamald:"), err)
 	}
 }
 
@@ -224,18 +226,33 @@ func (p *program) writeJSON(v any) error {
 	return encoder.Encode(v)
 }
 
+// prose is where text goes that may be broken at its spaces: as wide as the terminal, and elsewhere as it is.
+func (t *terminal) prose() io.Writer {
+	if t.file == nil {
+		return t.Writer
+	}
+	return live.Fold(t.Writer, t.width())
+}
+
 func (p *program) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format, args...) // a reader that has gone away is no failure of what was done
 }
 
 // note says something on standard error that is no result; -q keeps it back.
-func (p *program) note(format string, args ...any) {
-	if !p.flags.quiet {
-		_, _ = fmt.Fprintf(p.err, format+"\n", args...)
-	}
-}
+func (p *program) note(format string, args ...any) { p.remark("note", "", format, args...) }
 
 // warn is a note of what may not be as it was meant.
 func (p *program) warn(format string, args ...any) {
-	p.note("%s "+format, append([]any{p.err.in(yellow, "warning:")}, args...)...)
+	p.remark("warn", p.err.in(yellow, "warning:")+" ", format, args...)
+}
+
+// remark is a line on standard error, with --json among the events.
+func (p *program) remark(kind, before, format string, args ...any) {
+	switch text := fmt.Sprintf(format, args...); {
+	case p.flags.quiet:
+	case p.flags.json:
+		writeEvent(p.err, reconcile.Progress{At: time.Now(), Kind: kind, Message: text})
+	default:
+		_, _ = fmt.Fprintln(p.err.prose(), before+text)
+	}
 }

@@ -74,7 +74,7 @@ func (p *program) detailsText(found []reconcile.ProxyHost) {
 			t.row(h.Host, h.Container, h.Image, orDash(h.Version), yes(h.Own), orDash(strings.Join(h.Ports, ",")), string(h.State), since, fmt.Sprint(len(h.Routes)), orDash(h.Owner))
 		}
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 	p.proxyNotes(found)
 }
 
@@ -92,7 +92,7 @@ func (p *program) routesText(found []reconcile.ProxyHost) {
 		}
 	}
 	if rows > 0 {
-		p.printf("%s\n", t)
+		p.showTable(t)
 	} else {
 		p.printf("No proxy that was reached routes anything.\n")
 	}

@@ -45,7 +45,7 @@ func (p *program) switchProxy(ctx context.Context, s *session, to string, yes, d
 	if err := checkSwitchTo(s, to); err != nil {
 		return err
 	}
-	other := reconcile.NewFleet(p.otherReach(s), s.counter.Intercept, trace(s.log))
+	other := s.fleet(p.otherReach(s))
 	defer func() { _ = other.Close() }()
 	planned, err := s.PlanProxySwitch(ctx, s.desired, other)
 	if err != nil {
@@ -61,7 +61,7 @@ func (p *program) switchProxy(ctx context.Context, s *session, to string, yes, d
 	if err := p.confirm(fmt.Sprintf("This changes the proxy; outage %s.", planned.Outage), yes); err != nil {
 		return err
 	}
-	p.interrupt.mutating(s.progress.left)
+	p.changes(s)
 	done, err := s.SwitchProxy(ctx, s.desired, other)
 	s.progress.end()
 	if len(done.Hosts) == 0 {

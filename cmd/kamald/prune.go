@@ -82,7 +82,7 @@ func (p *program) showPrune(planned reconcile.Planned) error {
 		if err := p.writeJSON(planned.Plan); err != nil {
 			return err
 		}
-	} else if err := planned.Plan.Text(p.out, plan.TextOptions{Color: p.out.color}); err != nil {
+	} else if err := planned.Plan.Text(p.out.prose(), plan.TextOptions{Color: p.out.color}); err != nil {
 		return err
 	}
 	switch {

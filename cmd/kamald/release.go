@@ -87,7 +87,7 @@ func (p *program) resumeCommand() *cobra.Command {
 			}
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
 				s.LockWait, s.LockWaitLimit = wait, p.lockWait
-				p.interrupt.mutating(s.progress.left)
+				p.changes(s)
 				resumed, err := s.Resume(cmd.Context(), s.desired)
 				s.progress.end()
 				if err != nil {

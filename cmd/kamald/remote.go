@@ -149,7 +149,7 @@ func (p *program) order(ctx context.Context, r *remote, order loop.Order, wait b
 		p.printf("Order %s was taken: %s of %s.\nnext: `kamald %s --wait` would have waited for its end; the daemon's history shows it\n", ticket.ID, order.Verb, r.app, p.running)
 		return nil
 	}
-	shown := newProgress(p.err, release.Release{}, p.flags.quiet, p.flags.verbose)
+	shown := p.newProgress(release.Release{}, nil)
 	ticket, err = r.Await(ctx, ticket, shown.report)
 	shown.end()
 	if err != nil {

@@ -58,53 +58,55 @@ func (p *program) rows(report reconcile.Report) {
 	for _, row := range report.Rows {
 		t.row(row.Host, row.Role, orNone(row.Before), orNone(row.Wanted), orNone(row.Now), strings.TrimPrefix(row.Why, row.Host+": "))
 	}
-	p.printf("\n%s\n", t)
+	p.printf("\n")
+	p.showTable(t)
 }
 
 // ending is what happened in a line, then what is left and what to do.
 func (p *program) ending(app state.App, report reconcile.Report, err error) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(p.out.prose(), format, args...) }
 	if err != nil {
-		_, _ = fmt.Fprintf(p.err, "%s %v\n\n", p.err.in(red, "kamald:"), err)
+		_, _ = fmt.Fprintf(p.err.prose(), "%s %v\n\n", p.err.in(red, "kamald:"), err)
 	}
-	p.printf("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report, err)))
+	say("%s\n", p.out.in(endingColor(report.Outcome), sentence(app, report, err)))
 	for _, gate := range report.Plan.Gates {
 		if report.Kind == plan.KindNone && gate.Role != "" && gate.Route == "" {
-			p.printf("  %s\n", gate)
+			say("  %s\n", gate)
 		}
 	}
 	for _, c := range report.Carried {
-		p.printf("  %s\n", carried(c))
+		say("  %s\n", carried(c))
 	}
 	if report.Note != "" {
-		p.printf("  why: %s\n", report.Note)
+		say("  why: %s\n", report.Note)
 	}
 	for _, left := range report.Left {
-		p.printf("  left: %s\n", left)
+		say("  left: %s\n", left)
 	}
 	for _, host := range report.Skipped {
-		p.printf("  skipped: %s: %s\n", host.Host, host.Reason)
+		say("  skipped: %s: %s\n", host.Host, host.Reason)
 	}
 	for _, host := range report.Cordoned {
-		p.printf("  left out: %s: %s\n", host.Host, host.Reason)
+		say("  left out: %s: %s\n", host.Host, host.Reason)
 	}
 	for _, host := range report.LeftBehind {
-		p.printf("  left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`\n", host.Host, host.Reason, host.Host)
+		say("  left behind: %s left the file and cannot be reached: %s; when it is gone for good: `kamald server forget %s`\n", host.Host, host.Reason, host.Host)
 	}
 	if report.Plan.Partial && err == nil {
-		p.printf("next: `kamald apply` releases the rest\n")
+		say("next: `kamald apply` releases the rest\n")
 	}
 	if len(report.Skipped) > 0 {
-		p.printf("next: they converge with the next `kamald apply` after they return\n")
+		say("next: they converge with the next `kamald apply` after they return\n")
 	}
 	switch {
 	case reconcile.IsCancelled(err):
-		p.printf("next: nothing; whoever asked for it goes on from here\n")
+		say("next: nothing; whoever asked for it goes on from here\n")
 	case report.Outcome == state.OutcomeCancelled:
-		p.printf("next: `kamald apply` goes on from where the servers stand\n")
+		say("next: `kamald apply` goes on from where the servers stand\n")
 	case report.OwnFault && report.VersionPolicy != nil:
-		p.printf("next: push a version that is mended; %s is quarantined, and `kamald apply --version %s` tries it again\n", report.Version, report.Version)
+		say("next: push a version that is mended; %s is quarantined, and `kamald apply --version %s` tries it again\n", report.Version, report.Version)
 	case err != nil:
-		p.printf("next: mend what is said above and run `kamald apply` again; `kamald plan` shows where the servers stand\n")
+		say("next: mend what is said above and run `kamald apply` again; `kamald plan` shows where the servers stand\n")
 	}
 }
 

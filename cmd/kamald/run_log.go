@@ -22,7 +22,7 @@ func (s *service) logTransition(t loop.Transition) {
 // logNotice says what the loop does, line by line.
 func (s *service) logNotice(n loop.Notice) {
 	switch {
-	case n.Progress != nil && n.Progress.Kind != "bytes":
+	case n.Progress != nil && !n.Progress.Passing():
 		p := n.Progress
 		event := s.log.Debug()
 		switch p.Kind {

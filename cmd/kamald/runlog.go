@@ -67,9 +67,9 @@ func (l *runLogs) write(event reconcile.Progress) {
 	}
 }
 
-// logged tells whether an event is kept. Bytes are for who looks on, and what a container prints may have anything in it.
+// logged tells whether an event is kept. What passes is for who looks on, and what a container prints may have anything in it.
 func logged(event reconcile.Progress) bool {
-	return event.Kind != "bytes" && (event.Kind != "output" || event.Host == "")
+	return !event.Passing() && (event.Kind != "output" || event.Host == "")
 }
 
 // end closes the logs. One that could not be written is said, and fails nothing: what was to be done is done.

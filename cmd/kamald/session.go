@@ -24,6 +24,7 @@ type session struct {
 	log       zerolog.Logger
 	connector *connector
 	counter   *reconcile.Counter
+	inFlight  *reconcile.InFlight
 }
 
 // open reads the file and wires everything; nothing is reached yet.
@@ -40,13 +41,13 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{desired: desired, log: p.newLogger(), counter: &reconcile.Counter{}}
+	s := &session{desired: desired, log: p.newLogger(), counter: &reconcile.Counter{}, inFlight: &reconcile.InFlight{}}
 	s.connector = newConnector(desired, values)
 	reach := p.reach
 	if reach == nil {
 		reach = s.connector
 	}
-	fleet := reconcile.NewFleet(reach, s.counter.Intercept, trace(s.log))
+	fleet := s.fleet(reach)
 	s.Controller = reconcile.NewController(fleet, store, values)
 	s.NewSpool = func() reconcile.Spool { return &image.Spool{} }
 	hooked(s.Controller, values, p.words)
@@ -57,8 +58,8 @@ func (p *program) open(ctx context.Context, n need) (*session, error) {
 	if p.owner != nil {
 		s.Owner = *p.owner
 	}
-	s.progress = newProgress(p.err, desired, p.flags.quiet, p.flags.verbose)
-	s.Report = p.listen(s.progress.report)
+	s.progress = p.newProgress(desired, s.inFlight.Calls)
+	s.Report, s.Planned = p.listen(s.progress.report), s.progress.plan
 	return s, nil
 }
 
@@ -75,6 +76,11 @@ func hooked(c *reconcile.Controller, values *secrets.Lookup, command string) {
 	}
 }
 
+// fleet counts, logs and watches every call to the servers that it reaches.
+func (s *session) fleet(reach reconcile.Connector) *reconcile.Fleet {
+	return reconcile.NewFleet(s.inFlight.Connecting(reach), s.counter.Intercept, trace(s.log), s.inFlight.Intercept)
+}
+
 // listen keeps what is news: another's release is said in JSON, too, which has no progress.
 func (p *program) listen(report func(reconcile.Progress)) func(reconcile.Progress) {
 	return func(event reconcile.Progress) {
@@ -83,6 +89,12 @@ func (p *program) listen(report func(reconcile.Progress)) func(reconcile.Progres
 		}
 		report(event)
 	}
+}
+
+// changes says that something is going to be changed from here on, and shows what is under way.
+func (p *program) changes(s *session) {
+	p.interrupt.mutating(s.progress.left)
+	s.progress.watch()
 }
 
 // close ends every connection, and says what the run has cost.

@@ -54,5 +54,5 @@ func (p *program) showSaved(path string, markdown bool) error {
 		return saved.Plan.Markdown(p.out)
 	}
 	p.note("Saved by %s on %s at %s.", saved.Who, saved.Where, saved.At.Format("2006-01-02 15:04:05 MST"))
-	return saved.Plan.Text(p.out, plan.TextOptions{Color: p.out.color})
+	return saved.Plan.Text(p.out.prose(), plan.TextOptions{Color: p.out.color})
 }

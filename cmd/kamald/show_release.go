@@ -75,7 +75,7 @@ func (p *program) stepsText(record state.Record, made plan.Plan, steps []stepped
 		return nil
 	}
 	p.printf("\nWhat it was to change:\n")
-	if err := made.ItemsText(p.out, plan.TextOptions{Color: p.out.color}); err != nil {
+	if err := made.ItemsText(p.out.prose(), plan.TextOptions{Color: p.out.color}); err != nil {
 		return err
 	}
 	counts, order := map[string]int{}, []string{}

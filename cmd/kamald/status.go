@@ -70,6 +70,7 @@ func (p *program) statusCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
+				s.progress.watch()
 				s.Secrets = nothing{} // what runs is no matter of secrets, nor of where the image is
 				planned, err := s.Plan(cmd.Context(), s.desired, reconcile.Options{Stored: stored, Pin: &plan.Pin{}, SkipUnreachable: true, Hosts: p.flags.hosts, Roles: p.flags.roles})
 				if err != nil {
@@ -245,7 +246,7 @@ func (p *program) statusText(s status) {
 			t.row(host.Host, "-", "unknown", "unreachable")
 		}
 	}
-	p.printf("%s\n", t)
+	p.showTable(t)
 	for _, host := range s.Hosts {
 		p.hostNote(host)
 		if host.Lock != nil {

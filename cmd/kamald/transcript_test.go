@@ -100,7 +100,8 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 // masked takes out what differs from run to run: times, durations and identifiers.
 func masked(text string) string {
 	for _, m := range []struct{ pattern, instead string }{
-		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"}, {`-exec-v(\d)-[0-9a-f]{6}`, "-exec-v$1-HEX"},
+		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`"at":"[^"]*"`, `"at":"2000-01-01T00:00:00Z"`}, {`"took":\d+`, `"took":0`}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"},
+		{`-exec-v(\d)-[0-9a-f]{6}`, "-exec-v$1-HEX"},
 	} {
 		text = regexp.MustCompile(m.pattern).ReplaceAllString(text, m.instead)
 	}
@@ -154,7 +155,7 @@ type said struct {
 }
 
 // step is a line of what is done on a host: hosts do it at once, so that the lines come in any order.
-var step = regexp.MustCompile(`^(web|jobs)-\d +\S| … \d+\.\ds\n$`)
+var step = regexp.MustCompile(`^[\d:]{8}  (web|jobs)-\d +\S| … \d+\.\ds\n$|^\{"schema":1,"at":.*"host":"`)
 
 func (tr *transcript) ended(code int, line string, s said) {
 	tr.t.Helper()
