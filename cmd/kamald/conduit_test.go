@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,7 @@ func TestAPrefixHasTheVersionWhereSeveralContainersWrite(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
-	v.stamps, v.p.out.live, v.p.out.color = true, true, true
+	v.stamps, v.p.out.file, v.p.out.color = true, os.Stdout, true
 	v.line(reconcile.LogLine{At: at, Host: "h2", Role: "web", ID: "b1", Version: "v1", Text: "seven"})
 	if got := out.String(); !strings.HasPrefix(got, "\x1b[2m2026-01-31T18:00:00.005Z\x1b[0m \x1b[") || !strings.HasSuffix(got, "\x1b[0m seven\n") {
 		t.Errorf("%q", got)

@@ -61,7 +61,7 @@ func (v *logView) line(l reconcile.LogLine) {
 		stamp = v.p.out.in(faint, l.At.UTC().Format(logStamp)) + " "
 	}
 	text := l.Text
-	if !v.p.out.live {
+	if v.p.out.file == nil {
 		v.p.printf("%s%s | %s\n", stamp, v.padded(l), text)
 		return
 	}

@@ -50,7 +50,7 @@ func (p *program) registryLogoutCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
-				p.interrupt.mutating(s.progress.left)
+				p.changes(s)
 				done, err := s.Logout(context.WithoutCancel(cmd.Context()), s.desired, p.flags.hosts)
 				return p.showCommanded(done, err)
 			})
