@@ -135,8 +135,9 @@ func TestAReleaseSurvivesItsRecord(t *testing.T) {
 }
 
 func TestTheDigestSeesValuesAndNotPlaces(t *testing.T) {
-	one := load(t, in(least+"hooks_path = \"/a\"\n", ""))
-	two := load(t, in("\n\n"+least+"\nhooks_path = \"/a\"\n", ""))
+	const unbuilt = "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = true\n}\n"
+	one := load(t, in(least+unbuilt, ""))
+	two := load(t, in("\n\n"+least+"\n"+unbuilt, ""))
 	if one.Unbuilt[0].Where == two.Unbuilt[0].Where || Digest(one) != Digest(two) {
 		t.Error("moving lines changes the digest")
 	}
