@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kamald/kamald/plan"
@@ -58,7 +57,7 @@ func (f *findings) add(level Level, where, what, next, format string, args ...an
 // look that could not be made at all.
 func (c *Controller) Doctor(ctx context.Context, desired release.Release, outside Outside) ([]Finding, error) {
 	var world findings
-	var asking sync.WaitGroup
+	var asking branches
 	asking.Go(func() { c.doctorOutside(ctx, &world, desired, outside) })
 	planned, err := c.Plan(ctx, desired, Options{SkipUnreachable: true, Pin: &plan.Pin{}})
 	if err != nil {

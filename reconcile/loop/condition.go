@@ -171,13 +171,15 @@ func (k *keeper) driftHooks(what string) {
 		return
 	}
 	k.beside.Go(func() {
-		select {
-		case k.hooking <- struct{}{}:
-			defer func() { <-k.hooking }()
-		case <-hard.Done():
-			return
-		}
-		_ = session.DriftHooks(hard, proposal.Release, what) // it is said, and the next drift runs them again
+		_ = k.surviving(func() error { // it is said, and the next drift runs them again
+			select {
+			case k.hooking <- struct{}{}:
+				defer func() { <-k.hooking }()
+			case <-hard.Done():
+				return nil
+			}
+			return session.DriftHooks(hard, proposal.Release, what)
+		})
 	})
 }
 
