@@ -22,8 +22,8 @@ import (
 // camera is a terminal that somebody looks at: what is written to it comes to a screen.
 type camera struct {
 	t     *testing.T
-	file  *os.File // what a program writes to
-	marks chan string
+	file  *os.File            // what a program writes to
+	marks chan *screen.Screen // as it was at each mark
 	ended chan struct{}
 
 	screen *screen.Screen
@@ -42,7 +42,7 @@ func newCamera(t *testing.T, columns int) *camera {
 	if err := pty.Setsize(master, &pty.Winsize{Rows: 40, Cols: uint16(columns)}); err != nil { //nolint:gosec // a few hundred
 		t.Fatal(err)
 	}
-	c := &camera{t: t, file: slave, marks: make(chan string, 1), ended: make(chan struct{}), screen: screen.New(columns)}
+	c := &camera{t: t, file: slave, marks: make(chan *screen.Screen, 1), ended: make(chan struct{}), screen: screen.New(columns)}
 	go func() {
 		defer close(c.ended)
 		buffer := make([]byte, 1<<15)
@@ -51,7 +51,7 @@ func newCamera(t *testing.T, columns int) *camera {
 			_, _ = c.screen.Write(buffer[:n])
 			if mark := fmt.Sprintf("mark %d", seen+1); c.screen.Marks[mark] {
 				seen++
-				c.marks <- mark // nobody writes until it is taken
+				c.marks <- c.screen.Clone()
 			}
 			if err != nil {
 				return
@@ -73,8 +73,7 @@ func newCamera(t *testing.T, columns int) *camera {
 func (c *camera) look() *screen.Screen {
 	c.marked++
 	_, _ = fmt.Fprintf(c.file, "\x1b]mark %d\x07", c.marked)
-	<-c.marks
-	return c.screen.Clone()
+	return <-c.marks
 }
 
 // set is a place where commands are seen: simulated servers, and a terminal.

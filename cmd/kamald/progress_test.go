@@ -125,9 +125,11 @@ func TestWhatLastsIsSaidWithTheCallThatItIsIn(t *testing.T) {
 		p.report(reconcile.Progress{At: began, Kind: "begin", Host: "web-1", Role: "web", Step: "stop/web-1", Message: "stop 100%"})
 		time.Sleep(lastsFirst - time.Second/2)
 		synctest.Wait()
+		p.mu.Lock()
 		if b.Len() > 0 {
 			t.Errorf("after %s it said %q", time.Since(began), b.String())
 		}
+		p.mu.Unlock()
 		time.Sleep(2*lastsEvery + time.Second)
 		p.end()
 		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
