@@ -19,7 +19,7 @@ func (p *program) removeCommand() *cobra.Command {
 		Long: "Takes all of the file's service and destination away from every host: routes, containers, images, secrets, certificates, release records,\n" +
 			"its audit file and its lock; then the proxy, where no other app uses it. Other services and destinations are left as they are.\n" +
 			"Volumes stay without --with-data; directories of the hosts stay in any case. A removal that was interrupted is done again, and goes\n" +
-			"on from there. A daemon that drives the app is to be told first.",
+			"on from there. Accessories stay: `kamald accessory remove all` is for them. A daemon that drives the app is to be told first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			desired, err := p.load(cmd.Context(), needsHosts)
@@ -36,6 +36,9 @@ func (p *program) removeCommand() *cobra.Command {
 			text := fmt.Sprintf("This removes all of %s from %s, with its release records: there is no rollback after that.", desired.App(), strings.Join(hosts, ", "))
 			if data {
 				text += " The volumes of its containers are removed, too, with the data in them."
+			}
+			if n := len(desired.Accessories); n > 0 {
+				text += fmt.Sprintf(" %s with what they keep: `kamald accessory remove all` takes them away.", counted(n, "accessory stays", "accessories stay"))
 			}
 			if err := p.confirm(text, yes); err != nil {
 				return err
