@@ -100,14 +100,18 @@ func (l *look) roleOf(c state.Container) (release.Role, bool) {
 // leftAccessories looks for the containers of accessories that the host's record has and the release has not, and for the images of
 // those that were seen: both are named by what was seen before.
 func (l *look) leftAccessories(ctx context.Context) error {
+	var images []string // before anything is asked for that writes down what is beside the app
+	for _, c := range l.host.Containers {
+		if l.besides[c.ID] && c.ImageID != "" {
+			images = append(images, c.ImageID)
+		}
+	}
 	group, grouped := crewWithin(ctx)
 	for _, service := range l.formerServices() {
 		group.Go(func() error { return l.labelled(grouped, service) })
 	}
-	for _, c := range l.host.Containers {
-		if l.besides[c.ID] && c.ImageID != "" {
-			group.Go(func() error { return l.accessoryImage(grouped, c.ImageID) })
-		}
+	for _, id := range images {
+		group.Go(func() error { return l.accessoryImage(grouped, id) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
