@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 )
 
-// sampled is every how manieth call of a scenario is disturbed when the full counts are not wanted. It shares no factor with
-// the shape of a release, and each pair of scenario and fault begins elsewhere.
+// sampled is every how manieth call of a scenario is disturbed when the full counts are not wanted, by every other fault. It shares no
+// factor with the shape of a release, and each pair of scenario and fault begins elsewhere.
 const sampled = 211
 
 // For every n: whatever happens to the n-th remote call of a release, I1 to I11 hold, and two rounds later all is as it
@@ -26,7 +26,7 @@ func TestEveryCallMayFail(t *testing.T) {
 	var total tally
 	for i, s := range scenarios {
 		for j, f := range faults {
-			if len(one) == 3 && (one[0] != s.name || one[1] != f.name) {
+			if len(one) == 3 && (one[0] != s.name || one[1] != f.name) || len(one) != 3 && step == sampled && (i+j)%2 == 1 {
 				continue
 			}
 			t.Run(s.name+"/"+f.name, func(t *testing.T) {
