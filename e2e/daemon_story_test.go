@@ -208,7 +208,8 @@ func TestADaemonThroughWhatBefallsAHost(t *testing.T) {
 	time.Sleep(time.Until(cut.Add(time.Duration(count(5, 90)) * time.Second)))
 	must(t, h.Heal(t.Context()))
 	f.eventually("what was removed meanwhile is back", well)
-	time.Sleep(time.Duration(count(0, 70)) * time.Second) // an outage that people were told of is over when it was for a minute
+	// An outage that people were told of is over when it was for a minute; events are asked for up to a whole second.
+	time.Sleep(time.Duration(count(1, 70)) * time.Second)
 	events := f.exec(h, "docker", "events", "--since", since, "--until", strings.TrimSpace(f.exec(h, "date", "+%s")), "--filter", "type=container",
 		"--filter", "event=create", "--format", "{{.Actor.Attributes.name}}")
 	if made := strings.Fields(events); !slices.Equal(made, []string{"shop-web-v1"}) {
