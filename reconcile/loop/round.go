@@ -277,9 +277,9 @@ func (k *keeper) save() error {
 	return k.l.o.Store.SaveWatch(memory)
 }
 
-// wrong makes a round that was not carried through a condition. Whoever waits for an order hears of it.
+// wrong makes a round that was not carried through a condition. Whoever waits for an order hears of it, when the status says so.
 func (k *keeper) wrong(err error) {
-	k.refuseFrom(err, false)
+	defer k.refuseFrom(err, false)
 	kind := ConditionFailed
 	if isStore(err) {
 		kind = ConditionStoreBroken
