@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -319,86 +318,4 @@ func (b *builder) rolesInOrder() []string {
 		visit(role.Name)
 	}
 	return order
-}
-
-// switchAll switches each host's routes, and then stops the host's old containers, of any role.
-func (b *builder) switchAll(n int, slots []*slot, proven []string) []string {
-	var all []string
-	switched := map[string][]string{}
-	heals := b.in.Held != nil && b.kind == KindHeal
-	for _, s := range slots {
-		if s.route == nil && s.endsRollout {
-			id := b.endRollout(n, s, proven)
-			switched[s.host.Name] = append(switched[s.host.Name], id)
-			all = append(all, id)
-		}
-		if s.route == nil {
-			continue
-		}
-		at, needs, reason := s.host.Name+"/"+s.role.Name, proven, "every container of the group is healthy"
-		if heals && s.prove { // the version was released: what is healthy again need not wait for what is not
-			needs, reason = []string{"prove/" + at}, "its container is healthy"
-		}
-		route := *s.route
-		container := s.name
-		if s.wanted != nil {
-			container = s.wanted.ID
-		}
-		id := b.add(Step{ID: "switch/" + at, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
-			Needs: needs, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, EndsRollout: s.tried || s.endsRollout, Reason: reason})
-		switched[s.host.Name] = append(switched[s.host.Name], id)
-		all = append(all, id)
-	}
-	for _, s := range slots {
-		if s.resume != nil {
-			needs := slices.Clone(proven)
-			if s.route != nil {
-				needs = []string{"switch/" + s.host.Name + "/" + s.role.Name}
-			}
-			all = append(all, b.resumeStep(n, s, needs))
-		}
-	}
-	for _, s := range slots {
-		if s.lift != nil {
-			all = append(all, b.liftStep(n, s, proven))
-		}
-	}
-	for _, s := range slots {
-		for _, old := range s.stop {
-			if s.role.Singleton && s.boots() {
-				continue
-			}
-			needs := switched[s.host.Name]
-			if len(needs) == 0 || heals {
-				needs = append(slices.Clone(needs), proven...)
-			}
-			all = append(all, b.add(b.stopStep(n, PhaseSwitch, s, old, needs)))
-		}
-	}
-	if len(all) == 0 {
-		return proven
-	}
-	if heals { // what was switched waited for its own proof only; the next group waits for all of this one
-		all = append(all, proven...)
-	}
-	return all
-}
-
-func (b *builder) stopStep(n int, phase Phase, s *slot, old state.Container, needs []string) Step {
-	return Step{ID: "stop/" + s.host.Name + "/" + s.role.Name + "/" + old.ShortID(), Kind: StepStop, Phase: phase, Group: n, Host: s.host.Name, Role: s.role.Name,
-		Needs: slices.Clone(needs), Container: old.ID, Name: old.Name, Grace: graceOf(old, s.role.Stop.Grace), Reason: "another container of the role serves"}
-}
-
-// Grace is how long a container may take to end: what is stored on it, else the given time.
-func Grace(c state.Container, otherwise time.Duration) time.Duration { return graceOf(c, otherwise) }
-
-// graceOf is the grace stored on the container, else the given one.
-func graceOf[D ~int64](c state.Container, otherwise D) D {
-	if c.Asked != nil && c.Asked.StopGrace > 0 {
-		return D(c.Asked.StopGrace)
-	}
-	if c.Live.StopGrace > 0 {
-		return D(c.Live.StopGrace)
-	}
-	return otherwise
 }

@@ -118,23 +118,10 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		return Report{}, err
 	}
 	defer r.cargo.close()
-	kept := planRecord(planned.Plan, r.record)
-	if err := c.Store.SavePlan(planned.Desired.App(), kept); err != nil {
-		return Report{}, err // no mutation without an audit record before it
-	}
-	if isRelease(planned.Plan.Kind) {
-		if err := c.Store.SaveRelease(r.record); err != nil {
-			return Report{}, err
-		}
-	}
-	if err := r.intend(ctx, kept.Nonce); err != nil {
+	if err := r.noted(ctx); err != nil {
 		return Report{}, err
 	}
-	if order := lockOrder(planned.Desired, lockable(planned)); len(order) > 0 { // all that is left to do may be on hosts that left
-		locks.done.Go(func() { // what breaks there takes nothing but the chance to cancel
-			_ = c.safely(func() error { locks.heed(order[0].Name); return nil })
-		})
-	}
+	r.heed(planned)
 	if c.Planned != nil {
 		c.Planned(planned.Plan)
 	}
@@ -181,6 +168,29 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 	r.recordFailure(after, report, outcomes, failure)
 	r.tidyHooks(after)
 	return report, errors.Join(failure, ended, looked, r.keep(planned, report, snapshot, failure, outcomes))
+}
+
+// noted writes down what is going to be done: there is no mutation without a record before it.
+func (r *run) noted(ctx context.Context) error {
+	kept := planRecord(r.plan, r.record)
+	if err := r.c.Store.SavePlan(r.desired.App(), kept); err != nil {
+		return err
+	}
+	if isRelease(r.plan.Kind) {
+		if err := r.c.Store.SaveRelease(r.record); err != nil {
+			return err
+		}
+	}
+	return r.intend(ctx, kept.Nonce)
+}
+
+// heed listens for who asks the run to end, on the first host that it has locked: all that is left to do may be on hosts that left.
+func (r *run) heed(planned Planned) {
+	if order := lockOrder(planned.Desired, lockable(planned)); len(order) > 0 {
+		r.locks.done.Go(func() { // what breaks there takes nothing but the chance to cancel
+			_ = r.c.safely(func() error { r.locks.heed(order[0].Name); return nil })
+		})
+	}
 }
 
 func (c *Controller) newRun(planned Planned, locks *Locks, options Options) (*run, error) {

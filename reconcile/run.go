@@ -123,6 +123,33 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:
 		return r.proxyServer(ctx, conn, s)
+	case plan.StepTag:
+		return conn.Engine.Tag(ctx, r.desired.Image(), s.Name)
+	case plan.StepRecord:
+		err := r.writeRecord(ctx, conn)
+		if err == nil {
+			r.tidyRecords(ctx, conn, s.Host)
+		}
+		return err
+	case plan.StepKeep:
+		return r.keepHeld(ctx, conn, s.Host)
+	case plan.StepHook:
+		return r.containerHook(ctx, s)
+	case plan.StepClean:
+		return conn.Files.Remove(ctx, s.Name)
+	case plan.StepUntag:
+		err := unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound)
+		if errors.Is(err, state.ErrConflict) {
+			return errInUse
+		}
+		return err
+	}
+	return r.performOnContainer(ctx, conn, s)
+}
+
+// performOnContainer does what a step does to a container or to its route.
+func (r *run) performOnContainer(ctx context.Context, conn *Connection, s plan.Step) error {
+	switch s.Kind {
 	case plan.StepRename:
 		return conn.Engine.Rename(ctx, s.Container, s.NewName)
 	case plan.StepCreate:
@@ -149,28 +176,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return conn.Engine.Update(ctx, r.id(s), s.Options)
 	case plan.StepConnect:
 		return conn.Engine.ConnectNetwork(ctx, s.NewName, r.id(s), nil)
-	case plan.StepTag:
-		return conn.Engine.Tag(ctx, r.desired.Image(), s.Name)
-	case plan.StepRecord:
-		err := r.writeRecord(ctx, conn)
-		if err == nil {
-			r.tidyRecords(ctx, conn, s.Host)
-		}
-		return err
-	case plan.StepKeep:
-		return r.keepHeld(ctx, conn, s.Host)
-	case plan.StepHook:
-		return r.containerHook(ctx, s)
 	case plan.StepRemove:
 		return conn.Engine.Remove(ctx, s.Container)
-	case plan.StepClean:
-		return conn.Files.Remove(ctx, s.Name)
-	case plan.StepUntag:
-		err := unless(conn.Engine.RemoveImage(ctx, s.Name), state.ErrNotFound)
-		if errors.Is(err, state.ErrConflict) {
-			return errInUse
-		}
-		return err
 	}
 	return fmt.Errorf("the plan has a step of the kind %q, which this kamald does not know", s.Kind)
 }
@@ -286,77 +293,3 @@ func (e *namedError) Error() string {
 
 // Unwrap implements errors.Is and errors.As.
 func (e *namedError) Unwrap() error { return e.why }
-
-// describe names a step to a person.
-func describe(s plan.Step) string {
-	switch s.Kind {
-	case plan.StepNetwork:
-		return "create network " + s.Name
-	case plan.StepEnv:
-		return "push the secrets of " + s.Role
-	case plan.StepCertificate:
-		return "push the certificate of " + s.Role
-	case plan.StepAssets:
-		return "bring the assets of " + s.Name
-	case plan.StepPages:
-		return "push the error pages"
-	case plan.StepPlace:
-		return "put the files of " + s.Name + " there"
-	case plan.StepImage, plan.StepPull:
-		return "get image " + s.Name
-	case plan.StepProxy:
-		if s.NewName != "" {
-			return fmt.Sprintf("upgrade proxy %s to %s", s.Name, s.NewName)
-		}
-		return "boot proxy " + s.Name
-	case plan.StepRename:
-		return fmt.Sprintf("rename %s to %s", s.Name, s.NewName)
-	case plan.StepCreate:
-		return "create " + s.Name
-	case plan.StepStart:
-		return "start " + s.Name
-	case plan.StepProve:
-		return "prove " + s.Name + " healthy"
-	case plan.StepBarrier:
-		return "open the barrier: the first " + s.Role + " is healthy"
-	case plan.StepSwitch:
-		return "switch traffic of " + s.Name
-	case plan.StepCanary:
-		return fmt.Sprintf("give %d %% of the traffic of %s to the new container", s.Percent, s.Name)
-	case plan.StepHold:
-		return fmt.Sprintf("watch the canary for %s", s.Wait)
-	case plan.StepEndCanary:
-		return "end the canary of " + s.Name
-	case plan.StepResume:
-		return "resume " + s.Name
-	case plan.StepLift:
-		return "take back that " + s.Name + " was stopped on purpose"
-	case plan.StepUnroute:
-		return "take route " + s.Name + " away"
-	case plan.StepStop:
-		return "stop " + s.Name
-	case plan.StepUpdate:
-		return "set the limits of " + s.Name
-	case plan.StepConnect:
-		return fmt.Sprintf("attach %s to network %s", s.Name, s.NewName)
-	case plan.StepTag:
-		return "move tag " + s.Name
-	case plan.StepRecord:
-		return "write the release record"
-	case plan.StepKeep:
-		return "write the record of the release that is held"
-	case plan.StepRemove:
-		return "remove " + s.Name
-	case plan.StepUntag:
-		return "remove image " + s.Name
-	case plan.StepClean:
-		return "remove file " + s.Name
-	case plan.StepWait:
-		return fmt.Sprintf("wait %s before the next hosts", s.Wait)
-	case plan.StepGate:
-		return "wait for all"
-	case plan.StepHook:
-		return hookTitle(*s.Hook)
-	}
-	return string(s.Kind)
-}
