@@ -111,3 +111,43 @@ func (w brokenWay) Connect(ctx context.Context, on release.Host) (*reconcile.Con
 	w.b.strike("Connect")
 	return w.connector.Connect(ctx, on)
 }
+
+func TestAMistakeOfKamaldsOwnEndsThatRoundAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.deployed("v1").start().settle()
+		w.source.mu.Lock()
+		w.source.breaks = true
+		w.source.mu.Unlock()
+		w.loop.Look(shop)
+		ticket := w.order(loop.Order{Verb: loop.VerbRelease, Version: "v2"})
+		if !strings.Contains(ticket.Error, "planted") {
+			t.Errorf("an order ends with %q", ticket.Error)
+		}
+		w.wantConditions("failed")
+		w.source.mu.Lock()
+		w.source.breaks = false
+		w.source.mu.Unlock()
+		w.RemoveContainer("h1", "shop-web-v1")
+		w.pass(6 * time.Minute)
+		w.want(all("v1"))
+		w.wantConditions("")
+	})
+}
+
+func TestAMistakeInTheMiddleOfARepairLeavesNothingUnderWay(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.deployed("v1").start().settle()
+		w.store.mu.Lock()
+		w.store.breaks = true
+		w.store.mu.Unlock()
+		w.RemoveContainer("h1", "shop-web-v1")
+		w.pass(time.Minute)
+		if status, _ := w.loop.Status(shop); status.Doing != nil {
+			t.Errorf("it is busy with %+v", status.Doing)
+		}
+		if !strings.Contains(w.said(), "planted") {
+			t.Error("the mistake is nowhere to be seen")
+		}
+		w.want(all("v1"))
+	})
+}

@@ -14,46 +14,6 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-func TestAMistakeOfKamaldsOwnEndsThatRoundAlone(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.deployed("v1").start().settle()
-		w.source.mu.Lock()
-		w.source.breaks = true
-		w.source.mu.Unlock()
-		w.loop.Look(shop)
-		ticket := w.order(loop.Order{Verb: loop.VerbRelease, Version: "v2"})
-		if !strings.Contains(ticket.Error, "planted") {
-			t.Errorf("an order ends with %q", ticket.Error)
-		}
-		w.wantConditions("failed")
-		w.source.mu.Lock()
-		w.source.breaks = false
-		w.source.mu.Unlock()
-		w.RemoveContainer("h1", "shop-web-v1")
-		w.pass(6 * time.Minute)
-		w.want(all("v1"))
-		w.wantConditions("")
-	})
-}
-
-func TestAMistakeInTheMiddleOfARepairLeavesNothingUnderWay(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.deployed("v1").start().settle()
-		w.store.mu.Lock()
-		w.store.breaks = true
-		w.store.mu.Unlock()
-		w.RemoveContainer("h1", "shop-web-v1")
-		w.pass(time.Minute)
-		if status, _ := w.loop.Status(shop); status.Doing != nil {
-			t.Errorf("it is busy with %+v", status.Doing)
-		}
-		if !strings.Contains(w.said(), "planted") {
-			t.Error("the mistake is nowhere to be seen")
-		}
-		w.want(all("v1"))
-	})
-}
-
 // A dead host is somebody's trouble, and not that of the hosts beside it.
 func TestABlackHoleDoesNotHoldUpItsNeighbours(t *testing.T) {
 	for _, since := range []time.Duration{0, 20 * time.Second, 4 * time.Minute, time.Hour + 2*time.Minute} {

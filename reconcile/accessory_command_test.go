@@ -1,0 +1,130 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+func TestARebootIsWhatIsHeldAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		desired.Accessories[0].OnChange = release.OnChangePlan
+		w.mustApply(desired)
+		desired = w.withRedis("v2", "redis:8") // of a version that is not released
+		desired.Accessories[0].OnChange = release.OnChangePlan
+		w.using(func(c *reconcile.Controller) {
+			if report, err := c.BootAccessories(t.Context(), desired, []string{"redis"}, nil, true); err != nil || report.Kind != plan.KindAccessory {
+				t.Fatalf("%+v %v\n%s", report, err, w.progress())
+			}
+		})
+		if w.redis() != "redis:8" || w.versions() != allV1 {
+			t.Fatalf("%s runs beside %s", w.redis(), w.versions())
+		}
+		if drift := w.drift(desired); len(drift) > 0 {
+			t.Errorf("the drift is %+v", drift)
+		}
+		w.RemoveContainer("h3", "shop-redis")
+		w.healed(desired)
+		if w.redis() != "redis:8" {
+			t.Errorf("healing brings back %q", w.redis())
+		}
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.RemoveAccessories(t.Context(), desired, []string{"redis"}, nil, false); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.healed(desired)
+		if _, kept := w.File("h3", "shop-redis/etc/redis.conf"); w.redis() != "" || !kept {
+			t.Errorf("after remove it is %q, its files are there: %t", w.redis(), kept)
+		}
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.RemoveAccessories(t.Context(), desired, []string{"redis"}, nil, true); err != nil {
+				t.Fatal(err)
+			}
+		})
+		for _, name := range w.FileNames("h3") {
+			if strings.Contains(name, "shop-redis") || strings.Contains(name, "accessories/redis") {
+				t.Errorf("%s is left", name)
+			}
+		}
+		w.mustApply(desired)
+		if w.redis() != "redis:8" {
+			t.Errorf("an apply of the file makes %q", w.redis())
+		}
+	})
+}
+
+func TestAnUnknownAccessoryIsAnErrorWithTheOptions(t *testing.T) {
+	desired := (&world{t: t}).withRedis("v1", "redis:7")
+	if _, err := reconcile.AccessoryNames(desired, "rediss"); err == nil || !strings.Contains(err.Error(), "redis and all") || !strings.Contains(err.Error(), "Did you mean") {
+		t.Errorf("%v", err)
+	}
+	if names, err := reconcile.AccessoryNames(desired, "all"); err != nil || fmt.Sprint(names) != "[redis]" {
+		t.Errorf("%v %v", names, err)
+	}
+}
+
+func TestAnAccessoryThatLeftTheFileGoesAndItsDataStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.mustApply(w.withRedis("v1", "redis:7"))
+		w.WriteFile("h3", "shop-redis/data/dump.rdb", []byte("data"))
+		desired := w.release("v1")
+		planned := w.planned(desired, reconcile.Options{})
+		i := slices.IndexFunc(planned.Plan.Items, func(i plan.Item) bool { return i.Role == "accessory/redis" })
+		if i < 0 || planned.Plan.Items[i].Risk != plan.Destructive || !strings.Contains(planned.Plan.Items[i].Reason, "redis-sockets") || !strings.Contains(planned.Plan.Items[i].Reason, "shop-redis/data") {
+			t.Fatalf("the plan is %+v", planned.Plan.Items)
+		}
+		w.healed(desired)
+		if w.redis() != "redis:7" {
+			t.Error("healing has taken it away")
+		}
+		w.mustApply(desired)
+		if data, _ := w.File("h3", "shop-redis/data/dump.rdb"); w.redis() != "" || string(data) != "data" {
+			t.Errorf("it is %q, and its data %q", w.redis(), data)
+		}
+	})
+}
+
+func TestAHostOfAnAccessoryAloneIsEmptiedWhenItLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.AddHost("h4")
+		desired := w.withRedis("v1", "redis:7")
+		desired.Hosts = append(desired.Hosts, release.Host{Name: "h4", Address: "h4", SSH: desired.SSH})
+		desired.Accessories[0].Hosts = []string{"h4"}
+		w.mustApply(desired)
+		runs := func() (n int) {
+			for _, c := range w.Containers("h4", state.View{}) {
+				if c.Name == "shop-redis" && c.Running() {
+					n++
+				}
+			}
+			return n
+		}
+		if runs() != 1 {
+			t.Fatalf("it does not run on h4\n%s", w.progress())
+		}
+		if _, ok := w.File("h4", ".kamal/apps/shop/kamald/releases/1.json"); !ok {
+			t.Error("h4 has no record")
+		}
+		w.RemoveContainer("h4", "shop-redis")
+		w.healed(desired)
+		if runs() != 1 {
+			t.Error("healing has not brought it back")
+		}
+		w.mustApply(w.withRedis("v1", "redis:7")) // it moves to h3, and h4 leaves
+		if runs() != 0 || w.redis() != "redis:7" {
+			t.Errorf("%d run on h4, and h3 has %q\n%s", runs(), w.redis(), w.progress())
+		}
+	})
+}
