@@ -85,12 +85,15 @@ func (k *keeper) asDecided(f facts, d decision) func(reconcile.Planned) error {
 				return errOtherwise
 			}
 		}
-		return k.pausedSince(f)
+		return k.mayBegin(f)
 	}
 }
 
-// pausedSince is the error for a pause that was not there when it was decided.
-func (k *keeper) pausedSince(f facts) error {
+// mayBegin is why nothing is begun: another daemon leads by now, or there is a pause that was not there when it was decided.
+func (k *keeper) mayBegin(f facts) error {
+	if err := k.leads(); err != nil {
+		return err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if slices.ContainsFunc(k.memory.Pauses, func(p state.Pause) bool { return p.Holds(k.l.o.Now()) && !slices.Contains(f.memory.Pauses, p) }) {
@@ -98,6 +101,9 @@ func (k *keeper) pausedSince(f facts) error {
 	}
 	return nil
 }
+
+// asLeader refuses what a person has ordered once another daemon leads: that one has to be asked.
+func (k *keeper) asLeader(reconcile.Planned) error { return k.leads() }
 
 // forget begins to tell what others do from what is done now.
 func (k *keeper) forget() {
@@ -150,7 +156,7 @@ func (k *keeper) unspend() {
 // prune makes room on hosts whose disk is nearly full.
 func (k *keeper) prune(hard context.Context, f facts, d decision) time.Time {
 	_, err := k.during(plan.KindPrune, f.held.Version, "kamald", func() (reconcile.Report, error) {
-		return k.session.Prune(hard, f.wanted, reconcile.Options{Hosts: d.hosts, Patience: patience, Guard: func(reconcile.Planned) error { return k.pausedSince(f) }})
+		return k.session.Prune(hard, f.wanted, reconcile.Options{Hosts: d.hosts, Patience: patience, Guard: func(reconcile.Planned) error { return k.mayBegin(f) }})
 	})
 	k.tries.room.fail(k.l.o.Now(), mostPause, state.Condition{}) // not again at once when it did not help
 	if err != nil {
@@ -220,7 +226,7 @@ func (k *keeper) guard(f facts) func(reconcile.Planned) error {
 		if planned.Held != nil && planned.Held.Number > numberOf(f.held) {
 			return reconcile.ErrSuperseded
 		}
-		if err := k.pausedSince(f); err != nil {
+		if err := k.mayBegin(f); err != nil {
 			return err
 		}
 		running, removed := removals(planned)
@@ -285,7 +291,7 @@ func (k *keeper) order(hard context.Context, f facts, ticket Ticket) {
 	var report reconcile.Report
 	err = k.surviving(func() (err error) {
 		report, err = k.during(plan.KindRelease, desired.Version, order.By.String(), func() (reconcile.Report, error) {
-			return k.session.Waiting(orderPatience).As(order.By.Who).Apply(hard, desired, reconcile.Options{Hold: true, Patience: patience})
+			return k.session.Waiting(orderPatience).As(order.By.Who).Apply(hard, desired, reconcile.Options{Hold: true, Patience: patience, Guard: k.asLeader})
 		})
 		return err
 	})

@@ -40,6 +40,10 @@ type keeper struct {
 	app state.App
 	set Settings
 
+	term    Term   // nil: no other daemon could lead
+	yield   func() // ends the term
+	yielded bool   // it was ended for another daemon to try
+
 	signal chan struct{} // holds a token while the worker has something to do
 
 	saving     sync.Mutex // held while what is remembered is written: the newest is written last
@@ -64,6 +68,7 @@ type keeper struct {
 	// The worker's own.
 	want     want
 	session  *session
+	blind    time.Time         // since when no server could be reached; zero: some could
 	due      time.Time         // when all is to be looked at again, whatever is heard until then
 	failing  map[string]string // what was found then by asking
 	storm    int               // how many rounds for events came one after another since something was done

@@ -32,6 +32,8 @@ type Options struct {
 	Store state.Store
 	// Open makes the controller of an app whose servers are reached as the release says. It is closed by the loop.
 	Open func(desired release.Release) (*reconcile.Controller, error)
+	// Leadership shares the apps with other daemons; nil: this one alone drives them.
+	Leadership Leadership
 	// Comparator names the comparison that this program makes: where another one looked last, the first round only reports.
 	Comparator string
 	Notify     func(Transition) // must not block; nil: nobody is told
@@ -107,7 +109,16 @@ func (l *Loop) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(l.o.Grace, stop) })()
 	var all sync.WaitGroup
 	for _, k := range l.all() {
-		all.Go(func() { _ = k.surviving(func() error { k.run(ctx, hard); return nil }) })
+		all.Go(func() {
+			_ = k.surviving(func() error {
+				if l.o.Leadership == nil {
+					k.run(ctx, hard)
+				} else {
+					l.lead(ctx, hard, k)
+				}
+				return nil
+			})
+		})
 	}
 	all.Wait()
 	l.watch.close()

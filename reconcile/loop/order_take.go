@@ -125,6 +125,9 @@ func (l *Loop) Resume(ctx context.Context, app state.App, by Person) error {
 	if err != nil {
 		return err
 	}
+	if err := k.leads(); err != nil {
+		return err
+	}
 	controller, desired, err := k.own(Order{By: by})
 	if err != nil {
 		return err
@@ -216,7 +219,7 @@ func (k *keeper) rollback(hard context.Context, ticket Ticket) (reconcile.Report
 	defer func() { _ = controller.Close() }()
 	controller.Report = k.progress
 	return k.during(plan.KindRollback, ticket.Order.Version, ticket.Order.By.String(), func() (reconcile.Report, error) {
-		return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{})
+		return controller.Rollback(hard, current, reconcile.Back{Number: ticket.Order.Number, Version: ticket.Order.Version}, reconcile.Options{Guard: k.asLeader})
 	})
 }
 

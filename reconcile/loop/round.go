@@ -75,6 +75,7 @@ func (k *keeper) look(soft, hard context.Context, woken waking, round *Round) (t
 		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
 	}
 	f := k.facts(desired, settings, survey)
+	k.blinded(f.seen, f.now)
 	round.EventAt, round.Seen = k.detected(f, k.signOf(woken)), f.now
 	d := k.decide(&f)
 	if err := k.remember(desired); err != nil {
@@ -274,6 +275,9 @@ func (k *keeper) save() error {
 	k.mu.Lock()
 	memory := k.memory
 	k.mu.Unlock()
+	if k.term != nil {
+		return k.term.Keep(memory)
+	}
 	return k.l.o.Store.SaveWatch(memory)
 }
 

@@ -1,0 +1,127 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kamald/kamald/state"
+)
+
+// Leadership shares apps among daemons: each app is driven by the one that leads it.
+type Leadership interface {
+	// Lead waits until this daemon leads the app. The error is the context's, or why that cannot be known.
+	Lead(ctx context.Context, app state.App) (Term, error)
+}
+
+// Term is a time in which this daemon, and no other, begins anything of an app. What it has begun may outlast it: the locks on the servers
+// keep the next one from it until it has ended.
+type Term interface {
+	// Over is closed as soon as the term has ended, or may have.
+	Over() <-chan struct{}
+	// Holds tells, by the clock alone, whether no other daemon can lead yet.
+	Holds() bool
+	// Number grows with every term of an app.
+	Number() int64
+	// Keep is state.Store's SaveWatch, which is refused once another daemon leads.
+	Keep(state.Watch) error
+	// Resign lets another lead at once.
+	Resign()
+}
+
+const (
+	// leadPause is how long it takes until a daemon asks again to lead an app that it could not drive.
+	leadPause = 5 * time.Second
+	// blindness is how long a daemon that shares its apps reaches no server of one before it lets another try.
+	blindness = time.Minute
+	// blindPause is how long it lets others lead then.
+	blindPause = 15 * time.Second
+)
+
+// errNotLeading: another daemon may lead by now. Nothing was begun.
+var errNotLeading = fmt.Errorf("this daemon leads the app no more: %w", errOtherwise)
+
+// Leads tells whether this daemon drives an app now.
+func (l *Loop) Leads(app state.App) bool {
+	k, err := l.keeper(app)
+	return err == nil && (l.o.Leadership == nil || k.drives())
+}
+
+// Relay gives a notice of an app that another daemon leads to whoever watches this one.
+func (l *Loop) Relay(n Notice) { l.watch.send(n) }
+
+// lead drives an app whenever this daemon leads it, until soft ends. Each term begins with what the one before has kept, whoever had it.
+func (l *Loop) lead(soft, hard context.Context, k *keeper) {
+	for soft.Err() == nil {
+		pause := leadPause
+		if term, err := l.o.Leadership.Lead(soft, k.app); err == nil {
+			k, pause = l.serve(soft, hard, k, term)
+		}
+		select {
+		case <-soft.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// serve drives an app for one term. It gives who drove it, and how long others are let lead after it.
+func (l *Loop) serve(soft, hard context.Context, before *keeper, term Term) (*keeper, time.Duration) {
+	defer term.Resign()
+	k, err := newKeeper(l, before.set)
+	if err != nil {
+		before.wrong(err)
+		return before, leadPause
+	}
+	within, end := context.WithCancel(soft)
+	defer end()
+	go func() { // it waits, and does nothing else
+		select {
+		case <-term.Over():
+			end()
+		case <-within.Done():
+		}
+	}()
+	k.term, k.yield = term, end
+	l.mu.Lock()
+	l.keepers[k.app] = k
+	l.mu.Unlock()
+	k.run(within, hard)
+	if k.yielded {
+		return k, blindPause
+	}
+	return k, 0
+}
+
+// drives tells whether the worker runs, and takes orders.
+func (k *keeper) drives() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.hard != nil
+}
+
+// leads is why nothing may be begun any more; nil while this daemon leads. A daemon that was stopped, or whose machine slept, learns it by
+// the clock.
+func (k *keeper) leads() error {
+	if k.term != nil && !k.term.Holds() {
+		return errNotLeading
+	}
+	return nil
+}
+
+// blinded lets another daemon lead when this one has reached no server for too long: they may be up, and it is this machine that is cut off.
+func (k *keeper) blinded(seen state.Snapshot, now time.Time) {
+	for _, host := range seen.Hosts {
+		if host.Unreachable == "" {
+			k.blind = time.Time{}
+			return
+		}
+	}
+	switch {
+	case k.term == nil || len(seen.Hosts) == 0:
+	case k.blind.IsZero():
+		k.blind = now
+	case now.Sub(k.blind) >= blindness:
+		k.yielded = true
+		k.yield()
+	}
+}
