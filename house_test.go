@@ -50,6 +50,7 @@ var rooms = []room{
 	{packages: "console/...", ours: []string{"console/...", "reconcile/...", "plan/...", "state", "release"}, foreign: []string{"*"}, tests: anyTest},
 	{packages: "reconcile/loop", ours: []string{"reconcile", "plan", "plan/drift", "state", "release"}, foreign: []string{"golang.org/x/sync", "github.com/cenkalti/backoff/v5"},
 		never: append(slices.Clone(network), "os/exec"), tests: anyTest},
+	{packages: "reconcile/group", ours: []string{"reconcile", "reconcile/loop", "plan", "state", "release"}, never: append(slices.Clone(network), "os/exec"), tests: anyTest},
 	{packages: "plan/drift", ours: []string{"plan", "state", "release"}, never: impure},
 	{packages: "reconcile", ours: []string{"plan", "state", "release"}, foreign: []string{"golang.org/x/sync", "github.com/cenkalti/backoff/v5"},
 		never: []string{"os/exec"}, tests: anyTest},

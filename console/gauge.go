@@ -19,7 +19,7 @@ var (
 
 	// conditions are in the order of their weight: the first that an app has is what it is called by.
 	conditions = []string{
-		loop.ConditionStoreBroken, loop.ConditionQuarantined, loop.ConditionFailed, loop.ConditionNotConverging, loop.ConditionFlapping, loop.ConditionDependency, loop.ConditionOverBudget,
+		loop.ConditionStoreBroken, loop.ConditionLeaderless, loop.ConditionQuarantined, loop.ConditionFailed, loop.ConditionNotConverging, loop.ConditionFlapping, loop.ConditionDependency, loop.ConditionOverBudget,
 		loop.ConditionUnreachable, loop.ConditionLowDisk, loop.ConditionApproval, loop.ConditionMovedByHand, loop.ConditionSourceBroken, loop.ConditionReleasing,
 		loop.ConditionHealing, loop.ConditionDrifted, loop.ConditionWaiting, loop.ConditionHeld, loop.ConditionPaused, loop.ConditionFrozen, loop.ConditionReportOnly,
 	}
@@ -43,7 +43,7 @@ const (
 type gauges struct {
 	daemon Daemon
 
-	drift, hosts, conditions, queue *prometheus.Desc
+	drift, hosts, conditions, leads, queue *prometheus.Desc
 
 	classes, severities words
 }
@@ -53,6 +53,7 @@ func newGauges(daemon Daemon) *gauges {
 		drift:      prometheus.NewDesc("kamald_drift", "Differences between what is held and what is there, by class and severity.", []string{"app", "class", "severity"}, nil),
 		hosts:      prometheus.NewDesc("kamald_hosts", "Hosts of an app, by state (reachable, unreachable, cordoned).", []string{"app", "state"}, nil),
 		conditions: prometheus.NewDesc("kamald_conditions", "Conditions of an app, by kind. An app without any is as it should be.", []string{"app", "kind"}, nil),
+		leads:      prometheus.NewDesc("kamald_leads", "Whether this daemon drives an app that it shares with others: 1, or 0.", []string{"app"}, nil),
 		queue:      prometheus.NewDesc("kamald_queue", "Orders that wait to be begun.", nil, nil),
 		classes:    words{most: 32}, severities: words{most: 8},
 	}
@@ -60,7 +61,7 @@ func newGauges(daemon Daemon) *gauges {
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{g.drift, g.hosts, g.conditions, g.queue} {
+	for _, desc := range []*prometheus.Desc{g.drift, g.hosts, g.conditions, g.leads, g.queue} {
 		to <- desc
 	}
 }
@@ -89,6 +90,9 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 			}
 			send(g.hosts, n, app, word)
 		}
+		if leads, shared := leadsOf(status); shared {
+			send(g.leads, leads, app)
+		}
 		has := map[string]int{}
 		for _, c := range status.Conditions {
 			has[oneOf(c.Kind, conditions)]++
@@ -104,6 +108,15 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	send(g.queue, waiting)
+}
+
+// leadsOf is 1 for an app that the daemon that was asked drives; shared: several could.
+func leadsOf(status loop.Status) (leads int, shared bool) {
+	nobody := slices.ContainsFunc(status.Conditions, func(c state.Condition) bool { return c.Kind == loop.ConditionLeaderless })
+	if status.Leader != nil && status.Leader.Self {
+		leads = 1
+	}
+	return leads, status.Leader != nil || nobody
 }
 
 // hostStates tells of each host of an app how it is.

@@ -96,6 +96,7 @@ var labels = map[string][2]string{
 	loop.ConditionPaused: {"Paused", levelNote}, loop.ConditionFrozen: {"Frozen", levelNote}, loop.ConditionUnreachable: {"Unreachable", levelWarn},
 	loop.ConditionLowDisk: {"Low disk", levelWarn}, loop.ConditionSourceBroken: {"Source broken", levelWarn}, loop.ConditionStoreBroken: {"Store broken", levelBad},
 	loop.ConditionReportOnly: {"Report only", levelNote}, loop.ConditionDependency: {"Most are unhealthy", levelBad},
+	loop.ConditionLeaderless: {"Nobody leads", levelWarn},
 }
 
 func labelOf(kind string) string {

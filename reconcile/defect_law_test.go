@@ -13,7 +13,7 @@ import (
 // A panic in a goroutine that nobody guards ends the process, and in a daemon all other apps with it. So each is begun in a way that makes
 // it an error: through a crew, through branches, or with a guard as the first thing that it does.
 func TestEveryGoroutineIsGuarded(t *testing.T) {
-	for _, dir := range []string{".", "loop"} {
+	for _, dir := range []string{".", "loop", "group"} {
 		names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s has no files: %v", dir, err)
@@ -109,7 +109,7 @@ func guards(e ast.Expr) (is bool) {
 		case *ast.Ident:
 			is = is || name.Name == "Guard"
 		case *ast.SelectorExpr:
-			is = is || name.Sel.Name == "surviving" || name.Sel.Name == "lastingly"
+			is = is || name.Sel.Name == "Guard" || name.Sel.Name == "surviving" || name.Sel.Name == "lastingly"
 		}
 		return true
 	})

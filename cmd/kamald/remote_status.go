@@ -53,7 +53,11 @@ func (p *program) daemonText(s *loop.Status) {
 	if s == nil {
 		return
 	}
-	p.printf("daemon: mode %s, looked %s ago (%s)\n", s.Mode, ago(s.Round.At), s.Round.Why)
+	led := ""
+	if s.Leader != nil {
+		led = ", led by " + plan.Printable(s.Leader.Name)
+	}
+	p.printf("daemon: mode %s, looked %s ago (%s)%s\n", s.Mode, ago(s.Round.At), s.Round.Why, led)
 	if s.Round.Error != "" {
 		p.printf("  %s the last look failed: %s\n", p.out.in(red, "✗"), plan.Printable(s.Round.Error))
 	}

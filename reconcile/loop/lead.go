@@ -74,13 +74,7 @@ func (l *Loop) serve(soft, hard context.Context, before *keeper, term Term) (*ke
 	}
 	within, end := context.WithCancel(soft)
 	defer end()
-	go func() { // it waits, and does nothing else
-		select {
-		case <-term.Over():
-			end()
-		case <-within.Done():
-		}
-	}()
+	go func() { _ = k.surviving(func() error { endWith(term.Over(), within, end); return nil }) }()
 	k.term, k.yield = term, end
 	l.mu.Lock()
 	l.keepers[k.app] = k
@@ -90,6 +84,15 @@ func (l *Loop) serve(soft, hard context.Context, before *keeper, term Term) (*ke
 		return k, blindPause
 	}
 	return k, 0
+}
+
+// endWith ends a context when a channel is closed.
+func endWith(over <-chan struct{}, within context.Context, end func()) {
+	select {
+	case <-over:
+		end()
+	case <-within.Done():
+	}
 }
 
 // drives tells whether the worker runs, and takes orders.

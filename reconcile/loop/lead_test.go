@@ -116,6 +116,11 @@ func (s severed) Connect(ctx context.Context, host release.Host) (*reconcile.Con
 }
 
 func (w *world) pair() *pair {
+	return w.pairOf(func(_ int, votes *election) loop.Leadership { return votes }, func(int, *loop.Loop) {})
+}
+
+// pairOf has the two share the app as lead says; made is told of each before it runs.
+func (w *world) pairOf(lead func(int, *election) loop.Leadership, made func(int, *loop.Loop)) *pair {
 	p := &pair{world: w, votes: newElection(w.store)}
 	for i, name := range []string{"bastion-1", "bastion-2"} {
 		open := func(release.Release) (*reconcile.Controller, error) {
@@ -133,13 +138,14 @@ func (w *world) pair() *pair {
 			c.Owner = reconcile.Owner{Who: "kamald", Machine: name, PID: 1}
 			return c, nil
 		}
-		p.loops[i] = loop.New(loop.Options{Store: w.store, Open: open, Comparator: "test 1", Leadership: p.votes})
+		p.loops[i] = loop.New(loop.Options{Store: w.store, Open: open, Comparator: "test 1", Leadership: lead(i, p.votes)})
 		if err := p.loops[i].Drive(loop.Settings{App: shop, ImageWait: 30 * time.Minute, Source: &source{release: desired("v1")}}); err != nil {
 			w.t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(w.t.Context())
 		ended := make(chan struct{})
 		l := p.loops[i]
+		made(i, l)
 		go func() { l.Run(ctx); close(ended) }()
 		p.stops[i] = sync.OnceFunc(func() { cancel(); <-ended })
 		time.Sleep(time.Millisecond) // the first leads
@@ -261,7 +267,7 @@ func TestADaemonThatWakesAfterItsTermBeginsNothing(t *testing.T) {
 				t.Errorf("the order %s ends with %q", order.Verb, ticket.Error)
 			}
 		}
-		if err := p.loops[0].Resume(t.Context(), shop, loopPerson("ada")); err == nil {
+		if err := p.loops[0].Resume(w.t.Context(), shop, loopPerson("ada")); err == nil {
 			t.Error("it lifts a hold")
 		}
 		if n := p.acts[0].Load() - before; n != 0 {

@@ -63,6 +63,9 @@ func (l *Loop) Ticket(id string) (Ticket, bool) { return l.tickets.get(id) }
 // Open gives the orders that have not ended, in the order in which they were taken.
 func (l *Loop) Open() []Ticket { return l.tickets.open() }
 
+// Tickets gives the orders that have not ended, and those of the past that can be asked for, in the order in which they were taken.
+func (l *Loop) Tickets() []Ticket { return l.tickets.all() }
+
 // Await returns when the order has ended, or with the context's error.
 func (l *Loop) Await(ctx context.Context, id string) (Ticket, error) { return l.tickets.await(ctx, id) }
 

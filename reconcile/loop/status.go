@@ -32,6 +32,7 @@ const (
 	ConditionDependency    = "dependency"  // most containers of a role are unhealthy at once: none is replaced
 	ConditionSourceBroken  = "source"      // what is wanted cannot be read: the last good one is kept
 	ConditionStoreBroken   = "store"       // the store cannot be written: nothing is done to a server
+	ConditionLeaderless    = "leaderless"  // several daemons share it, and none drives it now
 	ConditionReportOnly    = "report-only" // the first round after an upgrade, or of an empty store, only reports
 )
 
@@ -48,8 +49,15 @@ type Status struct {
 	Pending    *plan.Plan        `json:"pending,omitempty"` // what would be done, where something keeps it from being done
 	Approve    string            `json:"approve,omitempty"` // the word that `kamald approve` gives back, where it waits for that
 	Round      Round             `json:"round"`
-	Doing      *Activity         `json:"doing,omitempty"` // what is under way
-	Since      time.Time         `json:"since"`           // when this daemon began to drive it
+	Doing      *Activity         `json:"doing,omitempty"`  // what is under way
+	Since      time.Time         `json:"since"`            // when this daemon began to drive it
+	Leader     *Leader           `json:"leader,omitempty"` // where several daemons share the app: who drives it; nil there: nobody now
+}
+
+// Leader is the daemon that drives an app.
+type Leader struct {
+	Name string `json:"name"`
+	Self bool   `json:"self"` // it is the one that was asked
 }
 
 // Held is the newest release that succeeded.

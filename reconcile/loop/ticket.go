@@ -99,6 +99,15 @@ func (t *tickets) open() (list []Ticket) {
 	return list
 }
 
+func (t *tickets) all() (list []Ticket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range t.order {
+		list = append(list, *t.byID[id])
+	}
+	return list
+}
+
 // await returns when the ticket has ended, or with the context's error.
 func (t *tickets) await(ctx context.Context, id string) (Ticket, error) {
 	t.mu.Lock()

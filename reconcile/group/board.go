@@ -1,0 +1,30 @@
+package group
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kamald/kamald/state"
+)
+
+// Board is where daemons that share apps see what the others do, and ask each other.
+type Board interface {
+	// Show keeps what is shown of an app, until something else is or this daemon is gone.
+	Show(ctx context.Context, app state.App, data []byte) error
+	// Hide takes away what this daemon shows of an app.
+	Hide(ctx context.Context, app state.App) error
+	// Watch gives what is shown of every app, and then each change, until the context ends or the board cannot be read any more. Data is nil
+	// for what is shown no more.
+	Watch(ctx context.Context, saw func(app state.App, data []byte)) error
+
+	// Ask puts a question to whoever leads an app, and waits for the answer. ErrNotTaken: nobody took it, and nobody will.
+	Ask(ctx context.Context, app state.App, question []byte) ([]byte, error)
+	// Answer takes the questions about an app until the context ends or the board cannot be read any more. Each is taken once.
+	Answer(ctx context.Context, app state.App, answer func(ctx context.Context, question []byte) []byte) error
+
+	// Leader names who leads an app now; false when nobody does, or that is not known.
+	Leader(app state.App) (string, bool)
+}
+
+// ErrNotTaken: no daemon that leads the app has taken what was asked in time, and none will.
+var ErrNotTaken = errors.New("no daemon that leads the app has taken it; nothing of it was done")

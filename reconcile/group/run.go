@@ -1,0 +1,208 @@
+package group
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/state"
+)
+
+// again is how long after a trouble of the board's it is asked anew.
+const again = time.Second
+
+// Run shows the others what this daemon does, and sees what they do, until the context ends. The loop is run by the caller.
+func (g *Group) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { g.lastingly(ctx, func() error { return g.o.Board.Watch(ctx, g.saw) }) })
+	all.Go(func() { g.lastingly(ctx, func() error { return g.hear(ctx) }) })
+	all.Go(func() { g.lastingly(ctx, func() error { return g.show(ctx) }) })
+	all.Wait()
+}
+
+// Lead implements loop.Leadership: whoever leads an app answers what the others ask of it, and shows it to them.
+func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
+	term, err := g.o.Leadership.Lead(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	within, end := context.WithCancel(context.WithoutCancel(ctx))
+	t := &led{Term: term, end: end}
+	t.answers.Go(func() { _ = reconcile.Guard(func() error { endWith(term.Over(), within, end); return nil }) })
+	t.answers.Go(func() {
+		g.lastingly(within, func() error {
+			return g.o.Board.Answer(within, app, func(ctx context.Context, question []byte) []byte { return g.answer(ctx, app, question) })
+		})
+	})
+	t.gone = func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.o.Every)
+		defer cancel()
+		_ = g.o.Board.Hide(short, app) // it goes with this daemon's lease, too
+	}
+	g.changed(app)
+	return t, nil
+}
+
+// led is a term in which questions are answered.
+type led struct {
+	loop.Term
+	end     func()
+	answers sync.WaitGroup
+	gone    func()
+}
+
+// Resign implements loop.Term.
+func (t *led) Resign() {
+	t.end()
+	t.answers.Wait()
+	t.gone()
+	t.Term.Resign()
+}
+
+func endWith(over <-chan struct{}, within context.Context, end func()) {
+	select {
+	case <-over:
+		end()
+	case <-within.Done():
+	}
+}
+
+// lastingly does something until the context ends, and begins it anew where it ends before.
+func (g *Group) lastingly(ctx context.Context, do func() error) {
+	for ctx.Err() == nil {
+		if err := reconcile.Guard(do); err != nil && ctx.Err() == nil {
+			g.o.Failed(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
+		}
+	}
+}
+
+// hear notes what has changed of the apps that this daemon leads.
+func (g *Group) hear(ctx context.Context) error {
+	notices := g.loop.Subscribe(ctx)
+	for _, s := range g.loop.Statuses() { // what came before
+		g.changed(s.App)
+	}
+	for n := range notices {
+		g.changed(n.App)
+	}
+	return nil // it was too slow, or the loop has ended
+}
+
+// changed has an app be shown anew.
+func (g *Group) changed(app state.App) {
+	g.mu.Lock()
+	g.dirty[app] = true
+	g.mu.Unlock()
+	select {
+	case g.woken <- struct{}{}:
+	default:
+	}
+}
+
+// show keeps what the others see as it is, and gathers what changes meanwhile.
+func (g *Group) show(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.woken:
+		}
+		g.mu.Lock()
+		dirty := g.dirty
+		g.dirty = map[state.App]bool{}
+		g.mu.Unlock()
+		for app := range dirty {
+			if err := g.showOne(ctx, app); err != nil {
+				g.changed(app)
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(g.o.Every):
+		}
+	}
+}
+
+func (g *Group) showOne(ctx context.Context, app state.App) error {
+	if !g.loop.Leads(app) {
+		return nil
+	}
+	status, err := g.loop.Status(app)
+	if err != nil {
+		return nil // it is driven no more
+	}
+	data, err := shown{By: g.id, Status: status, Tickets: g.ticketsOf(app)}.pack()
+	if err != nil {
+		g.o.Failed(err)
+		return nil
+	}
+	return g.o.Board.Show(ctx, app, data)
+}
+
+// saw takes what is shown of an app, and tells whoever watches this daemon.
+func (g *Group) saw(app state.App, data []byte) {
+	var now shown
+	if data != nil {
+		var err error
+		if now, err = unpack(data); err != nil {
+			g.o.Failed(err)
+			return
+		}
+	}
+	g.mu.Lock()
+	before := g.seen[app]
+	if data == nil || now.By == g.id {
+		delete(g.seen, app)
+	} else {
+		g.seen[app] = now
+		for _, t := range now.Tickets {
+			g.note(t, now.By)
+		}
+	}
+	close(g.moved)
+	g.moved = make(chan struct{})
+	g.mu.Unlock()
+	if data != nil && now.By != g.id {
+		g.relay(before, now)
+	}
+}
+
+// relay tells what is new in what another daemon shows.
+func (g *Group) relay(before, now shown) {
+	app, at := now.Status.App, g.o.Now()
+	for _, t := range now.Tickets {
+		if !contains(before.Tickets, t) {
+			g.loop.Relay(loop.Notice{Kind: loop.NoticeTicket, App: app, At: at, Ticket: &t})
+		}
+	}
+	if now.Status.Doing != nil {
+		var last time.Time
+		if before.Status.Doing != nil && before.Status.Doing.Since.Equal(now.Status.Doing.Since) && len(before.Status.Doing.Lines) > 0 {
+			last = before.Status.Doing.Lines[len(before.Status.Doing.Lines)-1].At
+		}
+		for _, line := range now.Status.Doing.Lines {
+			if line.At.After(last) {
+				g.loop.Relay(loop.Notice{Kind: loop.NoticeProgress, App: app, At: line.At, Progress: &line})
+			}
+		}
+	}
+	if status, err := g.Status(app); err == nil {
+		g.loop.Relay(loop.Notice{Kind: loop.NoticeStatus, App: app, At: at, Status: &status})
+	}
+}
+
+func contains(list []loop.Ticket, t loop.Ticket) bool {
+	for _, old := range list {
+		if old.ID == t.ID {
+			return old.Begun.Equal(t.Begun) && old.Ended.Equal(t.Ended)
+		}
+	}
+	return false
+}

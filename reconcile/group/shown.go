@@ -1,0 +1,73 @@
+package group
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kamald/kamald/reconcile/loop"
+)
+
+// The limits of what is shown: a board may be a store whose values are small.
+const (
+	mostShown   = 512 << 10 // bytes as they are kept
+	mostRead    = 64 << 20  // bytes as they are read
+	shownOrders = 32        // orders, the newest
+)
+
+// shown is what a daemon shows of an app that it leads.
+type shown struct {
+	By      string        `json:"by"` // the process
+	Status  loop.Status   `json:"status"`
+	Tickets []loop.Ticket `json:"tickets,omitempty"` // those that have not ended, and the newest that have; the oldest first
+}
+
+// pack is what is kept of it. What would be too large for the board is left out: first the plan that is pending, then the lines of progress.
+func (s shown) pack() ([]byte, error) {
+	for _, less := range []func(){
+		func() {},
+		func() { s.Status.Pending = nil },
+		func() { s.Status.Doing = nil; s.Tickets = nil },
+	} {
+		less()
+		data, err := packed(s)
+		if err != nil || len(data) <= mostShown {
+			return data, err
+		}
+	}
+	return nil, errors.New("the status is too large to be shown to other daemons")
+}
+
+func packed(s shown) ([]byte, error) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if err := errors.Join(json.NewEncoder(w).Encode(s), w.Close()); err != nil {
+		return nil, fmt.Errorf("the status cannot be shown to other daemons: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func unpack(data []byte) (s shown, err error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		err = json.NewDecoder(io.LimitReader(r, mostRead)).Decode(&s)
+	}
+	if err != nil {
+		return shown{}, fmt.Errorf("what another daemon shows cannot be read: %w", err)
+	}
+	return s, nil
+}
+
+// briefly is a ticket without what is large in it and known elsewhere.
+func briefly(t loop.Ticket) loop.Ticket {
+	t.Order.Release = nil
+	if t.Report != nil {
+		report := *t.Report
+		report.Plan.Steps, report.Plan.Items = nil, nil
+		t.Report = &report
+	}
+	return t
+}
