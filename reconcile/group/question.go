@@ -2,11 +2,11 @@ package group
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/state"
 )
@@ -80,20 +80,26 @@ func failed(err error) reply {
 
 // answer does what another daemon asks of an app that this one leads.
 func (g *Group) answer(ctx context.Context, app state.App, data []byte) []byte {
-	var q question
-	r := reply{}
-	if err := json.Unmarshal(data, &q); err != nil {
-		r = failed(fmt.Errorf("another daemon asks what this one does not understand: %w; are both of one version?", err))
-	} else if !q.Until.IsZero() && g.o.Now().After(q.Until) {
-		r = failed(errors.New("it came too late; nothing of it was done"))
-	} else {
-		r = g.doAsked(ctx, app, q)
+	var r reply
+	if err := reconcile.Guard(func() error { r = g.replyTo(ctx, app, data); return nil }); err != nil {
+		r = failed(err)
 	}
-	reply, err := json.Marshal(r)
+	text, err := packed(r)
 	if err != nil {
-		reply, _ = json.Marshal(failed(err))
+		text, _ = packed(failed(err))
 	}
-	return reply
+	return text
+}
+
+func (g *Group) replyTo(ctx context.Context, app state.App, data []byte) reply {
+	var q question
+	switch err := unpackTo(data, &q); {
+	case err != nil:
+		return failed(fmt.Errorf("another daemon asks what this one does not understand: %w; are both of one version?", err))
+	case !q.Until.IsZero() && g.o.Now().After(q.Until):
+		return failed(errors.New("it came too late; nothing of it was done"))
+	}
+	return g.doAsked(ctx, app, q)
 }
 
 func (g *Group) doAsked(ctx context.Context, app state.App, q question) reply {
@@ -130,7 +136,7 @@ func (g *Group) ask(ctx context.Context, app state.App, q question) (reply, erro
 	ctx, cancel := context.WithTimeout(ctx, g.o.Patience)
 	defer cancel()
 	q.Until = g.o.Now().Add(g.o.Patience)
-	data, err := json.Marshal(q)
+	data, err := packed(q)
 	if err != nil {
 		return reply{}, err
 	}
@@ -139,7 +145,7 @@ func (g *Group) ask(ctx context.Context, app state.App, q question) (reply, erro
 		return reply{}, g.unanswered(app, err)
 	}
 	var r reply
-	if err := json.Unmarshal(answer, &r); err != nil {
+	if err := unpackTo(answer, &r); err != nil {
 		return reply{}, fmt.Errorf("the answer of the daemon that leads %s cannot be read: %w", app, err)
 	}
 	return r, r.err()

@@ -150,8 +150,7 @@ func (g *Group) showOne(ctx context.Context, app state.App) error {
 func (g *Group) saw(app state.App, data []byte) {
 	var now shown
 	if data != nil {
-		var err error
-		if now, err = unpack(data); err != nil {
+		if err := unpackTo(data, &now); err != nil {
 			g.o.Failed(err)
 			return
 		}

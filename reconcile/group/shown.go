@@ -41,24 +41,26 @@ func (s shown) pack() ([]byte, error) {
 	return nil, errors.New("the status is too large to be shown to other daemons")
 }
 
-func packed(s shown) ([]byte, error) {
+// packed is what daemons write to each other: JSON, and small.
+func packed(v any) ([]byte, error) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	if err := errors.Join(json.NewEncoder(w).Encode(s), w.Close()); err != nil {
-		return nil, fmt.Errorf("the status cannot be shown to other daemons: %w", err)
+	if err := errors.Join(json.NewEncoder(w).Encode(v), w.Close()); err != nil {
+		return nil, fmt.Errorf("it cannot be written for other daemons: %w", err)
 	}
 	return b.Bytes(), nil
 }
 
-func unpack(data []byte) (s shown, err error) {
+// unpackTo reads what another daemon wrote.
+func unpackTo(data []byte, v any) error {
 	r, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
-		err = json.NewDecoder(io.LimitReader(r, mostRead)).Decode(&s)
+		err = json.NewDecoder(io.LimitReader(r, mostRead)).Decode(v)
 	}
 	if err != nil {
-		return shown{}, fmt.Errorf("what another daemon shows cannot be read: %w", err)
+		return fmt.Errorf("what another daemon wrote cannot be read: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // briefly is a ticket without what is large in it and known elsewhere.
