@@ -56,7 +56,12 @@ var rooms = []room{
 		never: []string{"os/exec"}, tests: anyTest},
 	{packages: "plan", ours: []string{"release", "state"}, never: impure, tests: []string{"release", "state"}},
 	{packages: "state/bolt", ours: []string{"state"}, foreign: []string{"go.etcd.io/bbolt"}, never: network,
-		users: []string{"cmd/kamald/...", "lab/demo", "bench", "e2e/..."}},
+		tests: []string{"state/storetest"}, users: []string{"cmd/kamald/...", "lab/demo", "bench", "e2e/..."}},
+	{packages: "state/etcd", ours: []string{"state"}, foreign: []string{"go.etcd.io/etcd/api/v3", "go.etcd.io/etcd/client/v3", "google.golang.org/grpc", "go.uber.org/zap"},
+		never: []string{"net/http", "net/http/...", "os/exec"}, tests: []string{"state/storetest", "state/etcdtest"}, users: []string{"cmd/kamald/...", "bench", "e2e/..."}},
+	{packages: "state/migrate", ours: []string{"state"}, never: impure, tests: []string{"state/bolt", "state/etcd", "state/etcdtest"}, users: []string{"cmd/kamald/..."}},
+	{packages: "state/storetest", ours: []string{"state"}, foreign: []string{"pgregory.net/rapid"}, never: network, users: []string{}},
+	{packages: "state/etcdtest", foreign: []string{"go.etcd.io/etcd/server/v3"}, users: []string{"e2e/..."}},
 	{packages: "state", never: impure},
 	{packages: "release/...", ours: []string{"state", "release/..."}, never: append(slices.Clone(network), "os/exec"),
 		foreign: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/zclconf/go-cty-yaml",
@@ -147,7 +152,7 @@ func TestTheTableRefusesWhatItMust(t *testing.T) {
 		{"drivers/docker", module + "/plan"}, {"drivers/docker", module + "/reconcile"}, {"drivers/proxy", module + "/drivers/docker"},
 		{"proxy", module + "/state"}, {"proxy", "golang.org/x/sync/errgroup"}, {"cmd/kamald-proxy", module + "/state"},
 		{"reconcile", module + "/drivers/ssh"}, {"reconcile", module + "/state/bolt"}, {"reconcile", "golang.org/x/crypto/ssh"},
-		{"state", "os"}, {"state", module + "/release"}, {"state", "go.etcd.io/bbolt"}, {"release", "net/http"}, {"release", module + "/plan"},
+		{"state", "os"}, {"state", module + "/release"}, {"state", "go.etcd.io/bbolt"}, {"state/etcd", "go.etcd.io/etcd/server/v3/embed"}, {"reconcile", module + "/state/etcd"}, {"cmd/kamald", module + "/state/etcdtest"}, {"release", "net/http"}, {"release", module + "/plan"},
 		{"cmd/kamald", module + "/lab"}, {"console", module + "/drivers/docker"}, {"lab", module + "/reconcile"},
 	} {
 		if roomOf(wrong.from).refuses(wrong.from, wrong.to) == "" {

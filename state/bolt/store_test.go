@@ -17,12 +17,12 @@ import (
 
 	"github.com/kamald/kamald/state"
 	"github.com/kamald/kamald/state/bolt"
+	"github.com/kamald/kamald/state/storetest"
 )
 
 var (
-	shop    = state.App{Service: "shop"}
-	staging = state.App{Service: "shop", Destination: "staging"}
-	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	shop = state.App{Service: "shop"}
+	noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
 // TestMain lets this binary be the other process of a test.
@@ -48,73 +48,19 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func TestASnapshotComesBackAsItWasSaved(t *testing.T) {
-	s, _ := open(t)
-	want := state.Snapshot{Schema: 1, App: shop, TakenAt: noon, Hosts: []state.Host{{Name: "web1", FreeBytes: -1}}}
-	must(t, s.SaveSnapshot(state.Snapshot{App: shop, TakenAt: noon.Add(-time.Hour)}))
-	must(t, s.SaveSnapshot(want))
-	must(t, s.SaveSnapshot(state.Snapshot{App: staging}))
-	got, ok, err := s.Snapshot(shop)
-	must(t, err)
-	if !ok {
-		t.Fatal("the snapshot is not there")
-	}
-	same(t, got, want)
+func TestAStoreInAFileIsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) state.Store {
+		s, _ := open(t)
+		return s
+	})
 }
 
-func TestReleasesComeNewestFirstAndOneNumberIsOneRecord(t *testing.T) {
-	s, _ := open(t)
-	for _, n := range []int{2, 300, 10, 1} {
-		must(t, s.SaveRelease(state.Record{App: shop, Number: n, Outcome: state.OutcomeRunning}))
-	}
-	must(t, s.SaveRelease(state.Record{App: staging, Number: 7}))
-	must(t, s.SaveRelease(state.Record{App: shop, Number: 10, Outcome: state.OutcomeSucceeded}))
-	records, err := s.Releases(shop)
+func TestAStoreInAFileDoesWhatTheModelDoes(t *testing.T) {
+	s, err := bolt.OpenWith(filepath.Join(t.TempDir(), "state.db"), bolt.Options{Hold: true})
 	must(t, err)
-	var got []string
-	for _, r := range records {
-		got = append(got, fmt.Sprint(r.Number, r.Outcome))
-	}
-	same(t, got, []string{"300running", "10succeeded", "2running", "1running"})
-	if err := s.SaveRelease(state.Record{App: shop}); err == nil {
-		t.Fatal("a record without a number was taken")
-	}
-}
-
-func TestPlansComeNewestFirstUpToALimitAndANonceIsOnePlan(t *testing.T) {
-	s, _ := open(t)
-	for i, nonce := range []string{"a", "b", "c"} {
-		must(t, s.SavePlan(shop, state.PlanRecord{Nonce: nonce, At: noon.Add(time.Duration(i)), Plan: json.RawMessage(`{}`)}))
-	}
-	must(t, s.SavePlan(shop, state.PlanRecord{Nonce: "zero", Plan: json.RawMessage(`{}`)}))
-	must(t, s.SavePlan(shop, state.PlanRecord{Nonce: "a", At: noon.Add(time.Hour), Plan: json.RawMessage(`{"again":true}`)}))
-	same(t, nonces(t, s, 0), []string{"a", "c", "b", "zero"})
-	same(t, nonces(t, s, 2), []string{"a", "c"})
-}
-
-func TestEventsComeNewestFirstUpToALimit(t *testing.T) {
-	s, _ := open(t)
-	must(t, s.Append(shop, state.Event{Message: "one"}, state.Event{Message: "two"}))
-	must(t, s.Append(shop, state.Event{Message: "three"}))
-	must(t, s.Append(shop))
-	events, err := s.Events(shop, 2)
-	must(t, err)
-	same(t, events, []state.Event{{Message: "three"}, {Message: "two"}})
-	all, err := s.Events(shop, 0)
-	must(t, err)
-	if len(all) != 3 {
-		t.Fatalf("%d events, want 3", len(all))
-	}
-}
-
-func TestAppsAreSorted(t *testing.T) {
-	s, _ := open(t)
-	for _, app := range []state.App{staging, {Service: "blog"}, shop} {
-		must(t, s.Append(app, state.Event{Message: "x"}))
-	}
-	apps, err := s.Apps()
-	must(t, err)
-	same(t, apps, []state.App{{Service: "blog"}, shop, staging})
+	defer s.Close()
+	storetest.Random(t, s)
+	must(t, s.Check())
 }
 
 func TestReadingAMissingFileIsEmptyAndMakesNothing(t *testing.T) {
@@ -338,16 +284,6 @@ func other(path, do string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "BOLT_TEST_STORE="+path, "BOLT_TEST_DO="+do)
 	return cmd
-}
-
-func nonces(t *testing.T, s *bolt.Store, limit int) (nonces []string) {
-	t.Helper()
-	plans, err := s.Plans(shop, limit)
-	must(t, err)
-	for _, p := range plans {
-		nonces = append(nonces, p.Nonce)
-	}
-	return nonces
 }
 
 func same(t *testing.T, got, want any) {

@@ -1,0 +1,96 @@
+package etcd
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/kamald/kamald/state"
+)
+
+// remembered is how many of an app's newest release records stay in memory.
+const remembered = 100
+
+// entry is a value as it was encoded, and the revision that it is of.
+type entry struct {
+	revision int64
+	encoded  []byte
+}
+
+// memory is what was last read or written: for when the cluster is away, and so that what has not changed is not sent again. Of each
+// app it has a snapshot, a watch and the newest records, compressed.
+type memory struct {
+	mu      sync.Mutex
+	apps    []state.App
+	listed  bool // apps was read
+	entries map[key]entry
+	records map[state.App]map[int]entry
+	partly  map[state.App]bool // there are more records than are remembered
+}
+
+func (m *memory) entry(k key) (entry, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.entries[k]
+	return e, ok
+}
+
+// keep takes a value, unless a newer one is there: calls may overtake each other.
+func (m *memory) keep(k key, e entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries == nil {
+		m.entries = map[key]entry{}
+	}
+	if e.revision >= m.entries[k].revision {
+		m.entries[k] = e
+	}
+}
+
+// same tells whether a value is the one that is remembered, and of which revision that is.
+func (m *memory) same(k key, encoded []byte) (revision int64, ok bool) {
+	e, ok := m.entry(k)
+	return e.revision, ok && bytes.Equal(e.encoded, encoded)
+}
+
+func (m *memory) forget(k key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.entries, k)
+}
+
+func (m *memory) list(apps []state.App) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apps, m.listed = slices.Clone(apps), true
+}
+
+func (m *memory) known() ([]state.App, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.apps), m.listed
+}
+
+// recordsOf gives the records that are remembered of an app; all tells that there are no others.
+func (m *memory) recordsOf(app state.App) (records map[int]entry, all, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	records, ok = m.records[app]
+	return maps.Clone(records), !m.partly[app], ok
+}
+
+// keepRecords takes all the records of an app, and keeps the newest.
+func (m *memory) keepRecords(app state.App, records map[int]entry) {
+	numbers := slices.Sorted(maps.Keys(records))
+	kept := make(map[int]entry, min(len(numbers), remembered))
+	for _, n := range numbers[max(len(numbers)-remembered, 0):] {
+		kept[n] = records[n]
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records == nil {
+		m.records, m.partly = map[state.App]map[int]entry{}, map[state.App]bool{}
+	}
+	m.records[app], m.partly[app] = kept, len(numbers) > len(kept)
+}
