@@ -29,8 +29,14 @@ type process struct {
 // begin starts kamald. It is ended with the test, whatever becomes of it.
 func (f *fixture) begin(args ...string) *process {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the test's own ends before its clean-up
-	p := &process{t: f.t, name: strings.Join(args, " "), cmd: f.command(ctx, args...), more: make(chan struct{}), ended: make(chan struct{}), began: time.Now()}
+	return f.beginOf(func(ctx context.Context) *exec.Cmd { return f.command(ctx, args...) }, strings.Join(args, " "))
+}
+
+// beginOf starts a kamald by a command of the test's own.
+func (f *fixture) beginOf(command func(context.Context) *exec.Cmd, name string) *process {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(count(5, 30))*time.Minute) // the test's own ends before its clean-up
+	p := &process{t: f.t, name: name, cmd: command(ctx), more: make(chan struct{}), ended: make(chan struct{}), began: time.Now()}
 	p.cmd.Stdout, p.cmd.Stderr = &spoken{p, &p.stdout}, &spoken{p, &p.stderr}
 	if err := p.cmd.Start(); err != nil {
 		cancel()

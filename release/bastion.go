@@ -40,11 +40,15 @@ type Bastion struct {
 // Store is where history and observations are kept.
 type Store struct {
 	Bolt string   `json:"bolt,omitempty"` // a file; "": where commands keep theirs
-	Etcd []string `json:"etcd,omitempty"` // in place of the file; LoadBastion refuses it for now
-	// CA, Certificate and Key are files for etcd.
-	CA          string `json:"ca,omitempty"`
-	Certificate string `json:"certificate,omitempty"`
-	Key         string `json:"key,omitempty"`
+	Etcd []string `json:"etcd,omitempty"` // in place of the file: URLs of members
+	// The rest is etcd's. CA, Certificate, Key and PasswordFile are files.
+	CA           string        `json:"ca,omitempty"`
+	Certificate  string        `json:"certificate,omitempty"`
+	Key          string        `json:"key,omitempty"`
+	Username     string        `json:"username,omitempty"`
+	PasswordFile string        `json:"password_file,omitempty"`
+	Name         string        `json:"name,omitempty"` // this daemon's; "": the machine's
+	Lease        time.Duration `json:"lease,omitempty"`
 }
 
 // Listen is where the daemon answers; what is "" it does not answer at, but for the socket.

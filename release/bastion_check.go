@@ -59,9 +59,21 @@ func (l *loader) checkStore(store *block) {
 	if etcd.set() && store.get("bolt").set() {
 		l.errorf(etcd.rng, "Two stores", "store is one file (bolt) or a cluster (etcd), not both.")
 	}
-	for _, name := range []string{"ca", "certificate", "key"} {
+	for _, name := range []string{"ca", "certificate", "key", "username", "password_file", "name", "lease"} {
 		if v := store.get(name); v.set() && !etcd.set() {
 			l.errorf(v.rng, "Means nothing here", "%s is for a store in etcd, and none is named.", name)
+		}
+	}
+	for _, pair := range [][2]string{{"certificate", "key"}, {"username", "password_file"}} {
+		for i, name := range pair {
+			if v := store.get(name); v.set() && !store.get(pair[1-i]).set() {
+				l.errorf(v.rng, "One without the other", "%s needs %s, too.", name, pair[1-i])
+			}
+		}
+	}
+	for _, item := range etcd.items() {
+		if u, err := url.Parse(item.s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			l.errorf(item.rng, "No member", "%q is no member of a cluster: it is a URL such as https://10.0.0.21:2379.", item.s)
 		}
 	}
 }

@@ -125,17 +125,36 @@ func TestTheReferenceOfTheBastionLoads(t *testing.T) {
 	}
 }
 
-func TestAStoreInEtcdIsValidAndRefusedByNameByWhoeverRuns(t *testing.T) {
-	files := memory(map[string]string{"kamald.hcl": "store { etcd = [\"https://10.0.0.21:2379\"] }\n"})
-	if diags := ValidateBastion("kamald.hcl", files); diags.Len() > 0 {
-		t.Error(diags)
+func TestAStoreInEtcd(t *testing.T) {
+	text := `store {
+  etcd          = ["https://10.0.0.21:2379", "https://10.0.0.22:2379"]
+  ca            = "ca.pem"
+  username      = "kamald"
+  password_file = "etcd.password"
+  name          = "bastion-1"
+}
+`
+	b, diags := LoadBastion("/etc/kamald/kamald.hcl", memory(map[string]string{"/etc/kamald/kamald.hcl": text}))
+	if diags.Len() > 0 {
+		t.Fatal(diags)
 	}
-	if _, diags := LoadBastion("kamald.hcl", files); !strings.Contains(diags.Error(), "does not do store.etcd yet") {
-		t.Errorf("said %v", diags)
+	want := Store{Etcd: []string{"https://10.0.0.21:2379", "https://10.0.0.22:2379"}, CA: "/etc/kamald/ca.pem", Username: "kamald",
+		PasswordFile: "/etc/kamald/etcd.password", Name: "bastion-1", Lease: 15 * time.Second}
+	if d := cmp.Diff(want, b.Store); d != "" {
+		t.Error(d)
 	}
-	for path := range unbuiltBastion {
-		if _, _, err := ReferenceOf(true).Find(path); err != nil {
-			t.Error(err)
+	for text, want := range map[string]string{
+		`store { lease = "20s" }`: "lease is for a store in etcd",
+		`store { name = "x" }`:    "name is for a store in etcd",
+		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  username = \"kamald\"\n}": "username needs password_file",
+		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  key = \"k\"\n}":           "key needs certificate",
+		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  lease = \"1s\"\n}":        "2s",
+		`store { etcd = ["10.0.0.21:2379"] }`:                                        "is no member of a cluster",
+		"store {\n  bolt = \"x\"\n  etcd = [\"https://10.0.0.21:2379\"]\n}":          "Two stores",
+	} {
+		_, diags := LoadBastion("kamald.hcl", memory(map[string]string{"kamald.hcl": text + "\n"}))
+		if !strings.Contains(diags.Error(), want) {
+			t.Errorf("%s\nsaid %v, and not %q", text, diags, want)
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kamald/kamald/reconcile/group"
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+	"github.com/kamald/kamald/state/etcd"
+)
+
+// share is how this daemon shares its apps with those of other bastions: by the cluster that has their store.
+type share struct {
+	store   *etcd.Store
+	elector *etcd.Elector
+	name    string
+	log     zerolog.Logger
+}
+
+func newShare(store *etcd.Store, how release.Store, log zerolog.Logger) (*share, error) {
+	name := how.Name
+	if name == "" {
+		machine, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("this machine's name is not known: %w\n  next: give the daemon one, store { name = \"…\" }", err)
+		}
+		name = machine
+	}
+	return &share{store: store, elector: store.NewElector(name, how.Lease), name: name, log: log}, nil
+}
+
+// group gives the daemon as one among others. It drives by the loop that it is told of.
+func (s *share) group(failed func(error)) *group.Group {
+	return group.New(group.Options{Board: board{s.elector.Board()}, Leadership: s, Name: s.name, Stale: s.store.Stale, Failed: failed})
+}
+
+// Lead implements loop.Leadership.
+func (s *share) Lead(ctx context.Context, app state.App) (loop.Term, error) {
+	term, err := s.elector.Campaign(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	log := s.log.With().Str("app", app.String()).Int64("term", term.Number()).Logger()
+	log.Info().Msg("this daemon leads the app")
+	return ledTerm{term, s.store.Under(term), log}, nil
+}
+
+// ledTerm is a term, and the store as it is under it.
+type ledTerm struct {
+	term  *etcd.Term
+	store state.Store
+	log   zerolog.Logger
+}
+
+func (t ledTerm) Over() <-chan struct{}    { return t.term.Done() }
+func (t ledTerm) Holds() bool              { return t.term.Holds() }
+func (t ledTerm) Number() int64            { return t.term.Number() }
+func (t ledTerm) Keep(w state.Watch) error { return t.store.SaveWatch(w) }
+
+// Resign implements loop.Term. The term is over in any case; where the cluster cannot be told, others wait for the lease's end.
+func (t ledTerm) Resign() {
+	err := t.term.Resign()
+	t.log.Info().AnErr("untold", err).Msg("this daemon leads the app no more")
+}
+
+// board is the cluster's, with the errors of its user.
+type board struct{ *etcd.Board }
+
+// Ask implements group.Board.
+func (b board) Ask(ctx context.Context, app state.App, question []byte) ([]byte, error) {
+	answer, err := b.Board.Ask(ctx, app, question)
+	if errors.Is(err, etcd.ErrNotTaken) {
+		err = group.ErrNotTaken
+	}
+	return answer, err
+}
+
+// close gives up what this daemon leads, so that others lead it at once.
+func (s *share) close() error {
+	if s == nil {
+		return nil
+	}
+	return s.elector.Close()
+}
+
+// kept is a store of a daemon's.
+type kept interface {
+	state.Store
+	Writable() error
+}
+
+// away says in the log when the cluster does not answer, and when it does again, until the context ends.
+func (s *service) away(ctx context.Context) {
+	if s.share == nil {
+		return
+	}
+	said := time.Time{}
+	for tick := time.NewTicker(time.Second); ; {
+		since, err := s.share.store.Stale()
+		switch {
+		case !since.IsZero() && said.IsZero():
+			s.log.Error().Err(err).Time("since", since).Msg("the store cannot be reached: nothing new is begun until it is back, and what is shown is from before")
+		case since.IsZero() && !said.IsZero():
+			s.log.Info().Str("lasted", time.Since(said).Round(time.Millisecond).String()).Msg("the store is back")
+		}
+		said = since
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kamald/kamald/lab"
+	"github.com/kamald/kamald/state/etcdtest"
+)
+
+// shareLease is how soon another daemon leads when nothing is heard of one any more.
+const shareLease = 4 * time.Second
+
+// sharing is two bastions that share the fixture's app by a cluster of three members. Each reaches the members over lines of its own.
+type sharing struct {
+	*fixture
+	cluster  *etcdtest.Cluster
+	bastions [2]*bastion
+}
+
+// bastion is one of them: a machine of its own as far as its name goes.
+type bastion struct {
+	*process
+	f      *fixture
+	name   string
+	dir    string
+	socket string
+	lines  []*etcdtest.Line
+}
+
+// shares makes the bastions' files; hosts are lines of deploy.hcl for each bastion.
+func (f *fixture) shares(s settings, hosts [2][3]string) *sharing {
+	f.t.Helper()
+	sh := &sharing{fixture: f, cluster: etcdtest.Start(f.t, 3)}
+	for i := range sh.bastions {
+		name := fmt.Sprintf("bastion-%d", i+1)
+		b := &bastion{f: f, name: name, dir: filepath.Join(f.dir, name), socket: filepath.Join(f.dir, name, "kamald.sock")}
+		var endpoints []string
+		for _, member := range sh.cluster.Members {
+			line := etcdtest.NewLine(f.t, member.Endpoint)
+			b.lines, endpoints = append(b.lines, line), append(endpoints, strconv.Quote(line.Endpoint))
+		}
+		s.hosts = hosts[i]
+		f.deploy(s)
+		text, err := os.ReadFile(filepath.Join(f.dir, "deploy.hcl"))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.write(name+"/deploy.hcl", string(text), 0o600)
+		f.write(name+"/.kamald/secrets", "REGISTRY_PASSWORD="+f.lab.Registry.Password.Reveal()+"\nAPI_TOKEN="+canary+"\n", 0o600)
+		f.write(name+"/kamald.hcl", fmt.Sprintf(`store {
+  etcd  = [%s]
+  name  = %q
+  lease = %q
+}
+listen { socket = "kamald.sock" }
+log {
+  format = "json"
+  level  = "debug"
+}
+app "shop" {
+  source "file" { path = "deploy.hcl" }
+}
+`, strings.Join(endpoints, ", "), name, shareLease), 0o600)
+		sh.bastions[i] = b
+	}
+	return sh
+}
+
+// start begins a bastion's daemon on a machine of its own name: what is locked by another machine is not known to be dead.
+func (b *bastion) start() {
+	b.f.t.Helper()
+	b.process = b.f.beginOf(func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "unshare", "--uts", "sh", "-c", `hostname "$0" && exec "$@"`, b.name, b.f.bin, "run", "-f", filepath.Join(b.dir, "kamald.hcl"), "--no-color")
+		cmd.Dir, cmd.Env = b.dir, b.f.env
+		return cmd
+	}, b.name)
+}
+
+// shared is what the tests read of what a bastion shows.
+type shared struct {
+	standing
+	Leader *struct {
+		Name string
+		Self bool
+	}
+	Wanted *struct{ Version string }
+	Doing  *struct{ Kind, Version string }
+}
+
+// shows asks a bastion's socket; false when it does not answer.
+func (b *bastion) shows() (s shared, ok bool) {
+	ctx, cancel := context.WithTimeout(b.f.t.Context(), 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://kamald/v1/apps/shop", nil)
+	if err != nil {
+		b.f.t.Fatal(err)
+	}
+	response, err := socketClient(b.socket).Do(request)
+	if err != nil {
+		return s, false
+	}
+	defer response.Body.Close()
+	var answer struct{ App json.RawMessage }
+	if json.NewDecoder(response.Body).Decode(&answer) != nil || json.Unmarshal(answer.App, &s) != nil || json.Unmarshal(answer.App, &s.standing) != nil {
+		return s, false
+	}
+	return s, response.StatusCode == http.StatusOK
+}
+
+// leads tells whether a bastion says that it leads.
+func (b *bastion) leads() bool {
+	s, ok := b.shows()
+	return ok && s.Leader != nil && s.Leader.Self
+}
+
+// leader waits for one that leads, and gives it and the other.
+func (sh *sharing) leader() (leads, follows *bastion) {
+	sh.t.Helper()
+	sh.eventually("somebody leads", func() bool {
+		for i, b := range sh.bastions {
+			if b.leads() {
+				leads, follows = b, sh.bastions[1-i]
+				return true
+			}
+		}
+		return false
+	})
+	return leads, follows
+}
+
+// propose has the files of both bastions name a version.
+func (sh *sharing) propose(version string) {
+	sh.t.Helper()
+	for _, b := range sh.bastions {
+		name := b.name + "/deploy.hcl"
+		text, err := os.ReadFile(filepath.Join(sh.dir, name))
+		if err != nil {
+			sh.t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for i, line := range lines {
+			if strings.HasPrefix(line, "version = ") {
+				lines[i] = fmt.Sprintf("version = %q", version)
+			}
+		}
+		sh.write(name+".new", strings.Join(lines, "\n"), 0o600)
+		if err := os.Rename(filepath.Join(sh.dir, name+".new"), filepath.Join(sh.dir, name)); err != nil {
+			sh.t.Fatal(err)
+		}
+	}
+}
+
+// converged waits until a bastion shows a version as held, and nothing to do.
+func (sh *sharing) converged(b *bastion, version string) {
+	sh.t.Helper()
+	last := ""
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		s, ok := b.shows()
+		if ok && s.Held != nil && s.Held.Version == version && s.Doing == nil && s.kinds() == "" {
+			return
+		}
+		last = fmt.Sprintf("%+v", s)
+		if time.Now().After(until) {
+			sh.t.Fatalf("%s never shows %s as held: %s", b.name, version, last)
+		}
+	}
+}
+
+// created are the fences of the app's containers on a host in the order in which they were made, from a time on.
+func (sh *sharing) created(h *lab.Host, since time.Time) (fences []int) {
+	sh.t.Helper()
+	out := sh.exec(h, "docker", "events", "--since", strconv.FormatInt(since.Unix(), 10), "--until", strconv.FormatInt(time.Now().Unix()+1, 10),
+		"--filter", "type=container", "--filter", "event=create", "--format", `{{index .Actor.Attributes "service"}} {{index .Actor.Attributes "kamald.fence"}}`)
+	for line := range strings.Lines(out) {
+		service, fence, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if n, err := strconv.Atoi(fence); err == nil && service == "shop" {
+			fences = append(fences, n)
+		}
+	}
+	return fences
+}
+
+// neverTwoWriters holds the servers to what only one writer at a time leaves behind: no container was made under an older lock than one
+// before it, and every release was recorded by one process.
+func (sh *sharing) neverTwoWriters(since time.Time) {
+	sh.t.Helper()
+	for i := range sh.lab.Hosts {
+		h := sh.host(i + 1)
+		fences := sh.created(h, since)
+		sh.t.Logf("%s: containers were made under the fences %v", h.Name, fences)
+		if !slices.IsSorted(fences) {
+			sh.t.Errorf("%s: a container was made under an older fence than the one before it: %v", h.Name, fences)
+		}
+	}
+}
+
+// Killed in the middle of releases, and stopped past its lease: the other takes over, and what was begun is brought to its end.
+func TestTheOtherBastionTakesOver(t *testing.T) {
+	f := newFixture(t)
+	f.image("v1", nil)
+	f.image("v2", nil)
+	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, [2][3]string{})
+	f.deploy(settings{root: "version = \"v1\"", more: keeps})
+	f.must(0, "apply")
+	since := time.Now()
+	for _, b := range sh.bastions {
+		b.start()
+	}
+	leads, follows := sh.leader()
+	sh.converged(leads, "v1")
+	sh.converged(follows, "v1") // it shows what the other sees
+	traffic := startLoad(t, 20, 30*time.Minute, f.host(1), f.host(2))
+	version := "v1"
+	for n := range count(1, 20) {
+		version = map[string]string{"v1": "v2", "v2": "v1"}[version]
+		sh.propose(version)
+		time.Sleep(time.Duration(n*731%4000+700) * time.Millisecond)
+		leads, follows = sh.leader()
+		leads.signal(syscall.SIGKILL)
+		killed := time.Now()
+		leads.wait()
+		sh.eventually("the other leads", follows.leads)
+		took := time.Since(killed)
+		sh.converged(follows, version)
+		t.Logf("kill %d: the other leads after %s, and has converged after %s", n+1, took.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
+		if took > 2*shareLease {
+			t.Errorf("the other leads after %s", took)
+		}
+		leads.start()
+		sh.converged(leads, version)
+	}
+	leads, follows = sh.leader()
+	version = map[string]string{"v1": "v2", "v2": "v1"}[version]
+	sh.propose(version)
+	sh.eventually("a release is under way", func() bool { s, ok := leads.shows(); return ok && s.Doing != nil })
+	leads.signal(syscall.SIGSTOP)
+	sh.eventually("the other leads", follows.leads)
+	sh.converged(follows, version)
+	before := [3][]container{f.containers(f.host(1)), f.containers(f.host(2)), f.containers(f.host(3))}
+	leads.signal(syscall.SIGCONT)
+	sh.eventually("the one that slept follows", func() bool { s, ok := leads.shows(); return ok && s.Leader != nil && s.Leader.Name == follows.name })
+	time.Sleep(3 * time.Second) // what it would begin now would be seen
+	for i, list := range before {
+		if now := f.containers(f.host(i + 1)); len(now) != len(list) {
+			t.Errorf("h%d: the one that slept has changed something: %v, and then %v", i+1, list, now)
+		}
+	}
+	traffic.end(t)
+	sh.neverTwoWriters(since)
+	for _, b := range sh.bastions {
+		b.signal(syscall.SIGTERM)
+		if r := b.wait(); r.code != 0 {
+			t.Errorf("%s ended with %d", b.name, r.code)
+		}
+	}
+}
