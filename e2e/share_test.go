@@ -39,8 +39,8 @@ type bastion struct {
 	lines  []*etcdtest.Line
 }
 
-// shares makes the bastions' files; hosts are lines of deploy.hcl for each bastion.
-func (f *fixture) shares(s settings, hosts [2][3]string) *sharing {
+// shares makes the bastions' files; hosts gives lines of deploy.hcl for each bastion, nil: none.
+func (f *fixture) shares(s settings, hosts func(i int, of *fixture) [3]string) *sharing {
 	f.t.Helper()
 	sh := &sharing{fixture: f, cluster: etcdtest.Start(f.t, 3)}
 	for i := range sh.bastions {
@@ -51,13 +51,12 @@ func (f *fixture) shares(s settings, hosts [2][3]string) *sharing {
 			line := etcdtest.NewLine(f.t, member.Endpoint)
 			b.lines, endpoints = append(b.lines, line), append(endpoints, strconv.Quote(line.Endpoint))
 		}
-		s.hosts = hosts[i]
-		f.deploy(s)
-		text, err := os.ReadFile(filepath.Join(f.dir, "deploy.hcl"))
-		if err != nil {
-			f.t.Fatal(err)
+		of := *f
+		of.dir = b.dir
+		if s.hosts = [3]string{}; hosts != nil {
+			s.hosts = hosts(i, &of)
 		}
-		f.write(name+"/deploy.hcl", string(text), 0o600)
+		of.deploy(s)
 		f.write(name+"/.kamald/secrets", "REGISTRY_PASSWORD="+f.lab.Registry.Password.Reveal()+"\nAPI_TOKEN="+canary+"\n", 0o600)
 		f.write(name+"/kamald.hcl", fmt.Sprintf(`store {
   etcd  = [%s]
@@ -75,6 +74,8 @@ app "shop" {
 `, strings.Join(endpoints, ", "), name, shareLease), 0o600)
 		sh.bastions[i] = b
 	}
+	s.hosts = [3]string{}
+	f.deploy(s)
 	return sh
 }
 
@@ -96,7 +97,10 @@ type shared struct {
 		Self bool
 	}
 	Wanted *struct{ Version string }
-	Doing  *struct{ Kind, Version string }
+	Doing  *struct {
+		Kind, Version string
+		Lines         []struct{ Kind string }
+	}
 }
 
 // shows asks a bastion's socket; false when it does not answer.
@@ -209,22 +213,17 @@ func (sh *sharing) neverTwoWriters(since time.Time) {
 // Killed in the middle of releases, and stopped past its lease: the other takes over, and what was begun is brought to its end.
 func TestTheOtherBastionTakesOver(t *testing.T) {
 	f := newFixture(t)
-	f.image("v1", nil)
-	f.image("v2", nil)
-	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, [2][3]string{})
-	f.deploy(settings{root: "version = \"v1\"", more: keeps})
-	f.must(0, "apply")
-	since := time.Now()
-	for _, b := range sh.bastions {
-		b.start()
+	kills := count(1, 20)
+	for n := range kills + 2 {
+		f.image(fmt.Sprintf("v%d", n+1), nil)
 	}
-	leads, follows := sh.leader()
-	sh.converged(leads, "v1")
-	sh.converged(follows, "v1") // it shows what the other sees
+	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, nil)
+	since := time.Now()
+	leads, follows := sh.begin()
 	traffic := startLoad(t, 20, 30*time.Minute, f.host(1), f.host(2))
-	version := "v1"
-	for n := range count(1, 20) {
-		version = map[string]string{"v1": "v2", "v2": "v1"}[version]
+	version := ""
+	for n := range kills {
+		version = fmt.Sprintf("v%d", n+2)
 		sh.propose(version)
 		time.Sleep(time.Duration(n*731%4000+700) * time.Millisecond)
 		leads, follows = sh.leader()
@@ -242,9 +241,9 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 		sh.converged(leads, version)
 	}
 	leads, follows = sh.leader()
-	version = map[string]string{"v1": "v2", "v2": "v1"}[version]
+	version = fmt.Sprintf("v%d", kills+2)
 	sh.propose(version)
-	sh.eventually("a release is under way", func() bool { s, ok := leads.shows(); return ok && s.Doing != nil })
+	sh.underWay(leads)
 	leads.signal(syscall.SIGSTOP)
 	sh.eventually("the other leads", follows.leads)
 	sh.converged(follows, version)
@@ -259,10 +258,151 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 	}
 	traffic.end(t)
 	sh.neverTwoWriters(since)
+	sh.end()
+}
+
+// The cluster loses members, and its quorum: what is under way goes on to its end, nothing new begins, and afterwards all goes on.
+func TestBastionsWithoutTheirStore(t *testing.T) {
+	f := newFixture(t)
+	f.image("v1", nil)
+	f.image("v2", nil)
+	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, nil)
+	since := time.Now()
+	leads, _ := sh.begin()
+	members := sh.cluster.Members
+	members[0].Stop()
+	f.exec(f.host(1), "docker", "rm", "-f", "shop-web-v1")
+	sh.eventually("one member is gone, and it heals", func() bool { return serves(f.host(1), "v1") })
+
+	members[1].Stop() // there is no quorum any more
+	for _, b := range sh.bastions {
+		sh.eventually(b.name+" says that its store is away", func() bool {
+			s, ok := b.shows()
+			return ok && strings.Contains(s.kinds(), "store") && s.Held != nil && s.Held.Version == "v1"
+		})
+		if r := f.must(1, "release", "v2", "--server", b.socket); !strings.Contains(r.all(), "etcd") || !strings.Contains(r.all(), "next:") {
+			t.Errorf("%s does not say why it takes no order", b.name)
+		}
+	}
+	f.exec(f.host(2), "docker", "rm", "-f", "shop-web-v1")
+	time.Sleep(5 * time.Second)
+	if running := f.running(f.host(2)); slices.Contains(running, "shop-web-v1") {
+		t.Error("something was begun without a store")
+	}
+	members[1].Start()
+	sh.eventually("the store is back, and it heals", func() bool { return serves(f.host(2), "v1") })
+	members[0].Start()
+	for _, b := range sh.bastions {
+		sh.converged(b, "v1")
+	}
+
+	leads, _ = sh.leader()
+	before := sh.records()
+	sh.propose("v2")
+	sh.underWay(leads)
+	members[1].Stop()
+	members[2].Stop()
+	sh.eventually("the release goes on to its end", func() bool { return sh.records() > before && serves(f.host(1), "v2") && serves(f.host(2), "v2") })
+	members[1].Start()
+	members[2].Start()
+	for _, b := range sh.bastions {
+		sh.converged(b, "v2")
+	}
+	sh.neverTwoWriters(since)
+	sh.end()
+}
+
+// A bastion that is cut off from the cluster, and one that is cut off from the servers, lets the other lead.
+func TestABastionThatIsCutOff(t *testing.T) {
+	onlyLong(t)
+	f := newFixture(t)
+	f.image("v1", nil)
+	var toxics [2][3]*toxic
+	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, func(i int, of *fixture) (hosts [3]string) {
+		for n := range hosts {
+			toxics[i][n], hosts[n] = of.toxicLine(n + 1)
+		}
+		return hosts
+	})
+	since := time.Now()
+	leads, follows := sh.begin()
+	for _, line := range leads.lines {
+		line.Cut()
+	}
+	cut := time.Now()
+	sh.eventually("the other leads", follows.leads)
+	t.Logf("cut off from the cluster: the other leads after %s", time.Since(cut).Round(time.Millisecond))
+	f.exec(f.host(1), "docker", "rm", "-f", "shop-web-v1")
+	sh.eventually("the other heals", func() bool { return serves(f.host(1), "v1") })
+	if s, ok := leads.shows(); !ok || !strings.Contains(s.kinds(), "store") {
+		t.Errorf("the one that is cut off shows %+v", s)
+	}
+	for _, line := range leads.lines {
+		line.Heal()
+	}
+	for _, b := range sh.bastions {
+		sh.converged(b, "v1")
+	}
+
+	leads, follows = sh.leader()
+	for _, line := range toxics[slices.Index(sh.bastions[:], leads)] {
+		line.add("timeout", map[string]int{"timeout": 0})
+	}
+	cut = time.Now()
+	for until := cut.Add(5 * time.Minute); !follows.leads(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("who reaches no server goes on to lead")
+		}
+	}
+	t.Logf("cut off from the servers: the other leads after %s", time.Since(cut).Round(time.Second))
+	f.exec(f.host(2), "docker", "rm", "-f", "shop-web-v1")
+	sh.eventually("the other heals", func() bool { return serves(f.host(2), "v1") })
+	for _, line := range toxics[slices.Index(sh.bastions[:], leads)] {
+		line.heal()
+	}
+	sh.converged(leads, "v1")
+	sh.neverTwoWriters(since)
+	sh.end()
+}
+
+// begin releases what the files say by a hand, and starts both bastions. It returns when both show it.
+func (sh *sharing) begin() (leads, follows *bastion) {
+	sh.t.Helper()
+	sh.must(0, "apply")
+	for _, b := range sh.bastions {
+		b.start()
+	}
+	leads, follows = sh.leader()
+	sh.converged(leads, "v1")
+	sh.converged(follows, "v1") // it shows what the other sees
+	return leads, follows
+}
+
+// records counts those of releases on the first host.
+func (sh *sharing) records() int {
+	out, err := sh.host(1).Exec(sh.t.Context(), "ls", "/root/.kamal/apps/shop/kamald/releases")
+	if err != nil {
+		return 0
+	}
+	return len(strings.Fields(out))
+}
+
+// underWay waits until a bastion is in the middle of a release: it has the locks, and has begun.
+func (sh *sharing) underWay(b *bastion) {
+	sh.t.Helper()
+	sh.eventually("a release is under way", func() bool {
+		s, ok := b.shows()
+		return ok && s.Doing != nil && slices.ContainsFunc(s.Doing.Lines, func(l struct{ Kind string }) bool { return l.Kind == "begin" })
+	})
+}
+
+// end asks both bastions to end, and wants them to do so well.
+func (sh *sharing) end() {
+	sh.t.Helper()
 	for _, b := range sh.bastions {
 		b.signal(syscall.SIGTERM)
 		if r := b.wait(); r.code != 0 {
-			t.Errorf("%s ended with %d", b.name, r.code)
+			sh.t.Errorf("%s ended with %d", b.name, r.code)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 		},
 	}
 	if s.share != nil {
-		d.group = s.share.group(func(err error) { s.log.Warn().Err(err).Msg("what the daemons show each other") })
+		d.group = s.share.group()
 		options.Leadership = d.group
 	}
 	d.loop = loop.New(options)

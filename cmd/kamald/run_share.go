@@ -37,7 +37,14 @@ func newShare(store *etcd.Store, how release.Store, log zerolog.Logger) (*share,
 }
 
 // group gives the daemon as one among others. It drives by the loop that it is told of.
-func (s *share) group(failed func(error)) *group.Group {
+func (s *share) group() *group.Group {
+	failed := func(err error) {
+		event := s.log.Warn()
+		if errors.Is(err, etcd.ErrAway) { // of which the log tells once
+			event = s.log.Debug()
+		}
+		event.Err(err).Msg("what the daemons show each other")
+	}
 	return group.New(group.Options{Board: board{s.elector.Board()}, Leadership: s, Name: s.name, Stale: s.store.Stale, Failed: failed})
 }
 
@@ -77,10 +84,16 @@ type board struct{ *etcd.Board }
 func (b board) Ask(ctx context.Context, app state.App, question []byte) ([]byte, error) {
 	answer, err := b.Board.Ask(ctx, app, question)
 	if errors.Is(err, etcd.ErrNotTaken) {
-		err = group.ErrNotTaken
+		err = notTaken{err}
 	}
 	return answer, err
 }
+
+// notTaken is group.ErrNotTaken in the cluster's words.
+type notTaken struct{ error }
+
+// Is implements what errors.Is asks for.
+func (notTaken) Is(target error) bool { return target == group.ErrNotTaken }
 
 // close gives up what this daemon leads, so that others lead it at once.
 func (s *share) close() error {

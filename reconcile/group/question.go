@@ -154,7 +154,9 @@ func (g *Group) ask(ctx context.Context, app state.App, q question) (reply, erro
 // unanswered says whom the question was for, and what to do.
 func (g *Group) unanswered(app state.App, err error) error {
 	who := "no daemon leads " + app.String() + " now"
-	if leader, ok := g.o.Board.Leader(app); ok {
+	if since, _ := g.o.Stale(); !since.IsZero() {
+		who = "the store cannot be reached, so it is not known who leads " + app.String()
+	} else if leader, ok := g.o.Board.Leader(app); ok {
 		who = leader + " leads " + app.String()
 	}
 	if errors.Is(err, ErrNotTaken) {

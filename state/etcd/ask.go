@@ -45,10 +45,13 @@ func (b *Board) Ask(ctx context.Context, app state.App, question []byte) ([]byte
 	defer context.AfterFunc(b.e.life, cancel)()
 	q := query{b: b, client: client, id: rand.Text()[:16]}
 	q.key = keyAsked + dir(app) + q.id
+	if err := q.grant(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotTaken, b.e.s.explain(err))
+	}
+	defer q.clear()
 	if err := q.put(ctx, question); err != nil {
 		return nil, b.e.s.explain(err)
 	}
-	defer q.clear()
 	return q.await(ctx, whole)
 }
 
@@ -62,21 +65,25 @@ type query struct {
 	from   int64 // the revision at which it was put
 }
 
+func (q *query) grant(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
+	defer cancel()
+	granted, err := q.client.Grant(ctx, int64(askedFor/time.Second))
+	if q.b.e.s.heard(err); err == nil {
+		q.lease = granted.ID
+	}
+	return err
+}
+
 func (q *query) put(ctx context.Context, question []byte) error {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), timeFor(len(question)))
 	defer cancel()
-	granted, err := q.client.Grant(ctx, int64(askedFor/time.Second))
-	if err != nil {
-		return err
-	}
-	q.lease = granted.ID
 	data, err := json.Marshal(asked{question, q.lease})
 	if err != nil {
 		return err
 	}
 	response, err := q.client.Put(ctx, q.key, string(data), clientv3.WithLease(q.lease))
 	if err != nil {
-		q.clear()
 		return fmt.Errorf("it may have been taken: %w", err)
 	}
 	q.from = response.Header.Revision

@@ -51,7 +51,8 @@ func (e *Elector) newSession(ctx context.Context) (*session, error) {
 	}
 	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
 	defer cancel()
-	if granted, err = client.Grant(one, int64(e.ttl/time.Second)); err != nil {
+	granted, err = client.Grant(one, int64(e.ttl/time.Second))
+	if e.s.heard(err); err != nil {
 		return nil, err
 	}
 	ttl := time.Duration(granted.TTL) * time.Second
@@ -150,6 +151,7 @@ func (s *session) renew() error {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.life), s.ttl/4)
 	defer cancel()
 	_, err = client.KeepAliveOnce(ctx, s.lease)
+	s.e.s.heard(err)
 	return err
 }
 

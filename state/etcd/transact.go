@@ -172,14 +172,17 @@ func (s *core) attempt(each time.Duration, do func(context.Context, *clientv3.Cl
 	if s.life.Err() != nil && err != nil {
 		err = errClosed
 	}
-	explained := s.explain(err)
-	switch {
-	case errors.Is(explained, ErrAway):
-		s.contact.failed(explained)
-	case err == nil:
+	s.heard(err)
+	return s.explain(err)
+}
+
+// heard notes whether the cluster answers, by what became of a request.
+func (s *core) heard(err error) {
+	if err == nil {
 		s.contact.met()
+	} else if s.life.Err() == nil && away(err) {
+		s.contact.failed(s.explain(err))
 	}
-	return explained
 }
 
 // once makes one attempt. A member that has no leader says so at once, and another can be asked.
