@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kamald/kamald/reconcile"
@@ -159,7 +160,10 @@ func (g *Group) unanswered(app state.App, err error) error {
 	} else if leader, ok := g.o.Board.Leader(app); ok {
 		who = leader + " leads " + app.String()
 	}
-	if errors.Is(err, ErrNotTaken) {
+	switch {
+	case errors.Is(err, ErrNotTaken) && strings.Contains(err.Error(), "next:"):
+		return fmt.Errorf("%s: %w", who, err)
+	case errors.Is(err, ErrNotTaken):
 		return fmt.Errorf("%s: %w\n  next: ask again in a moment; `kamald status` says who leads", who, err)
 	}
 	return fmt.Errorf("%s, and it is not known what became of this: %w\n  next: `kamald status` and `kamald history` show it", who, err)
