@@ -32,7 +32,8 @@ type Accessory struct {
 	Options map[string][]string `json:"options,omitempty"` // canonical, as state.Spec's; `port` is among them
 	Restart string              `json:"restart"`
 	Logging Logging             `json:"logging"`
-	Health  *Health             `json:"health,omitempty"` // nil: Docker's, else that its port answers, else readiness_delay
+	Proxy   *Proxy              `json:"proxy,omitempty"`  // nil: the proxy sends it nothing
+	Health  *Health             `json:"health,omitempty"` // nil: the proxy's, else Docker's, else that its port answers, else readiness_delay
 	Stop    Stop                `json:"stop"`
 
 	Files       []Placed `json:"files,omitempty"`
@@ -92,7 +93,23 @@ func (r Release) Tenants() []Role {
 // Role is the accessory as a role, under the name state.AccessoryRole gives it.
 func (a Accessory) Role() Role {
 	return Role{Name: state.AccessoryRole(a.Name), Hosts: a.Hosts, Cmd: a.Cmd, Env: a.Env, Labels: a.Labels, Volumes: a.Volumes,
-		Options: a.Options, Restart: a.Restart, Logging: a.Logging, Health: a.Health, Stop: a.Stop}
+		Options: a.Options, Restart: a.Restart, Logging: a.Logging, Proxy: a.Proxy, Health: a.Health, Stop: a.Stop}
+}
+
+// Proxied are the tenants that the proxy sends requests to.
+func (r Release) Proxied() []Role {
+	return slices.DeleteFunc(r.Tenants(), func(role Role) bool { return role.Proxy == nil })
+}
+
+// RouteName is the name under which the proxy knows a role; an accessory, by the name that state.AccessoryRole gives it, is known by its
+// container's. "" for an accessory that the release has not.
+func (r Release) RouteName(role string) string {
+	name, is := state.AccessoryOf(role)
+	if !is {
+		return r.App().RouteName(role)
+	}
+	accessory, _ := r.Accessory(name)
+	return accessory.Service
 }
 
 // Secrets names the secrets that a file's content has in it, sorted.

@@ -25,11 +25,15 @@ func (r Role) CertificateSecrets() []string {
 	return []string{r.Proxy.Certificate, r.Proxy.PrivateKey}
 }
 
-// RouteOptions are what the proxy is asked for the role, which has one: its own options, and where its certificate and the error pages lie.
+// RouteOptions are what the proxy is asked for the role, which has one: its own options, and where its certificate and the error pages
+// lie. An accessory has the proxy's own pages: those of the app come and go with its releases.
 func (r Release) RouteOptions(role Role) state.RouteOptions {
 	options := role.Proxy.Options
 	if len(role.CertificateSecrets()) > 0 {
 		options.CertificatePath, options.PrivateKeyPath = CertificateFiles(AppsConfig, r.App(), role.Name)
+	}
+	if _, beside := state.AccessoryOf(role.Name); beside {
+		return options
 	}
 	if set := r.ErrorPageSet(); set != "" {
 		options.ErrorPagePath = path.Join(ErrorPagesDir(AppsConfig, r.App()), set)
@@ -57,7 +61,7 @@ func (c *compiler) checkSSL(b, role *block) {
 		return
 	}
 	names, prefixes := b.get("hosts"), b.get("path_prefixes")
-	hosts, known := c.view.hostsOf(role)
+	hosts, known := c.places(role)
 	if names.isKnown() && len(names.strings()) == 0 {
 		c.errorf(ssl.rng, "Host needed for ssl", "ssl needs proxy hosts: a certificate is for names.")
 		return

@@ -1,13 +1,11 @@
 package release
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 )
 
 // reservedLabels are Kamal's three; kamald.* are kamald's own.
@@ -190,53 +188,4 @@ func (c *compiler) checkNameClash() {
 			c.errorf(other.rng, "Names clash", "%s would have the same container names as %s in destination %q.", other.title(), b.title(), c.view.name)
 		}
 	}
-}
-
-// checkRoutes reports two roles on one host that claim the same proxy host and path prefix.
-func (c *compiler) checkRoutes() {
-	type claim struct{ host, name, prefix string }
-	claims := map[claim]string{}
-	for i, role := range c.rel.Roles {
-		block := c.proxyOf(c.roles[i])
-		if role.Proxy == nil || !block.get("hosts").isKnown() || !block.get("path_prefixes").isKnown() {
-			continue
-		}
-		names := role.Proxy.Options.Hosts
-		if len(names) == 0 {
-			names = []string{""}
-		}
-		for _, host := range role.Hosts {
-			for _, name := range names {
-				for _, prefix := range role.Proxy.Options.PathPrefixes {
-					key := claim{host, name, prefix}
-					if other, taken := claims[key]; taken && other != role.Name {
-						c.errorf(c.claimRange(c.roles[i]), "Route claimed twice", "role %q and role %q both claim %s on host %q; give one of them other proxy hosts or path_prefixes, or proxied = false.",
-							other, role.Name, routeText(name, prefix), host)
-					}
-					claims[key] = role.Name
-				}
-			}
-		}
-	}
-}
-
-func routeText(name, prefix string) string {
-	if name == "" {
-		return fmt.Sprintf("path %q of any name", prefix)
-	}
-	return fmt.Sprintf("%q, path %q", name, prefix)
-}
-
-// claimRange is the best place to point at for a route: the role's own proxy hosts, its proxy block, what made it proxied.
-func (c *compiler) claimRange(b *block) hcl.Range {
-	own := b.child("proxy")
-	switch {
-	case own.get("hosts").set():
-		return own.get("hosts").rng
-	case own != nil:
-		return own.rng
-	case b.get("proxied").set():
-		return b.get("proxied").rng
-	}
-	return b.rng
 }

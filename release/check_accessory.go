@@ -14,6 +14,7 @@ func (c *compiler) checkAccessories() {
 		c.checkRoleNames(b.get("roles"))
 		c.checkAccessoryName(b.get("service"))
 		c.checkShared(b)
+		c.checkBehindProxy(b)
 	}
 }
 

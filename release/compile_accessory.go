@@ -42,8 +42,20 @@ func (c *compiler) compileAccessory(b *block) Accessory {
 	for _, directory := range b.children("directory") {
 		a.Directories = append(a.Directories, c.compilePlaced(directory, a.Service, DirectoryMode))
 	}
+	if b.get("proxied").boolOr(false) {
+		a.Proxy = c.compileProxy(b)
+	}
 	c.checkMounts(b, a)
 	return a
+}
+
+// places are the names of the hosts of a role or an accessory; false when a part is not known.
+func (c *compiler) places(b *block) ([]string, bool) {
+	if b.spec.name != "accessory" {
+		return c.view.hostsOf(b)
+	}
+	_, known := c.view.accessoryHosts(b)
+	return c.accessoryPlaces(b), known
 }
 
 // accessoryPlaces are the names of an accessory's hosts: those that it lists or selects by tags, else those of its roles, each once.

@@ -33,6 +33,10 @@ var frames = map[string]string{
 	"accessory.directory": besideFrame("directory \"d\" {\nto = \"/d\"\n%s\n}"),
 	"accessory.registry":  besideFrame("registry {\nusername = \"u\"\npassword = secret(\"P\")\n%s\n}"), "accessory.health": besideFrame("health {\n%s\n}"),
 	"accessory.stop": besideFrame("stop { %s }"), "accessory.logging": besideFrame("logging { %s }"),
+	"accessory.proxy":             besideFrame("proxied = true\nproxy { %s }"),
+	"accessory.proxy.healthcheck": besideFrame("proxied = true\nproxy {\nhealthcheck { %s }\n}"),
+	"accessory.proxy.buffering":   besideFrame("proxied = true\nproxy {\nbuffering { %s }\n}"),
+	"accessory.proxy.logging":     besideFrame("proxied = true\nproxy {\nlogging { %s }\n}"),
 }
 
 // besideFrame is a file with an accessory that says something.
@@ -50,6 +54,8 @@ var effects = map[string]string{
 	"proxy_server.args": "none",                                               // TestTraefikIsReadIntoARelease has them
 	"proxy.ssl":         "", "proxy.certificate": "", "proxy.private_key": "", // they need each other: TestACertificateIsReadIntoItsRole has them
 	"role.proxy.ssl": "", "role.proxy.certificate": "", "role.proxy.private_key": "",
+	"accessory.proxy.ssl": "", "accessory.proxy.certificate": "", "accessory.proxy.private_key": "", // TestAnAccessoryBehindTheProxyIsReadIntoARelease has them
+	"accessory.proxy.forward_headers": "false", "accessory.proxy.path_prefixes": `["/x"]`, "accessory.proxy.healthcheck.path": `"/other"`,
 	"rollout.canary.percent": "", "rollout.canary.hold": "", // each needs the other: TestACanaryIsReadIntoTheRelease has them
 	".hooks_path": "none", ".hooks_output": "none", // TestExecutablesAreFoundByTheirNames has them
 	"hook.at": "", "hook.run": "", "hook.on": `["config"]`, "hook.role": "", "hook.secrets": `["SLACK_TOKEN"]`, // TestAHookIsReadIntoTheRelease has them
@@ -109,7 +115,7 @@ func TestEveryAttributeMakesAnotherRelease(t *testing.T) {
 func TestEveryBlockThatThisBuildCarriesOutHasAFrame(t *testing.T) {
 	walkSpecs(deploySpec, "", func(path string, b *blockSpec) {
 		outermost, _, _ := strings.Cut(path, ".")
-		if _, not := unbuilt[path]; not || strings.HasPrefix(path, "accessory.proxy.") || unbuilt[outermost] != "" || outermost == "destination" || path == "locals" || path == "alias" { // TestAnAliasIsSplitAndMayBeginWithAnother has that
+		if _, not := unbuilt[path]; not || unbuilt[outermost] != "" || outermost == "destination" || path == "locals" || path == "alias" { // TestAnAliasIsSplitAndMayBeginWithAnother has that
 			return
 		}
 		if _, there := frames[path]; !there {

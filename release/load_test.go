@@ -135,9 +135,10 @@ func TestAReleaseSurvivesItsRecord(t *testing.T) {
 }
 
 func TestTheDigestSeesValuesAndNotPlaces(t *testing.T) {
-	const unbuilt = "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = true\n}\n"
-	one := load(t, in(least+unbuilt, ""))
-	two := load(t, in("\n\n"+least+"\n"+unbuilt, ""))
+	notBuilt(t, "accessory.shared")
+	const asked = "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  shared = true\n}\n"
+	one := load(t, in(least+asked, ""))
+	two := load(t, in("\n\n"+least+"\n"+asked, ""))
 	if one.Unbuilt[0].Where == two.Unbuilt[0].Where || Digest(one) != Digest(two) {
 		t.Error("moving lines changes the digest")
 	}

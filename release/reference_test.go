@@ -1,6 +1,7 @@
 package release
 
 import (
+	"maps"
 	"strings"
 	"testing"
 )
@@ -40,19 +41,34 @@ func TestTheReferenceLoadsAndNamesWhatIsNotBuilt(t *testing.T) {
 	}
 }
 
+// notBuilt has names stand in the table of what is not built for the time of a test: there may be none of their own.
+func notBuilt(t *testing.T, names ...string) {
+	t.Helper()
+	before := maps.Clone(unbuilt)
+	for _, name := range names {
+		unbuilt[name] = whenPlan
+	}
+	t.Cleanup(func() { unbuilt = before })
+}
+
 func TestACommandRefusesOnlyWhatItNeeds(t *testing.T) {
-	r := load(t, in(least+"build {}\naccessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = true\n}\n", ""))
-	if got := r.UnbuiltFor("plan"); len(got) != 1 || got[0].What != `accessory "x".proxied` {
+	notBuilt(t, "accessory.shared", "output")
+	r := load(t, in(least+"build {}\naccessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  shared = true\n}\noutput { file = \"log\" }\n", ""))
+	if got := r.UnbuiltFor("plan"); len(got) != 2 || got[0].What != `accessory "x".shared` || got[1].What != "output" {
 		t.Errorf("plan refuses %v", got)
+	}
+	if got := r.UnbuiltFor("run"); len(got) != 0 {
+		t.Errorf("run alone refuses %v", got)
 	}
 }
 
 func TestAValueThatSaysNothingIsNoUseOfWhatIsNotBuilt(t *testing.T) {
-	text := "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  proxied = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
+	notBuilt(t, "accessory.shared", "proxy_server.args")
+	text := "accessory \"x\" {\n  image = \"redis:7\"\n  hosts = [\"10.0.0.1\"]\n  shared = false\n}\nproxy_server {\n  driver = \"kamal-proxy\"\n  args = {}\n}\n"
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 0 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}
-	text = strings.Replace(text, "proxied = false", "proxied = true", 1)
+	text = strings.Replace(text, "shared = false", "shared = true", 1)
 	if r := load(t, in(least+text, "")); len(r.Unbuilt) != 1 {
 		t.Errorf("unbuilt: %v", r.Unbuilt)
 	}

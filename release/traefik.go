@@ -143,22 +143,23 @@ func (c *compiler) checkTraefikArg(args *value, name string) {
 	}
 }
 
-// checkTraefikRoutes refuses, where it is written, what Traefik cannot do for a role.
+// checkTraefikRoutes refuses, where it is written, what Traefik cannot do for a role or an accessory.
 func (c *compiler) checkTraefikRoutes() {
 	if !c.rel.ProxyServer.Traefik() {
 		return
 	}
-	for i, role := range c.rel.Roles {
-		if role.Proxy == nil {
-			continue
-		}
-		b := c.proxyOf(c.roles[i])
-		rng := c.claimRange(c.roles[i])
+	for _, one := range c.claimants() {
+		b := one.proxy
+		rng := c.claimRange(one.own)
 		if b != nil {
 			rng = b.rng
 		}
-		for _, lacks := range state.TraefikLacks(role.Proxy.Options) {
-			c.errorf(rng, "Not with Traefik", "Role %s: %s.", role.Name, lacks)
+		said := "Role " + one.Name
+		if accessory, is := state.AccessoryOf(one.Name); is {
+			said = "Accessory " + accessory
+		}
+		for _, lacks := range state.TraefikLacks(one.Proxy.Options) {
+			c.errorf(rng, "Not with Traefik", "%s: %s.", said, lacks)
 		}
 		for _, prefix := range b.get("path_prefixes").items() {
 			if !state.TraefikPath(plainPrefix(prefix.s)) {

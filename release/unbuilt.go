@@ -18,10 +18,8 @@ const (
 
 // unbuilt is the one table of what the vocabulary has and this build does not do: paths of blocks and attributes without
 // their labels, and the command that refuses them. An attribute counts when it says something: not false, zero or empty.
-var unbuilt = map[string]string{
-	"accessory.proxied": whenPlan,
-	"accessory.proxy":   whenPlan,
-}
+// Nothing is in it now: what a later vocabulary has before it is built comes here.
+var unbuilt = map[string]string{}
 
 // unbuiltBastion is the same for kamald.hcl.
 var unbuiltBastion = map[string]string{}

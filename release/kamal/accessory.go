@@ -111,9 +111,34 @@ func (t *translation) accessoryProxy(b *block, p place) {
 	if p.mapping() {
 		b.set("proxied", raw("true")).origin = p.origin()
 		t.proxy(b, p)
+		t.aloneBehindProxy(b, p)
 		return
 	}
 	t.boolean(b, "proxied", p)
+}
+
+// aloneBehindProxy takes back what the root's proxy block says and the accessory's does not: Kamal lays nothing under an accessory's.
+func (t *translation) aloneBehindProxy(b *block, p place) {
+	root := t.root.find("proxy", "")
+	if root == nil || len(root.block.fields) == 0 {
+		return
+	}
+	if takeBack(root.block, b.child("proxy", ""), p.origin()) {
+		t.changed(p, b.path+".proxy", "null goes back to what holds without the root's block, which Kamal does not lay under an accessory's")
+	}
+}
+
+func takeBack(root, own *block, from origin) (any bool) {
+	for _, f := range root.fields {
+		switch {
+		case f.block != nil && len(f.block.fields) > 0:
+			any = takeBack(f.block, own.child(f.name, ""), from) || any
+		case f.block == nil && own.find(f.name, "") == nil:
+			own.set(f.name, raw("null")).origin = from
+			any = true
+		}
+	}
+	return any
 }
 
 // placed translates files and directories, in text or as a hash.
