@@ -19,10 +19,15 @@ type beside struct {
 	stopped   *state.Intent     // somebody has stopped it on purpose
 	leftover  []state.Container // that made way for another, and are kept for nothing
 	forced    bool              // a person asks for another container, whatever waits
+	deferred  string            // why another container does not take its place now, where one is to
+	former    *state.Route      // that it has, and is not proxied any more
+	taken     *state.Container  // another app's, that the route of its name goes to
 }
 
 // busy tells whether anything happens to it.
-func (s *beside) busy() bool { return s.boots() || s.update != nil || s.connect || len(s.leftover) > 0 }
+func (s *beside) busy() bool {
+	return s.boots() || s.update != nil || s.connect || s.route != nil || s.former != nil || len(s.leftover) > 0
+}
 
 // decideBesides compares the accessories on every observed host with what is there.
 func (b *builder) decideBesides() {
@@ -33,7 +38,8 @@ func (b *builder) decideBesides() {
 			if !seen || !b.known.scope.has(name, role) || !b.in.Options.names(accessory.Name) {
 				continue
 			}
-			b.besides = append(b.besides, b.decideBeside(accessory, b.known.hosts[name], host))
+			s := b.decideBeside(accessory, b.known.hosts[name], host)
+			b.besides, b.beside[name] = append(b.besides, s), append(b.beside[name], &s.slot)
 		}
 	}
 }
@@ -46,7 +52,7 @@ func (o Options) names(accessory string) bool {
 func (b *builder) decideBeside(accessory release.Accessory, on release.Host, host state.Host) *beside {
 	s := &beside{accessory: accessory, forced: b.in.Options.Reboot}
 	s.slot = slot{role: accessory.Role(), on: on, host: host, name: accessory.Service, spec: compileAccessory(b.in, host, on, accessory),
-		heals: b.in.Options.Heal, keeps: b.in.Desired.Reconcile, reconfigured: b.in.reconfigured}
+		routed: accessory.Service, heals: b.in.Options.Heal, keeps: b.in.Desired.Reconcile, reconfigured: b.in.reconfigured}
 	s.released = b.in.tookPart(host) || b.in.heldHas(accessory, host)
 	s.own = AccessoryContainers(accessory, host)
 	s.choose()
@@ -54,6 +60,7 @@ func (b *builder) decideBeside(accessory release.Accessory, on release.Host, hos
 		s.stopped = &intent
 	}
 	s.decideContainer(b.app)
+	s.decideProxied(b.in)
 	if s.create || s.start {
 		_, there := host.Beside(accessory.Image)
 		s.pull = s.create && (!there || s.forced)
@@ -202,6 +209,7 @@ func (s *beside) differs(w state.Container, cause Cause, fields []Field) bool {
 		return false
 	case why != "":
 		s.later(Replace, cause, DriftSpec, reason, why, fields)
+		s.deferred = why
 		return false
 	}
 	s.replaceWith(w, cause, reason, fields)

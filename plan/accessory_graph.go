@@ -23,6 +23,7 @@ func (b *builder) assembleBesides() {
 func (b *builder) assembleBeside(s *beside) {
 	before := len(b.steps)
 	b.prepareEnv(s.host, []*slot{&s.slot})
+	b.prepareCertificates(s.host, []*slot{&s.slot})
 	step := Step{Phase: PhaseAccessories, Host: s.host.Name, Role: s.role.Name, Container: s.name, Name: s.name}
 	if s.wanted != nil {
 		step.Container = s.wanted.ID
@@ -48,6 +49,9 @@ func (b *builder) assembleBeside(s *beside) {
 	needs := ids(b.steps[before:])
 	if id := "network/" + s.host.Name; s.accessory.Network == b.in.Desired.Network && b.has(id) {
 		needs = append(needs, id)
+	}
+	if s.former != nil {
+		needs = append(needs, b.endRoute(s))
 	}
 	b.bootBeside(s, needs, next)
 }
@@ -86,7 +90,12 @@ func (b *builder) bootBeside(s *beside, needs []string, next func(kind StepKind,
 	}
 	if s.start {
 		needs = next(StepStart, "", reason, needs, nil)
+	}
+	if s.prove {
 		needs = next(StepProve, "", "it must be healthy before anything needs it", needs, nil)
+	}
+	if s.route != nil {
+		needs = []string{b.switchBeside(s, needs)}
 	}
 	for _, old := range slices.Concat(s.stop, s.leftover) {
 		b.removeBeside(s, old, needs)
@@ -121,8 +130,8 @@ func (b *builder) besideNetwork(s *beside) {
 	if slices.Contains(builtinNetworks, name) || strings.HasPrefix(name, "container:") || s.host.HasNetwork(name) {
 		return
 	}
-	if name == b.in.Desired.Network && len(b.on[s.host.Name]) > 0 {
-		return // it is planned for the roles
+	if name == b.in.Desired.Network && (len(b.on[s.host.Name]) > 0 || b.has("network/"+s.host.Name)) {
+		return // it is planned for the roles, or for the proxy
 	}
 	id := "network/" + s.host.Name + "/" + name
 	if b.has(id) {
@@ -143,6 +152,8 @@ func (b *builder) checkBesides() {
 		}
 		b.checkSecrets(&s.slot)
 		b.checkEnviron(&s.slot)
+		b.checkCertificate(&s.slot)
+		b.checkTaken(s)
 		if c := s.current; c != nil && c.RunDir != "" && s.host.RunDir != "" && c.RunDir != s.host.RunDir && s.busy() {
 			b.problem(s.host.Name, role, fmt.Sprintf("container %s was made with the run directory %s, and this SSH user's is %s: its files and secrets would be others", c.Name, c.RunDir, s.host.RunDir),
 				"use the SSH user it was made with, or set run_directory to that absolute path")
@@ -185,6 +196,12 @@ func (b *builder) accessoriesOnly() {
 		}
 	}
 	b.checkBesides()
+	b.checkProxies(b.besidesOn)
+	for _, on := range b.in.Desired.Hosts {
+		if host, ok := b.hosts[on.Name]; ok {
+			b.prepareProxy(host, b.besidesOn(on.Name))
+		}
+	}
 	b.assembleBesides()
 	b.steps = append(b.steps, b.prune...)
 }

@@ -68,6 +68,10 @@ func (b *builder) orphanBeside(host state.Host, c state.Container, role string, 
 		return
 	}
 	needs, at := slices.Clone(after), host.Name+"/"+role+"/"+c.ShortID()
+	if route, routed := host.Proxy.Route(c.Service); routed && route.TargetID() == c.ShortID() {
+		needs = []string{b.add(Step{ID: "unroute/" + at, Kind: StepUnroute, Phase: PhaseSwitch, Host: host.Name, Role: role, Needs: needs,
+			Name: route.Name, OldRoute: &route, Reason: "its accessory is not on this host any more", Risk: Destructive})}
+	}
 	if c.Running() || c.Status == state.StatusRestarting {
 		needs = []string{b.add(Step{ID: "stop/" + at, Kind: StepStop, Phase: PhaseSwitch, Host: host.Name, Role: role, Needs: needs,
 			Container: c.ID, Name: c.Name, Grace: graceOf(c, defaultGrace), Reason: "its accessory is not on this host any more", Risk: Destructive})}

@@ -16,7 +16,7 @@ import (
 func New(in Input) Plan {
 	digest := release.Digest(in.Desired)
 	in.reconfigured = in.HeldDigest != "" && in.HeldDigest != digest
-	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}, early: map[string]bool{}}
+	b := &builder{in: in, app: in.Desired.App(), hosts: map[string]state.Host{}, on: map[string][]*slot{}, beside: map[string][]*slot{}, imaged: map[string]bool{}, ended: map[string]bool{}, pruned: map[string][]Step{}, early: map[string]bool{}}
 	b.plan = Plan{
 		Schema: Schema, App: b.app, Version: in.Desired.Version, Image: in.Desired.Image(), Pin: in.Pin, PlannedAt: in.Now,
 		Items: []Item{}, Steps: []Step{}, Filter: in.Options.Filter, VersionPolicy: in.Choice,
@@ -64,6 +64,8 @@ type builder struct {
 	rest     []*slot            // those out of scope
 	besides  []*beside          // accessories in scope, in the file's order, then the hosts'
 	on       map[string][]*slot // those of a host
+	beside   map[string][]*slot // accessories in scope of a host, as slots
+	routes   map[string]bool    // names of the release's own; made at first need
 
 	homes  map[string]bool // roles that some slot in scope is of; made at first need
 	steps  []Step
@@ -188,7 +190,7 @@ func (b *builder) check() {
 		b.checkSlot(s)
 	}
 	b.checkBesides()
-	b.checkProxies()
+	b.checkProxies(b.tenantsOn)
 	b.checkCanary()
 	b.checkFilter(heals)
 	b.checkStopped(heals)

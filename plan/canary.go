@@ -72,7 +72,7 @@ func (b *builder) mayTry(s *slot) bool {
 func (b *builder) checkCanary() {
 	for _, s := range b.slots {
 		if s.others != nil && s.route != nil {
-			b.note("%s: route %s has a rollout that kamald has not made (%s): it is kept", s.host.Name, s.routeName(), rolloutText(s.others))
+			b.note("%s: route %s has a rollout that kamald has not made (%s): it is kept", s.host.Name, s.routed, rolloutText(s.others))
 		}
 		if !b.mayTry(s) {
 			continue
@@ -83,8 +83,8 @@ func (b *builder) checkCanary() {
 			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("rollout.canary needs kamald's own proxy, and the proxy %s is from %s", proxy.Name, orUnknown(proxy.Image)),
 				"leave rollout.canary out, or change the proxy: `kamald proxy reboot` where proxy_server.image says another than kamald/proxy, `kamald proxy switch` from Traefik")
 		case s.others != nil:
-			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("route %s has a rollout that kamald has not made (%s), which a canary would replace", s.routeName(), rolloutText(s.others)),
-				fmt.Sprintf("end it with `docker exec %s kamal-proxy rollout stop %s` on the host, or leave rollout.canary out", proxy.Name, s.routeName()))
+			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("route %s has a rollout that kamald has not made (%s), which a canary would replace", s.routed, rolloutText(s.others)),
+				fmt.Sprintf("end it with `docker exec %s kamal-proxy rollout stop %s` on the host, or leave rollout.canary out", proxy.Name, s.routed))
 		case b.canaries(s) && !slices.Contains(proxy.Features, state.FeatureSides) && !b.upgrades(s.host):
 			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("the proxy %s is of version %s, which does not count the sides of a canary", proxy.Name, orUnknown(proxy.Version)),
 				"run `kamald proxy reboot`, which makes it anew with a short outage, or leave rollout.canary out")
@@ -144,7 +144,7 @@ func (b *builder) tryAll(n int, slots []*slot, proven []string) []string {
 // endRollout ends an interrupted canary where nothing is switched, which would.
 func (b *builder) endRollout(n int, s *slot, needs []string) string {
 	return b.add(Step{ID: "end-canary/" + s.host.Name + "/" + s.role.Name, Kind: StepEndCanary, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
-		Needs: slices.Clone(needs), Name: s.routeName(), Reason: "a canary was interrupted"})
+		Needs: slices.Clone(needs), Name: s.routed, Reason: "a canary was interrupted"})
 }
 
 // canaryText says how much is tried for how long, "" for nothing.

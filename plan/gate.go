@@ -15,7 +15,7 @@ import (
 type Gate struct {
 	Host  string `json:"host"`
 	Role  string `json:"role,omitempty"`  // "" for the proxy itself
-	Route string `json:"route,omitempty"` // "" for the proxy itself, for an accessory, and for a role that was stopped
+	Route string `json:"route,omitempty"` // "" for the proxy itself, and for an accessory or a role that was stopped
 	State string `json:"state"`           // stopped, paused; running: it serves, and maintenance was asked for
 	// Intent is who asked for it; nil: somebody did it without kamald.
 	Intent *state.Intent `json:"intent,omitempty"`
@@ -29,6 +29,8 @@ func (g Gate) String() string {
 	switch {
 	case g.Route == "" && accessory:
 		return fmt.Sprintf("%s: accessory %s was stopped on purpose by %s; `kamald accessory start %s` ends it", g.Host, name, Printable(g.Intent.By()), name)
+	case accessory:
+		return fmt.Sprintf("%s: %s of accessory %s is %s, and nobody told kamald why; `kamald accessory restart %s` has it serve again", g.Host, what, name, g.State, name)
 	case g.stop():
 		return g.stopText()
 	case g.Route == "":
@@ -64,7 +66,7 @@ func Gates(desired release.Release, observed state.Snapshot, now time.Time) []Ga
 				mine = append(mine, g)
 				continue
 			}
-			if g, shut := gateOf(desired.App(), host, role.Name, now); shut && role.Proxy != nil {
+			if g, shut := gateOf(desired.RouteName(role.Name), host, role.Name, now); shut && role.Proxy != nil {
 				mine = append(mine, g)
 			}
 		}
@@ -85,6 +87,10 @@ func stoppedBesides(desired release.Release, host state.Host, now time.Time) []G
 		c, _ := AccessoryOn(a, host)
 		if asked && intent.Holds(now) && !c.Running() {
 			gates = append(gates, Gate{Host: host.Name, Role: role, State: state.RouteStopped, Intent: &intent})
+			continue
+		}
+		if g, shut := gateOf(a.Service, host, role, now); shut && a.Proxy != nil {
+			gates = append(gates, g)
 		}
 	}
 	return gates
@@ -102,9 +108,9 @@ func (b *builder) gates() []Gate {
 	return gates
 }
 
-func gateOf(app state.App, host state.Host, role string, now time.Time) (Gate, bool) {
-	route, there := host.Proxy.Route(app.RouteName(role))
-	g := Gate{Host: host.Name, Role: role, Route: app.RouteName(role), State: state.RouteRunning}
+func gateOf(routed string, host state.Host, role string, now time.Time) (Gate, bool) {
+	route, there := host.Proxy.Route(routed)
+	g := Gate{Host: host.Name, Role: role, Route: routed, State: state.RouteRunning}
 	intent, asked := host.Maintenance(role)
 	if asked = asked && !intent.Lifted; asked && (route.Stopped || intent.Holds(now)) {
 		g.Intent, g.Passed = &intent, intent.Passed(now)
@@ -146,7 +152,7 @@ func (s *slot) keepShut(want *state.Route, there bool) {
 func (b *builder) resumeStep(n int, s *slot, needs []string) string {
 	at := s.host.Name + "/" + s.role.Name
 	return b.add(Step{ID: "resume/" + at, Kind: StepResume, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name, Needs: needs,
-		Name: s.routeName(), Reason: "its maintenance has ended"})
+		Name: s.routed, Reason: "its maintenance has ended"})
 }
 
 // proxyStopped plans nothing for a proxy that somebody has stopped on purpose, and no release that needs it.

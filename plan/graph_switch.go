@@ -46,13 +46,18 @@ func (b *builder) switchStep(n int, s *slot, proven []string, heals bool) string
 	if heals && s.prove { // the version was released: what is healthy again need not wait for what is not
 		needs, reason = []string{"prove/" + at}, "its container is healthy"
 	}
+	return b.add(s.switching(Step{Phase: PhaseSwitch, Group: n, Needs: needs, EndsRollout: s.tried || s.endsRollout, Reason: reason}))
+}
+
+// switching is the step that has the slot's route go to its container.
+func (s *slot) switching(step Step) Step {
 	route := *s.route
-	container := s.name
+	step.ID, step.Kind, step.Host, step.Role = "switch/"+s.host.Name+"/"+s.role.Name, StepSwitch, s.host.Name, s.role.Name
+	step.Name, step.Route, step.OldRoute, step.Container = route.Name, &route, s.oldRoute, s.name
 	if s.wanted != nil {
-		container = s.wanted.ID
+		step.Container = s.wanted.ID
 	}
-	return b.add(Step{ID: "switch/" + at, Kind: StepSwitch, Phase: PhaseSwitch, Group: n, Host: s.host.Name, Role: s.role.Name,
-		Needs: needs, Container: container, Name: route.Name, Route: &route, OldRoute: s.oldRoute, EndsRollout: s.tried || s.endsRollout, Reason: reason})
+	return step
 }
 
 // endings end what a person had asked for and is over: a maintenance, a stop on purpose.

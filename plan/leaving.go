@@ -101,7 +101,7 @@ func (b *builder) formerRoutes(host state.Host) []formerRoute {
 			routes = append(routes, formerRoute{role.Name, route})
 		}
 	}
-	return routes
+	return append(routes, formerRoutesBeside(b.in, host)...)
 }
 
 func placed(role release.Role, host string) bool { return slices.Contains(role.Places(), host) }
@@ -116,7 +116,7 @@ func (b *builder) orphansOf(host state.Host, after []string) {
 
 // emptyRoutes takes away routes of roles that are not on the host any more and have left no container that they lead to.
 func (b *builder) emptyRoutes(host state.Host, after []string) {
-	const reason = "the role left, and its route leads nowhere"
+	const reason = "it left, and its route leads nowhere"
 	for _, former := range b.formerRoutes(host) {
 		if b.homeless(former.role) {
 			continue
@@ -134,6 +134,9 @@ func (b *builder) emptyRoutes(host state.Host, after []string) {
 // homeless tells whether a role is to run somewhere, and none of those hosts takes part: they are down or cordoned. What it has
 // left elsewhere may be all that serves.
 func (b *builder) homeless(name string) bool {
+	if _, beside := state.AccessoryOf(name); beside {
+		return false // each of its hosts has one of its own
+	}
 	if b.homes == nil {
 		b.homes = map[string]bool{}
 		for _, s := range b.slots {

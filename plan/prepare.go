@@ -13,24 +13,27 @@ func (b *builder) prepare() {
 		if !ok {
 			continue
 		}
-		slots := b.on[on.Name]
-		if len(slots) == 0 {
-			continue
+		if slots := b.on[on.Name]; len(slots) > 0 {
+			b.prepareNetwork(host)
+			b.prepareImage(host, slots)
+			b.prepareEnv(host, slots)
+			b.prepareCertificates(host, slots)
+			b.prepareAssets(host, slots)
+			b.preparePages(host, slots)
 		}
-		b.prepareNetwork(host)
-		b.prepareImage(host, slots)
-		b.prepareEnv(host, slots)
-		b.prepareCertificates(host, slots)
-		b.prepareAssets(host, slots)
-		b.preparePages(host, slots)
-		b.prepareProxy(host, slots)
+		b.prepareProxy(host, b.tenantsOn(on.Name))
 	}
 	b.makeRoom()
 }
 
+// tenantsOn are the roles and the accessories in scope on a host.
+func (b *builder) tenantsOn(host string) []*slot {
+	return append(slices.Clone(b.on[host]), b.besidesOn(host)...)
+}
+
 func (b *builder) prepareNetwork(host state.Host) {
 	name := b.in.Desired.Network
-	if host.HasNetwork(name) {
+	if host.HasNetwork(name) || b.has("network/"+host.Name) {
 		return
 	}
 	b.add(Step{ID: "network/" + host.Name, Kind: StepNetwork, Phase: PhasePrepare, Host: host.Name, Name: name, Reason: "it is not there"})
@@ -106,6 +109,7 @@ func (b *builder) prepareProxy(host state.Host, slots []*slot) {
 	if b.proxySwitchable(host) {
 		return
 	}
+	b.prepareNetwork(host) // it may have none of the release's roles
 	server := b.in.Desired.ProxyServer
 	step := Step{ID: "proxy/" + host.Name, Kind: StepProxy, Phase: PhasePrepare, Host: host.Name, Name: server.Name, Container: host.Proxy.ID}
 	if !host.HasNetwork(b.in.Desired.Network) {

@@ -5,16 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
-// checkProxies finds, on every host with a proxied role in scope, what of the proxy and of the routes of others there forbids the
-// release.
-func (b *builder) checkProxies() {
+// checkProxies finds, on every host where some tenant is proxied, what of the proxy and of the routes of others there forbids the plan.
+func (b *builder) checkProxies(tenants func(host string) []*slot) {
 	for _, on := range b.in.Desired.Hosts {
 		host, seen := b.hosts[on.Name]
-		proxied := slices.DeleteFunc(slices.Clone(b.on[on.Name]), func(s *slot) bool { return s.role.Proxy == nil })
+		proxied := slices.DeleteFunc(tenants(on.Name), func(s *slot) bool { return s.role.Proxy == nil })
 		if !seen || len(proxied) == 0 {
 			continue
 		}
@@ -29,21 +27,27 @@ func (b *builder) checkProxies() {
 // checkRoute finds a route of another service that has the same name and path, which the proxy would refuse at the switch. TLS
 // settings cannot conflict: they are the root path's, for which ssl is validated, and one route has that.
 func (b *builder) checkRoute(s *slot) {
-	want := state.Route{Name: b.app.RouteName(s.role.Name), Options: b.in.Desired.RouteOptions(s.role)}
+	want := state.Route{Name: s.routed, Options: b.in.Desired.RouteOptions(s.role)}
 	for _, other := range s.host.Proxy.Routes {
 		if other.Name == want.Name || b.ownRoute(other.Name) {
 			continue
 		}
 		if name, path, both := claimedTwice(want.Options, other.Options); both {
 			b.problem(s.host.Name, s.role.Name, fmt.Sprintf("route %s has %s there already", other.Name, routePlace(name, path)),
-				fmt.Sprintf("give this role other proxy hosts or path_prefixes; or take the other away, where it is deployed from or by `docker exec %s kamal-proxy remove %s`", s.host.Proxy.Name, other.Name))
+				fmt.Sprintf("give this one other proxy hosts or path_prefixes; or take the other away, where it is deployed from or by `docker exec %s kamal-proxy remove %s`", s.host.Proxy.Name, other.Name))
 		}
 	}
 }
 
 // ownRoute tells whether a route is one that this release has on the way to what it asks for.
 func (b *builder) ownRoute(name string) bool {
-	return slices.ContainsFunc(b.in.Desired.Roles, func(role release.Role) bool { return role.Proxy != nil && b.app.RouteName(role.Name) == name })
+	if b.routes == nil {
+		b.routes = map[string]bool{}
+		for _, role := range b.in.Desired.Proxied() {
+			b.routes[b.in.Desired.RouteName(role.Name)] = true
+		}
+	}
+	return b.routes[name]
 }
 
 // checkMount: a certificate that the proxy's container does not have is none.

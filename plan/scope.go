@@ -17,7 +17,9 @@ func Scope(desired release.Release, host state.Host) state.Host {
 	host.Networks = filtered(host.Networks, func(n state.Network) bool {
 		return n.Name == desired.Network || slices.ContainsFunc(desired.Accessories, func(a release.Accessory) bool { return a.Network == n.Name })
 	})
-	host.Proxy.Routes = filtered(host.Proxy.Routes, func(r state.Route) bool { return strings.HasPrefix(r.Name, desired.Service+"-") })
+	host.Proxy.Routes = filtered(host.Proxy.Routes, func(r state.Route) bool {
+		return strings.HasPrefix(r.Name, desired.Service+"-") || besideRoute(desired, host, r.Name)
+	})
 	host.Proxy.Networks = filtered(host.Proxy.Networks, func(name string) bool { return name == desired.Network })
 	host.Containers = filtered(host.Containers, func(c state.Container) bool { return c.Exec == "" })
 	undecided := func(c state.Container) bool { return c.Health != "" && c.Health != "unhealthy" }

@@ -11,13 +11,14 @@ import (
 
 // slot is one role on one host: what should be there, what is, and what has to happen.
 type slot struct {
-	role release.Role
-	on   release.Host
-	host state.Host
-	name string // the container's
-	spec state.Spec
-	own  []state.Container // the role's containers, newest first
-	olds []state.Container // those that are not the wanted one
+	role   release.Role
+	on     release.Host
+	host   state.Host
+	name   string // the container's
+	routed string // the name that the proxy has a route to it by
+	spec   state.Spec
+	own    []state.Container // the role's containers, newest first
+	olds   []state.Container // those that are not the wanted one
 
 	kept         bool // a partial release's container is to stay as that release asked for it
 	heals        bool // only what is not as the held release says is put right
@@ -58,7 +59,7 @@ func (s *slot) busy() bool {
 // decide compares what should be in a slot with what is.
 func decide(in Input, role release.Role, on release.Host, host state.Host) *slot {
 	app := in.Desired.App()
-	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version)}
+	s := &slot{role: role, on: on, host: host, name: app.ContainerName(role.Name, in.Desired.Version), routed: in.Desired.RouteName(role.Name)}
 	s.spec = compile(in, host, on, role)
 	s.reconfigured, s.heals, s.keeps = in.reconfigured, in.Options.Heal, in.Desired.Reconcile
 	s.released = (in.Held == nil || in.Held.Version == in.Desired.Version) && (in.tookPart(host) || s.latestIsWanted(in.Pin.Value()))

@@ -15,7 +15,7 @@ func (s *slot) decideRoute(desired release.Release) {
 	if s.role.Proxy == nil || s.kept {
 		return
 	}
-	want := state.Route{Name: desired.App().RouteName(s.role.Name), Options: desired.RouteOptions(s.role)}
+	want := state.Route{Name: s.routed, Options: desired.RouteOptions(s.role)}
 	have, there := s.host.Proxy.Route(want.Name)
 	if there {
 		s.oldRoute = &have
@@ -86,9 +86,5 @@ func routeFields(have, want state.Route, target string) []Field {
 
 func (s *slot) routeItem(action Action, cause Cause, reason string, fields []Field) {
 	s.items = append(s.items, Item{Action: action, Cause: cause, Resource: ResourceRoute, Host: s.host.Name, Role: s.role.Name,
-		Name: s.routeName(), Reason: reason, Class: DriftRoute, Fields: fields, Risk: Safe})
-}
-
-func (s *slot) routeName() string {
-	return state.App{Service: s.spec.Labels[state.LabelService], Destination: s.spec.Labels[state.LabelDestination]}.RouteName(s.role.Name)
+		Name: s.routed, Reason: reason, Class: DriftRoute, Fields: fields, Risk: Safe})
 }

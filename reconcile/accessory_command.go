@@ -52,11 +52,15 @@ func (c *Controller) settled(ctx context.Context, planned Planned, locks *Locks,
 	return err
 }
 
-// StopAccessories stops accessories on purpose: nothing starts them again before StartAccessories, no healing and no release.
+// StopAccessories stops accessories on purpose: nothing starts them again before StartAccessories, no healing and no release. The proxy
+// answers 503 for one that it sends requests to until those in flight have ended, and then knows nothing of it.
 func (c *Controller) StopAccessories(ctx context.Context, desired release.Release, names, hosts []string, reason string) (Commanded, error) {
 	return c.onAccessories(ctx, desired, names, hosts, accessoryCommand{verb: "accessory-stop", past: "Stopped",
 		do: func(ctx context.Context, on *accessoryOn) error {
 			if err := c.noteStop(ctx, on.conn, desired, on.seen, on.role, reason, false); err != nil {
+				return err
+			}
+			if err := on.unroute(ctx); err != nil {
 				return err
 			}
 			switch {
@@ -72,7 +76,8 @@ func (c *Controller) StopAccessories(ctx context.Context, desired release.Releas
 		}})
 }
 
-// StartAccessories starts accessories that are there, waits until they are healthy, and ends a stop that was on purpose.
+// StartAccessories starts accessories that are there, waits until they are healthy, has the proxy send requests to those that it is to,
+// and ends a stop that was on purpose.
 func (c *Controller) StartAccessories(ctx context.Context, desired release.Release, names, hosts []string) (Commanded, error) {
 	return c.onAccessories(ctx, desired, names, hosts, accessoryCommand{verb: "accessory-start", past: "Started",
 		do: func(ctx context.Context, on *accessoryOn) error {
@@ -83,6 +88,13 @@ func (c *Controller) StartAccessories(ctx context.Context, desired release.Relea
 				on.did = "runs already"
 			} else if err := on.start(ctx); err != nil {
 				return err
+			}
+			routed, err := on.serve(ctx)
+			if err != nil {
+				return err
+			}
+			if routed && on.unchanged {
+				on.did, on.unchanged = "runs already, and has its route again", false
 			}
 			return c.noteStop(ctx, on.conn, desired, on.seen, on.role, "", true)
 		}})
@@ -97,10 +109,13 @@ func (c *Controller) RestartAccessories(ctx context.Context, desired release.Rel
 			}
 			began := c.now()
 			safe := context.WithoutCancel(ctx) // once it is stopped, it is started again
-			if err := stop(safe, on.conn, on.container.ID, on.grace()); err != nil {
-				return errors.Join(err, on.start(safe))
+			if err := on.unroute(safe); err != nil {
+				return err
 			}
-			if err := on.start(safe); err != nil {
+			if err := stop(safe, on.conn, on.container.ID, on.grace()); err != nil {
+				return errors.Join(err, on.startAndServe(safe))
+			}
+			if err := on.startAndServe(safe); err != nil {
 				return err
 			}
 			on.did = fmt.Sprintf("was restarted, and is healthy; it was away for %s", short(c.now().Sub(began)))
@@ -116,6 +131,9 @@ func (c *Controller) RemoveAccessories(ctx context.Context, desired release.Rele
 			on.did = "was removed; its data stays"
 			if !on.there {
 				on.did = "is not there"
+			}
+			if err := on.unroute(ctx); err != nil {
+				return err
 			}
 			for _, c := range on.all {
 				if err := stop(ctx, on.conn, c.ID, on.grace()); err != nil {
@@ -275,4 +293,12 @@ func (on *accessoryOn) start(ctx context.Context) error {
 	p := &proof{reach: reach, desired: on.desired, role: on.accessory.Role(), host: on.on.Name, container: on.container.ID, name: on.accessory.Service}
 	proofOf(p, on.accessory)
 	return p.prove(ctx)
+}
+
+func (on *accessoryOn) startAndServe(ctx context.Context) error {
+	if err := on.start(ctx); err != nil {
+		return err
+	}
+	_, err := on.serve(ctx)
+	return err
 }

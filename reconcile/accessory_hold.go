@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -131,7 +132,8 @@ func (c *Controller) liftStops(ctx context.Context, planned Planned, locks *Lock
 func removeData(ctx context.Context, conn *Connection, desired release.Release, a release.Accessory) (notes []string, err error) {
 	paths := layoutOf(desired)
 	role := state.AccessoryRole(a.Name)
-	gone := []string{a.Service, paths.env(role), paths.envJSON(role)}
+	certificate, _ := paths.certificate(role)
+	gone := []string{a.Service, paths.env(role), paths.envJSON(role), path.Dir(certificate), paths.certificateNote(role)}
 	for _, directory := range a.Directories {
 		if !strings.HasPrefix(directory.Path, "./"+a.Service+"/") {
 			notes = append(notes, fmt.Sprintf("%s stays: it lies outside of %s/", onHost(directory.Path), a.Service))

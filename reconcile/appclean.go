@@ -175,6 +175,10 @@ func (r *removal) proxy(ctx context.Context, on release.Host) (CommandedOn, erro
 	if err != nil {
 		return result, err
 	}
+	if stays := p.accessories(); len(stays) > 0 {
+		result.Did, result.Unchanged = "the proxy stays: accessories of the app's are behind it ("+strings.Join(stays, ", ")+")", true
+		return result, nil
+	}
 	if len(others) > 0 {
 		result.Did, result.Unchanged = "the proxy stays: other apps need it ("+strings.Join(others, ", ")+")", true
 		return result, nil
@@ -192,7 +196,10 @@ func (r *removal) files(ctx context.Context, on release.Host) (CommandedOn, erro
 		return result, err
 	}
 	paths := layoutOf(r.desired)
-	list := []string{path.Join(paths.appsConfig(), r.desired.App().String())}
+	list, err := r.proxyFiles(ctx, on.Name, conn)
+	if err != nil {
+		return result, err
+	}
 	if r.whole {
 		result.Did = "removed its files"
 		list = append(list, paths.audit(), paths.appDir())

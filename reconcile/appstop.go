@@ -176,7 +176,7 @@ func (on *roleOn) end(ctx context.Context) error {
 
 // unroute has the role's route answer 503 until the requests in flight have ended, and takes it away. It tells whether there was one.
 func (on *roleOn) unroute(ctx context.Context) (bool, error) {
-	name, proxy := on.desired.App().RouteName(on.role), on.desired.ProxyServer.Name
+	name, proxy := on.desired.RouteName(on.role), on.desired.ProxyServer.Name
 	routes, err := on.conn.Proxy.Routes(ctx, proxy)
 	if errors.Is(err, state.ErrNotFound) {
 		return false, nil

@@ -55,6 +55,10 @@ var covers = map[string][]string{
 	"remove":      {"Engine.Remove"},
 	"untag":       {"Engine.RemoveImage"},
 	"clean":       {"Files.Remove .kamal/"},
+
+	"accessory-stop":    {"Engine.Stop", "Proxy.Stop", "Proxy.Remove", "Files.Write .kamal/apps/shop/kamald/intents/"},
+	"accessory-start":   {"Engine.Start", "Proxy.Deploy", "Proxy.Resume", "Files.Write .kamal/apps/shop/kamald/intents/", "Files.Write .kamal/apps/shop/kamald/certificates/"},
+	"accessory-restart": {"Engine.Stop", "Engine.Start", "Proxy.Stop", "Proxy.Remove", "Proxy.Deploy", "Proxy.Resume", "Files.Write .kamal/apps/shop/kamald/intents/"},
 }
 
 // open gives the intentions on a host whose outcome is not noted.

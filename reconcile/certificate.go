@@ -21,9 +21,9 @@ type certificateNote struct {
 	Pending bool `json:"pending,omitempty"` // no route was deployed since
 }
 
-// readCertificates reads the certificates of the roles on the host, as secrets: they become digests and are dropped.
+// readCertificates reads the certificates of the roles and accessories on the host, as secrets: they become digests and are dropped.
 func (l *look) readCertificates(ctx context.Context, group crew) {
-	for _, role := range l.desired.Roles {
+	for _, role := range l.desired.Proxied() {
 		if !slices.Contains(role.Hosts, l.on.Name) || len(role.CertificateSecrets()) == 0 {
 			continue
 		}
@@ -173,7 +173,7 @@ func openFor(ctx context.Context, f Files, paths layout, dir string) error {
 // place: without it that one would refuse the routes, and the change would be taken back.
 func openCertificates(ctx context.Context, f Files, desired release.Release, host string) error {
 	paths := layoutOf(desired)
-	for _, role := range desired.Roles {
+	for _, role := range desired.Proxied() {
 		if len(role.CertificateSecrets()) == 0 || !slices.Contains(role.Hosts, host) {
 			continue
 		}

@@ -12,10 +12,7 @@ import (
 
 // doctorOutside looks at the names of the routes and at their certificates, as somebody elsewhere would.
 func (c *Controller) doctorOutside(ctx context.Context, f *findings, desired release.Release, outside Outside) {
-	for _, role := range desired.Roles {
-		if role.Proxy == nil {
-			continue
-		}
+	for _, role := range desired.Proxied() {
 		addresses := map[string][]string{} // host → what leads to it
 		var all []string
 		for _, name := range role.Hosts {

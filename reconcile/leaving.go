@@ -111,13 +111,27 @@ func emptied(desired release.Release, known state.Snapshot, name string) bool {
 	}) && !slices.ContainsFunc(host.Proxy.Routes, func(r state.Route) bool { return ownRoute(desired, known, r) })
 }
 
-// ownRoute tells whether a route is one of a role that the release or the held one has.
+// ownRoute tells whether a route is one of a role, or of a proxied accessory, that the release or the held one has.
 func ownRoute(desired release.Release, known state.Snapshot, route state.Route) bool {
-	roles := desired.Roles
-	if held := heldRelease(known); held != nil {
-		roles = append(slices.Clone(roles), held.Roles...)
+	_, own := whoseRoute(desired, heldRelease(known), route)
+	return own
+}
+
+// whoseRoute gives the role, or the accessory by the name that stands for it where roles do, that a route is of.
+func whoseRoute(desired release.Release, held *release.Release, route state.Route) (role string, own bool) {
+	releases := []release.Release{desired}
+	if held != nil {
+		releases = append(releases, *held)
 	}
-	return slices.ContainsFunc(roles, func(r release.Role) bool { return desired.App().RouteName(r.Name) == route.Name })
+	for _, r := range releases {
+		for _, tenant := range r.Tenants() {
+			_, beside := state.AccessoryOf(tenant.Name)
+			if (tenant.Proxy != nil || !beside) && r.RouteName(tenant.Name) == route.Name {
+				return tenant.Name, true
+			}
+		}
+	}
+	return "", false
 }
 
 // leavingHosts are those that the held release has, or had still to leave, and the desired one has not; with their last known SSH

@@ -48,7 +48,10 @@ func (r *run) precondition(ctx context.Context, conn *Connection, s plan.Step) e
 // routeStands: traffic is switched only away from where the plan saw it go, and not from a container that somebody else has put
 // there meanwhile.
 func (r *run) routeStands(ctx context.Context, conn *Connection, s plan.Step) error {
-	name := r.desired.App().RouteName(s.Role)
+	name := s.Name // of what is about a route
+	if must := s.Precondition.Must; must == plan.MustNotRouteTo {
+		name = r.desired.RouteName(s.Role)
+	}
 	routes, err := conn.Proxy.Routes(ctx, r.proxyName())
 	if err != nil {
 		return err

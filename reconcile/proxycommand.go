@@ -117,7 +117,7 @@ type proxyOn struct {
 	notes     []string
 }
 
-// onProxies carries a command out on the hosts in scope that have a proxied role.
+// onProxies carries a command out on the hosts in scope that have a proxied role or accessory.
 func (c *Controller) onProxies(ctx context.Context, desired release.Release, hosts []string, cmd proxyCommand) (Commanded, error) {
 	proxied, err := ProxyHosts(desired, hosts)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *Controller) onProxies(ctx context.Context, desired release.Release, hos
 	return w.carryOut(ctx)
 }
 
-// ProxyHosts gives the names of the hosts in scope that have a proxied role, in the file's order.
+// ProxyHosts gives the names of the hosts in scope that have a proxied role or accessory, in the file's order.
 func ProxyHosts(desired release.Release, hosts []string) ([]string, error) {
 	scope, err := plan.FilterOf(desired, hosts, nil)
 	if err != nil {
@@ -154,15 +154,15 @@ func ProxyHosts(desired release.Release, hosts []string) ([]string, error) {
 	}
 	var names []string
 	for _, on := range desired.Hosts {
-		for _, role := range desired.Roles {
-			if role.Proxy != nil && slices.Contains(role.Hosts, on.Name) && scope.Has(on.Name, role.Name) {
+		for _, role := range desired.Proxied() {
+			if slices.Contains(role.Hosts, on.Name) && scope.Has(on.Name, role.Name) {
 				names = append(names, on.Name)
 				break
 			}
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("no host in scope has a role that is proxied: there is no proxy; `proxy { … }` in a role gives it one")
+		return nil, errors.New("no host in scope has a role or an accessory that is proxied: there is no proxy; `proxy { … }` in a role gives it one")
 	}
 	return names, nil
 }

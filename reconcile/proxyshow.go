@@ -36,17 +36,19 @@ type ProxyHost struct {
 
 // ProxyRoute is one route of any app on the host.
 type ProxyRoute struct {
-	Name    string   `json:"name"`
-	Own     bool     `json:"own"`             // a role's of this app
-	Hosts   []string `json:"hosts,omitempty"` // empty: any host
-	Paths   []string `json:"paths"`
-	TLS     bool     `json:"tls"`
-	Targets []string `json:"targets"`
-	State   string   `json:"state"`            // running, paused, stopped, broken; lost: the running proxy does not know it
-	Health  string   `json:"health,omitempty"` // healthy, unhealthy: why; "": the proxy does not say
+	Name string `json:"name"`
+	Own  bool   `json:"own"` // a role's of this app, or an accessory's
+	// Accessory is whose it is, where it is an accessory's of this app.
+	Accessory string   `json:"accessory,omitempty"`
+	Hosts     []string `json:"hosts,omitempty"` // empty: any host
+	Paths     []string `json:"paths"`
+	TLS       bool     `json:"tls"`
+	Targets   []string `json:"targets"`
+	State     string   `json:"state"`            // running, paused, stopped, broken; lost: the running proxy does not know it
+	Health    string   `json:"health,omitempty"` // healthy, unhealthy: why; "": the proxy does not say
 }
 
-// Proxies looks at the proxy of every host in scope that has a proxied role, all at once.
+// Proxies looks at the proxy of every host in scope that has a proxied role or accessory, all at once.
 func (c *Controller) Proxies(ctx context.Context, desired release.Release, hosts []string) ([]ProxyHost, error) {
 	proxied, err := ProxyHosts(desired, hosts)
 	if err != nil {
@@ -115,7 +117,11 @@ func (c *Controller) showProxy(ctx context.Context, desired release.Release, kno
 		p.Unread = why(silent, on.Name)
 	}
 	for _, route := range kept {
-		p.Routes = append(p.Routes, showRoute(route, ownRoute(desired, known, route), live, box.Running() && silent == nil))
+		shown := showRoute(route, live, box.Running() && silent == nil)
+		var of string
+		of, shown.Own = whoseRoute(desired, heldRelease(known), route)
+		shown.Accessory, _ = state.AccessoryOf(of)
+		p.Routes = append(p.Routes, shown)
 	}
 	seen := state.Host{Name: on.Name, RunDir: absolute(home, desired.RunDirectory)}
 	seen.Proxy = state.Proxy{ID: box.ID, Name: box.Name, Image: box.Live.Image, Running: box.Running(), Live: &box.Live, Routes: kept, Owner: box.Owner, Asked: box.Asked, Own: p.Own}
@@ -137,8 +143,8 @@ func (p *ProxyHost) program(box state.Container, about state.Program) {
 	}
 }
 
-func showRoute(route state.Route, own bool, live []state.LiveRoute, asked bool) ProxyRoute {
-	r := ProxyRoute{Name: route.Name, Own: own, Hosts: route.Options.Hosts, Paths: route.Options.PathPrefixes, TLS: route.Options.TLS, Targets: route.Targets,
+func showRoute(route state.Route, live []state.LiveRoute, asked bool) ProxyRoute {
+	r := ProxyRoute{Name: route.Name, Hosts: route.Options.Hosts, Paths: route.Options.PathPrefixes, TLS: route.Options.TLS, Targets: route.Targets,
 		State: state.RouteRunning}
 	switch {
 	case route.Stopped:
@@ -183,11 +189,11 @@ func conflicts(desired release.Release, seen state.Host) []string {
 			list = append(list, "not as the file asks: "+plan.FieldsText([]plan.Field{f})+"; `kamald proxy reboot` makes it so")
 		}
 	}
-	for _, role := range desired.Roles {
-		if role.Proxy == nil || !slices.Contains(role.Hosts, seen.Name) {
+	for _, role := range desired.Proxied() {
+		if !slices.Contains(role.Hosts, seen.Name) {
 			continue
 		}
-		mine := desired.App().RouteName(role.Name)
+		mine := desired.RouteName(role.Name)
 		for _, route := range seen.Proxy.Routes {
 			if route.Name != mine && meet(role.Proxy.Options.Hosts, route.Options.Hosts) && meet(prefixes(role.Proxy.Options), prefixes(route.Options)) {
 				list = append(list, fmt.Sprintf("route %s has a host and path that %s is to have", route.Name, mine))

@@ -125,11 +125,11 @@ func driverName(server release.ProxyServer) string {
 	return "kamal-proxy"
 }
 
-// proxiedHosts are the hosts of proxied roles that were observed.
+// proxiedHosts are the hosts of proxied roles and accessories that were observed.
 func proxiedHosts(desired release.Release, seen state.Snapshot) []release.Host {
 	var hosts []release.Host
 	for _, on := range reached(desired, seen) {
-		if slices.ContainsFunc(desired.Roles, func(r release.Role) bool { return r.Proxy != nil && slices.Contains(r.Hosts, on.Name) }) {
+		if slices.ContainsFunc(desired.Proxied(), func(r release.Role) bool { return slices.Contains(r.Hosts, on.Name) }) {
 			hosts = append(hosts, on)
 		}
 	}
@@ -201,11 +201,10 @@ func (c *Controller) switchedFrom(ctx context.Context, desired release.Release, 
 func movedRoute(desired release.Release, route state.Route) (moved state.Route, lost []string) {
 	moved = route
 	moved.Implied = false
-	app := desired.App()
-	i := slices.IndexFunc(desired.Roles, func(r release.Role) bool { return r.Proxy != nil && app.RouteName(r.Name) == route.Name })
+	role, ours := roleRouted(desired, route.Name)
 	switch {
-	case i >= 0:
-		moved.Options = desired.RouteOptions(desired.Roles[i])
+	case ours:
+		moved.Options = desired.RouteOptions(role)
 	case route.Implied:
 		moved.Options.ResponseTimeout, moved.Options.TLSRedirect = 30*time.Second, true
 		moved.Options.HealthPath, moved.Options.HealthInterval, moved.Options.HealthTimeout = "/up", time.Second, 5*time.Second
@@ -214,7 +213,7 @@ func movedRoute(desired release.Release, route state.Route) (moved state.Route, 
 	if desired.ProxyServer.Traefik() {
 		var more []string
 		moved.Options, more = state.ForTraefik(moved.Options)
-		if i < 0 {
+		if !ours {
 			lost = append(lost, more...)
 		}
 		if len(moved.Readers) > 0 || moved.Rollout != nil {

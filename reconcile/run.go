@@ -254,6 +254,11 @@ func (r *run) switchTo(ctx context.Context, conn *Connection, s plan.Step) error
 			return err
 		}
 	}
+	if s.OldRoute != nil && s.OldRoute.Stopped && !route.Stopped { // nor one that serves again that it does
+		if err := conn.Proxy.Resume(ctx, r.proxyName(), route.Name); err != nil {
+			return err
+		}
+	}
 	if s.EndsRollout {
 		if err := r.endRollout(ctx, conn, s.Name); err != nil {
 			return err

@@ -28,7 +28,7 @@ type scenario struct {
 
 const allV3 = "h1/web=v3 h2/web=v3 h3/workers=v3"
 
-var scenarios = []scenario{
+var scenarios = append([]scenario{
 	{name: "first deploy", before: func(*history) {}, want: at("v1"), after: allV1},
 	{name: "v1 to v2", before: ran("v1"), want: at("v2"), after: allV2},
 	{name: "proxies that switch late", before: switchLate, want: at("v2"), after: allV2},
@@ -98,53 +98,7 @@ var scenarios = []scenario{
 			return c.Prune(ctx, desired, reconcile.Options{})
 		})
 	}, settle: at("v3")},
-	{name: "first deploy with an accessory", before: (*history).caches, want: beside("v1", "redis:7"), after: allV1 + " h3/redis=redis:7"},
-	{name: "accessory replaced", before: ranBeside("v1", "redis:7"), want: beside("v2", "redis:8"), after: allV2 + " h3/redis=redis:8"},
-	{name: "broken accessory", before: ranBeside("v1", "redis:7"), want: beside("v2", "redis:9"), breaks: true, settle: beside("v1", "redis:7"), after: allV1 + " h3/redis=redis:7"},
-	{name: "accessory left the file", before: ranBeside("v1", "redis:7"), want: at("v1"), after: allV1},
-	{name: "accessory rebooted", before: ranBeside("v1", "redis:7"), want: beside("v1", "redis:8"), after: allV1 + " h3/redis=redis:8", act: func(ctx context.Context, h *history, by string) *command {
-		desired := beside("v1", "redis:8")(h)
-		return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) {
-			return c.BootAccessories(ctx, desired, []string{"redis"}, nil, true)
-		})
-	}, settle: beside("v1", "redis:8")},
-}
-
-// caches pushes the images of an accessory.
-func (h *history) caches() {
-	h.cache("redis:7", sim.Healthy(300*time.Millisecond))
-	h.cache("redis:8", sim.Healthy(300*time.Millisecond))
-	h.cache("redis:9", sim.Exits(1, time.Second))
-}
-
-// beside is a version with the accessory beside it.
-func beside(version, image string) func(*history) release.Release {
-	return func(h *history) release.Release { return h.withRedis(version, image) }
-}
-
-// ranBeside has both run, with data that nothing may take away.
-func ranBeside(version, image string) func(*history) {
-	return func(h *history) {
-		h.caches()
-		h.must(h.withRedis(version, image))
-		h.WriteFile("h3", accessoryData, []byte("all that there is"))
-		h.data = true
-	}
-}
-
-const accessoryData = "shop-redis/data/dump.rdb"
-
-// runsBeside gives what runs of the accessory: " h3/redis=redis:7".
-func (h *history) runsBeside() string {
-	for _, c := range h.Glance("h3") {
-		for _, image := range []string{"redis:7", "redis:8", "redis:9"} {
-			if c.Name == "shop-redis" && c.Status == state.StatusRunning && c.ImageID == h.ImageID("h3", ours+image) {
-				return " h3/redis=" + image
-			}
-		}
-	}
-	return ""
-}
+}, besideScenarios...)
 
 // ofHeld carries out something of the release that is held.
 func ofHeld(do func(*reconcile.Controller, context.Context, release.Release, reconcile.Options) (reconcile.Report, error)) func(context.Context, *history, string) *command {

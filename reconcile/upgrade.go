@@ -135,14 +135,14 @@ func (r *run) remark(host, step, message string, err error) {
 	r.remarks = append(r.remarks, host+": "+message)
 }
 
+// roleRouted is the role, or the accessory as a role, that a route of that name is the release's for.
 func roleRouted(desired release.Release, route string) (release.Role, bool) {
-	i := slices.IndexFunc(desired.Roles, func(role release.Role) bool {
-		return role.Proxy != nil && desired.App().RouteName(role.Name) == route
-	})
-	if i < 0 {
-		return release.Role{}, false
+	for _, role := range desired.Proxied() {
+		if desired.RouteName(role.Name) == route {
+			return role, true
+		}
 	}
-	return desired.Roles[i], true
+	return release.Role{}, false
 }
 
 // switches tells whether the plan deploys a role's route on a host.

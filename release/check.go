@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
 )
 
 // reservedLabels are Kamal's three; kamald.* are kamald's own.

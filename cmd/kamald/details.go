@@ -96,8 +96,9 @@ func detailsOf(desired release.Release, found reconcile.Look) details {
 }
 
 func ownRouteOf(desired release.Release, route state.Route) bool {
-	for _, role := range desired.Roles {
-		if desired.App().RouteName(role.Name) == route.Name {
+	for _, role := range desired.Tenants() {
+		_, beside := state.AccessoryOf(role.Name)
+		if (role.Proxy != nil || !beside) && desired.RouteName(role.Name) == route.Name {
 			return true
 		}
 	}

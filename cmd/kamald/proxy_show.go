@@ -88,7 +88,11 @@ func (p *program) routesText(found []reconcile.ProxyHost) {
 			if hosts == "" {
 				hosts = "*"
 			}
-			t.row(h.Host, r.Name, hosts, strings.Join(r.Paths, ","), strings.Join(r.Targets, ","), r.State, yes(r.TLS), orDash(r.Health))
+			name := r.Name
+			if r.Accessory != "" {
+				name += " (accessory " + r.Accessory + ")"
+			}
+			t.row(h.Host, name, hosts, strings.Join(r.Paths, ","), strings.Join(r.Targets, ","), r.State, yes(r.TLS), orDash(r.Health))
 		}
 	}
 	if rows > 0 {
