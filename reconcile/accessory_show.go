@@ -65,24 +65,29 @@ func imageIn(c state.Container) string {
 	return c.Live.Image
 }
 
-// accessoryRows are a report's rows of accessories that a plan has made or started.
+// accessoryRows are a report's rows of accessories that a plan has made, started or routed.
 func accessoryRows(planned Planned, before, after map[string]*state.Host) []Row {
 	var rows []Row
 	for _, s := range planned.Plan.Steps {
 		name, is := state.AccessoryOf(s.Role)
-		if !is || s.Kind != plan.StepStart {
+		has := func(kind plan.StepKind) bool {
+			return slices.ContainsFunc(planned.Plan.Steps, func(o plan.Step) bool { return o.Kind == kind && o.Host == s.Host && o.Role == s.Role })
+		}
+		if !is || s.Kind != plan.StepStart && (s.Kind != plan.StepSwitch || has(plan.StepStart)) {
 			continue
 		}
 		a, _ := planned.Desired.Accessory(name)
 		row := Row{Host: s.Host, Role: s.Role}
 		if host := before[s.Host]; host != nil {
-			if c, there := plan.AccessoryOn(a, *host); there && c.Running() {
+			c, there := plan.AccessoryOn(a, *host)
+			if there && c.Running() {
 				row.Before = imageIn(c)
-			} else if there {
-				row.Wanted = imageIn(c) // it is started as it is
+			}
+			if there && (!c.Running() || s.Kind == plan.StepSwitch) {
+				row.Wanted = imageIn(c) // it is started, or routed, as it is
 			}
 		}
-		if slices.ContainsFunc(planned.Plan.Steps, func(o plan.Step) bool { return o.Kind == plan.StepCreate && o.Host == s.Host && o.Role == s.Role }) {
+		if has(plan.StepCreate) {
 			row.Wanted = a.Image
 		}
 		host := after[s.Host]

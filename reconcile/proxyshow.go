@@ -120,7 +120,9 @@ func (c *Controller) showProxy(ctx context.Context, desired release.Release, kno
 		shown := showRoute(route, live, box.Running() && silent == nil)
 		var of string
 		of, shown.Own = whoseRoute(desired, heldRelease(known), route)
-		shown.Accessory, _ = state.AccessoryOf(of)
+		if name, is := state.AccessoryOf(of); is {
+			shown.Accessory = name
+		}
 		p.Routes = append(p.Routes, shown)
 	}
 	seen := state.Host{Name: on.Name, RunDir: absolute(home, desired.RunDirectory)}

@@ -20,6 +20,7 @@ var commands = map[string]func(args []string) int{
 	"cat":     func([]string) int { return giveBack() },
 	"env":     func(args []string) int { return giveVariables(args) },
 	"fail":    func(args []string) int { return failAs(args) },
+	"front":   stand,
 }
 
 // talk is a console: it tells the size of its terminal, now and when that changes, says when it is interrupted, answers each line, and ends
