@@ -16,13 +16,18 @@ func (b *builder) preparePages(host state.Host, slots []*slot) {
 		return
 	}
 	cause, reason := Change, "they are not there"
-	if slices.ContainsFunc(slots, func(s *slot) bool {
-		return s.oldRoute != nil && s.oldRoute.Options.ErrorPagePath == b.in.Desired.RouteOptions(s.role).ErrorPagePath
-	}) {
+	if slices.ContainsFunc(slots, func(s *slot) bool { return s.lostPages(b.in.Desired) }) {
 		cause, reason = Drift, "they were taken away"
 	}
 	b.add(Step{ID: "pages/" + host.Name, Kind: StepPages, Phase: PhasePrepare, Host: host.Name, Name: set, Reason: reason})
 	b.hostItem(host, Create, ResourceErrorPages, cause, DriftRoute, set, reason)
+}
+
+// lostPages tells whether the role's route names pages that are not on the host. A proxy that was started since shows its own small ones,
+// and reads pages that came back only when it is told of the route.
+func (s *slot) lostPages(desired release.Release) bool {
+	set := desired.ErrorPageSet()
+	return set != "" && s.oldRoute != nil && s.oldRoute.Options.ErrorPagePath == desired.RouteOptions(s.role).ErrorPagePath && !slices.Contains(s.host.ErrorPages, set)
 }
 
 // removePages takes away the sets that no route names once the release is recorded. To go back, each record has its own pages.

@@ -35,7 +35,7 @@ func (s *slot) decideRoute(desired release.Release) {
 		// it follows from the container's own item
 	case len(fields) > 0:
 		s.routeItem(Update, s.movedRoute(fields), "the proxy has it otherwise", fields)
-	case s.certificate.push: // its own item says so
+	case s.certificate.push, s.lostPages(desired): // an item of its own says so
 	case s.certificate.tell:
 		s.routeItem(Update, Leftover, "the proxy has not read its certificate since that was written", nil)
 	default:

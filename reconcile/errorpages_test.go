@@ -112,7 +112,17 @@ func TestErrorPagesThatWereTakenAwayAreDriftAndHealed(t *testing.T) {
 		if err != nil || len(planned.Plan.Items) != 1 || planned.Plan.Items[0].Cause != "drift" {
 			t.Fatalf("%v %+v", err, planned.Plan.Items)
 		}
+		before := len(w.sentTo("h1", "Proxy.Deploy", ""))
 		w.mustApply(one)
 		w.mustShow("h1", one)
+		if after := len(w.sentTo("h1", "Proxy.Deploy", "")); after != before+1 {
+			t.Errorf("the proxy was told %d times of pages that it may have lost over a restart", after-before)
+		}
+		order := slices.DeleteFunc(w.History(), func(c sim.Call) bool {
+			return c.Host != "h1" || c.Method != "Proxy.Deploy" && !(c.Method == "Files.Write" && strings.Contains(c.Args, "404.html"))
+		})
+		if last := order[len(order)-2:]; last[0].Method != "Files.Write" || last[1].Method != "Proxy.Deploy" {
+			t.Errorf("it did %v: the pages come first", last)
+		}
 	})
 }

@@ -51,9 +51,13 @@ func finding(p plan.Plan, item plan.Item, now time.Time) state.Finding {
 	if class == "" { // of a plan from before classes
 		class = plan.DriftSpec
 	}
+	name := item.Name
+	if item.Resource == plan.ResourceErrorPages { // theirs is a digest
+		name = string(item.Resource)
+	}
 	return state.Finding{
-		ID: id(string(class), item.Host, item.Role, item.Name), Class: string(class), Severity: severity(item, class),
-		Host: item.Host, Role: item.Role, Name: item.Name, Reason: reason(item), Since: now, Heals: heals(p, item, class),
+		ID: id(string(class), item.Host, item.Role, name), Class: string(class), Severity: severity(item, class),
+		Host: item.Host, Role: item.Role, Name: name, Reason: reason(item), Since: now, Heals: heals(p, item, class),
 	}
 }
 
@@ -81,7 +85,12 @@ func reason(item plan.Item) string {
 
 func severity(item plan.Item, class plan.DriftClass) string {
 	switch class {
-	case plan.DriftMissing, plan.DriftExited, plan.DriftRestarting, plan.DriftUnhealthy, plan.DriftPaused, plan.DriftRoute, plan.DriftNetwork:
+	case plan.DriftRoute:
+		if item.Resource == plan.ResourceErrorPages { // whom the app answers notices nothing
+			return Warning
+		}
+		return Critical
+	case plan.DriftMissing, plan.DriftExited, plan.DriftRestarting, plan.DriftUnhealthy, plan.DriftPaused, plan.DriftNetwork:
 		return Critical
 	case plan.DriftProxy:
 		if item.Action == plan.Replace { // it serves, with other settings
@@ -132,6 +141,9 @@ func heals(p plan.Plan, item plan.Item, class plan.DriftClass) string {
 }
 
 func healsRoute(item plan.Item) string {
+	if item.Resource == plan.ResourceErrorPages {
+		return "bring the error pages again"
+	}
 	if slices.ContainsFunc(item.Fields, func(f plan.Field) bool { return f.Path == "state" }) {
 		return "let the route serve again"
 	}

@@ -43,6 +43,7 @@ func TestEachItemIsAFindingWithItsSeverityAndItsHealing(t *testing.T) {
 		{plan.Item{Action: plan.Remove, Class: plan.DriftSuperseded, Resource: plan.ResourceContainer}, false, Warning, "stop it"},
 		{plan.Item{Action: plan.Replace, Class: plan.DriftSuperseded, Resource: plan.ResourceContainer}, true, Warning, "bring v2 and switch to it"},
 		{plan.Item{Action: plan.Create, Class: plan.DriftRoute, Resource: plan.ResourceRoute}, true, Critical, "put the route back"},
+		{plan.Item{Action: plan.Create, Class: plan.DriftRoute, Resource: plan.ResourceErrorPages, Name: "c162d066147bd03b"}, false, Warning, "bring the error pages again"},
 		{plan.Item{Action: plan.Update, Class: plan.DriftRoute, Resource: plan.ResourceRoute, Fields: []plan.Field{{Path: "state"}}}, false, Critical, "let the route serve again"},
 		{plan.Item{Action: plan.Update, Class: plan.DriftNetwork, Resource: plan.ResourceContainer}, false, Critical, "attach it to its network again"},
 		{plan.Item{Action: plan.Create, Class: plan.DriftNetwork, Resource: plan.ResourceNetwork}, false, Critical, "make the network again"},
