@@ -26,10 +26,19 @@ type terminal struct {
 	mu    sync.Mutex
 	shown strings.Builder
 	more  chan struct{}
+	drawn func([]byte) // is given what comes, under the lock
 }
 
 // inTerminal runs kamald in a terminal of a size, in columns and rows.
 func (f *fixture) inTerminal(columns, rows uint16, args ...string) *terminal {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	f.t.Cleanup(cancel)
+	return f.onTerminal(columns, rows, f.commandOf(ctx, args...), func([]byte) {})
+}
+
+// onTerminal starts a kamald in a terminal of a size; what it draws there is given to drawn.
+func (f *fixture) onTerminal(columns, rows uint16, cmd *exec.Cmd, drawn func([]byte)) *terminal {
 	f.t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -46,15 +55,12 @@ func (f *fixture) inTerminal(columns, rows uint16, args ...string) *terminal {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	x := &terminal{t: f.t, name: strings.Join(args, " "), ours: ours, theirs: theirs, ended: make(chan struct{}), more: make(chan struct{})}
+	x := &terminal{t: f.t, name: strings.Join(cmd.Args[1:], " "), ours: ours, theirs: theirs, cmd: cmd, drawn: drawn, ended: make(chan struct{}), more: make(chan struct{})}
 	x.resize(columns, rows)
 	x.before = x.mode()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	x.cmd = f.commandOf(ctx, args...)
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = theirs, theirs, theirs
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := x.cmd.Start(); err != nil {
-		cancel()
 		f.t.Fatal(err)
 	}
 	go x.read()
@@ -63,7 +69,7 @@ func (f *fixture) inTerminal(columns, rows uint16, args ...string) *terminal {
 		close(x.ended)
 	}()
 	f.t.Cleanup(func() {
-		cancel()
+		_ = x.cmd.Process.Kill() // it has ended, if all is well
 		<-x.ended
 		_, _ = theirs.Close(), ours.Close()
 	})
@@ -83,6 +89,7 @@ func (x *terminal) read() {
 		n, err := x.ours.Read(buffer)
 		x.mu.Lock()
 		x.shown.Write(buffer[:n])
+		x.drawn(buffer[:n])
 		close(x.more)
 		x.more = make(chan struct{})
 		x.mu.Unlock()

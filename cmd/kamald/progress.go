@@ -263,7 +263,7 @@ func (p *progress) sayWhatLasts() {
 	for _, event := range p.running {
 		busy[event.Step] = true
 		in := ""
-		if call := oldest(p.tree.Calls, event); call != nil {
+		if call := oldest(p.tree.Calls, event); call != nil && now.Sub(call.Since) >= live.CallShown {
 			in = fmt.Sprintf(", in %s for %s", call.Method, short(now.Sub(call.Since)))
 		}
 		p.sayLasting(event.Step, event.At, now, event.Host, event.Role, fmt.Sprintf("%s: still under way after %s%s", event.Message, short(now.Sub(event.At)), in))

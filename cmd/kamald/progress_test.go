@@ -119,10 +119,12 @@ func TestWhatLastsIsSaidWithTheCallThatItIsIn(t *testing.T) {
 		began := time.Now()
 		calls := []reconcile.Flight{
 			{Call: reconcile.Call{Host: "jobs-10", Method: "Connect"}, Since: began},
+			{Call: reconcile.Call{Host: "jobs-10", Method: "Prober.HTTP"}, Step: "prove/jobs-10", Since: began.Add(lastsFirst - time.Second)},
 			{Call: reconcile.Call{Host: "web-1", Method: "Engine.Stop"}, Step: "stop/web-1", Since: began.Add(time.Second)},
 		}
 		p := progressTo(t, &b, flags{}, func() []reconcile.Flight { return calls })
 		p.report(reconcile.Progress{At: began, Kind: "begin", Host: "web-1", Role: "web", Step: "stop/web-1", Message: "stop 100%"})
+		p.report(reconcile.Progress{At: began, Kind: "begin", Host: "jobs-10", Role: "web", Step: "prove/jobs-10", Message: "prove: 503"})
 		time.Sleep(lastsFirst - time.Second/2)
 		synctest.Wait()
 		p.mu.Lock()
@@ -133,10 +135,10 @@ func TestWhatLastsIsSaidWithTheCallThatItIsIn(t *testing.T) {
 		time.Sleep(2*lastsEvery + time.Second)
 		p.end()
 		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-		if len(lines) != 6 { // at 10, 40 and 70 seconds
+		if len(lines) != 9 { // at 10, 40 and 70 seconds
 			t.Fatalf("it said\n%s", b.String())
 		}
-		for i, want := range []string{"web-1    web      stop 100%: still under way after 10.0s, in Engine.Stop for 9.0s", "jobs-10           no answer for 10.0s: Connect"} {
+		for i, want := range []string{"web-1    web      stop 100%: still under way after 10.0s, in Engine.Stop for 9.0s", "jobs-10  web      prove: 503: still under way after 10.0s", "jobs-10           no answer for 10.0s: Connect"} {
 			if !strings.HasSuffix(lines[i], want) {
 				t.Errorf("it said %q, want %q", lines[i], want)
 			}

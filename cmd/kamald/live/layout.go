@@ -27,7 +27,7 @@ func (t *Tree) choose(sections []section, loose []row, room int, now time.Time, 
 	for i, s := range sections {
 		line := t.section(s, now, styles)
 		if !waits && s.status() == waiting && !t.broken() { // the first only: the others wait for it
-			waits, line.text = true, t.waitsFor(s.steps[0])
+			waits, line.text = true, t.waitsFor(s.steps[0], "")
 		}
 		if s.label != "" {
 			entries = append(entries, line)

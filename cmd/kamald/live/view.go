@@ -14,8 +14,8 @@ import (
 const (
 	// Stuck is from when on a step or a call is shown with what it is in.
 	Stuck = 5 * time.Second
-	// callShown is from when on a call of no step is worth a line.
-	callShown = 2 * time.Second
+	// CallShown is from when on a call is worth showing: a step that asks again and again is in none for long, and says more itself.
+	CallShown = 2 * time.Second
 	// comfortable is as wide as the tree gets, unless a name or a message needs more: what belongs together stands together.
 	comfortable = 100
 	timeColumn  = 8 // with the space before it
@@ -127,7 +127,7 @@ func (t *Tree) rows(s section, now time.Time) (rows []row) {
 		switch one.status {
 		case running:
 			r := row{status: running, host: one.host, role: one.role, text: one.message, took: now.Sub(one.began)}
-			if call := t.call(one); call != nil && r.took >= Stuck {
+			if call := t.call(one); call != nil && r.took >= Stuck && now.Sub(call.Since) >= CallShown {
 				r.call = fmt.Sprintf(" (%s for %s)", call.Method, Short(now.Sub(call.Since)))
 				r.stuck = now.Sub(call.Since) >= Stuck
 			}
@@ -148,7 +148,7 @@ func (t *Tree) rows(s section, now time.Time) (rows []row) {
 	for _, one := range s.steps {
 		if here := (slot{one.host, one.role}); one.status == waiting && one.host != "" && !busy[here] {
 			busy[here] = true
-			rows = append(rows, row{status: waiting, host: one.host, role: one.role, text: t.waitsFor(one)})
+			rows = append(rows, row{status: waiting, host: one.host, role: one.role, text: t.waitsFor(one, one.host)})
 		}
 	}
 	return rows
@@ -159,12 +159,13 @@ func (t *Tree) broken() bool {
 	return slices.ContainsFunc(t.steps, func(s *step) bool { return s.status == failed })
 }
 
-func (t *Tree) waitsFor(s *step) string {
+// waitsFor says what a step waits for. The host is named unless the line stands at it already: here is the line's, "" for a section's.
+func (t *Tree) waitsFor(s *step, here string) string {
 	behind := t.behind(s)
 	switch {
 	case behind == nil:
 		return "waits for its turn"
-	case behind.host == s.host || behind.host == "":
+	case behind.host == here || behind.host == "":
 		return "waits: " + behind.message
 	}
 	return fmt.Sprintf("waits for %s: %s", behind.host, behind.message)
@@ -174,7 +175,7 @@ func (t *Tree) waitsFor(s *step) string {
 func (t *Tree) loose(now time.Time) (rows []row) {
 	for _, call := range t.Calls {
 		since := now.Sub(call.Since)
-		if s := t.byID[call.Step]; s != nil && s.status == running && s.host == call.Host || since < callShown {
+		if s := t.byID[call.Step]; s != nil && s.status == running && s.host == call.Host || since < CallShown {
 			continue
 		}
 		rows = append(rows, row{status: running, stuck: since >= Stuck, host: call.Host, text: call.Method, took: since})

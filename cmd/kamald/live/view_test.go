@@ -119,6 +119,24 @@ func fleet(n, groups int) *play {
 	return t
 }
 
+// A step that asks again and again is in no call for long: what it says itself is worth the room.
+func TestAStepOfManyShortCallsIsShownWithoutThem(t *testing.T) {
+	tree := views["waiting"].tree()
+	if step := tree.byID["prove/web-2/web"]; step == nil || len(tree.Calls) != 1 {
+		t.Fatal("the view is another")
+	}
+	for _, c := range []struct {
+		since float64
+		shown bool
+	}{{11.9, false}, {9.9, true}} {
+		tree.Calls[0].Since = after(c.since)
+		text := strings.Join(tree.Lines(100, 24, after(12), Styles{}), "\n")
+		if strings.Contains(text, "Prober.HTTP") != c.shown || !strings.Contains(text, "GET /up answers 503") {
+			t.Errorf("a call since second %g, at second 12:\n%s", c.since, text)
+		}
+	}
+}
+
 func TestTheTreeAsItLooks(t *testing.T) {
 	for name, view := range views {
 		var b strings.Builder
