@@ -24,9 +24,10 @@ func TestTheDocumentedCommandsExist(t *testing.T) {
 	cli := buildProgram(t)
 	found := 0
 	for _, b := range blocks(t) {
+		session := strings.HasPrefix(b.text, "$ ") // what has no prompt before it is an answer
 		for i, line := range strings.Split(b.text, "\n") {
 			command, ok := documented(line)
-			if !ok {
+			if !ok || session && !strings.HasPrefix(line, "$ ") {
 				continue
 			}
 			found++

@@ -108,6 +108,12 @@ func TestAdoption(t *testing.T) {
 		}
 	}
 	f.must(0, "drift", "--version", "v1")
+	before := f.serving()
+	f.play("from-kamal.md", "What adoption means", 0, "kamald plan", "kamald plan --version v1")
+	if after := f.serving(); after != before {
+		t.Errorf("adopting has restarted something:\n%s\nbefore\n%s", after, before)
+	}
+	f.must(0, "resume")
 	load := startLoad(t, 50, time.Minute, f.host(1), f.host(2))
 	f.must(0, "apply", "--version", "v2")
 	load.end(t)
@@ -122,7 +128,7 @@ func TestAdoption(t *testing.T) {
 	if !strings.Contains(moved.stdout, "moved by hand") || !strings.Contains(moved.stdout, "`kamald adopt`") {
 		t.Error("the plan does not say that another has released")
 	}
-	before := f.serving()
+	before = f.serving()
 	f.must(0, "adopt")
 	if after := f.serving(); after != before {
 		t.Errorf("adopting has restarted something:\n%s\nbefore\n%s", after, before)
@@ -155,8 +161,7 @@ func (f *fixture) adoptedFile() {
 	}
 	f.write(".ssh/known_hosts", string(known), 0o600)
 	f.deployYML()
-	f.must(0, "import", "config/deploy.yml")
-	f.must(0, "validate")
+	f.play("from-kamal.md", "", 0, "kamald plan", "kamald plan --version v1")
 }
 
 // serving is which containers run on each host, by their IDs.

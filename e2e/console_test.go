@@ -84,12 +84,13 @@ func consoles(f *fixture) {
 
 // rawBytes brings bytes from a container and back into one.
 func rawBytes(f *fixture, n int64) {
-	want := sha256.New()
+	began, want := time.Now(), sha256.New()
 	_, _ = io.CopyN(want, rand.NewChaCha8([32]byte{1}), n)
 	got, beside := f.execs(0, nil, "app", "exec", "--raw", "--primary", "app", "bytes", strconv.FormatInt(n, 10))
 	if sum := sha256.Sum256(got); int64(len(got)) != n || !bytes.Equal(sum[:], want.Sum(nil)) {
 		f.t.Fatalf("%d bytes of %d came, with %x for %x", len(got), n, sum, want.Sum(nil))
 	}
+	f.t.Logf("%d bytes came in %s, with checksum %x", len(got), time.Since(began).Round(time.Millisecond), want.Sum(nil))
 	if string(beside) != "a line beside it\n" {
 		f.t.Errorf("beside it: %q", beside)
 	}

@@ -193,10 +193,14 @@ func TestThePagesByTaskAreAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// play runs the commands of a page's section, and wants each to succeed.
-func (f *fixture) play(page, title string, limit int) {
+// play runs the commands of a page's section, and wants each to succeed. "" is what comes before the first section; here is what the
+// reader types otherwise, as for a NewReplacer.
+func (f *fixture) play(page, title string, limit int, here ...string) {
 	f.t.Helper()
-	_, rest, found := strings.Cut(pageText(f.t, page), "## "+title+"\n")
+	rest, found := pageText(f.t, page), true
+	if title != "" {
+		_, rest, found = strings.Cut(rest, "\n## "+title+"\n")
+	}
 	if !found {
 		f.t.Fatalf("%s has no section %q", page, title)
 	}
@@ -205,11 +209,11 @@ func (f *fixture) play(page, title string, limit int) {
 	if limit > 0 {
 		blocks = blocks[:limit]
 	}
-	here := strings.NewReplacer("show 12", "show 2", "diff 11 12", "diff 1 2", "web-3", "web-2", "/srv/backup", f.t.TempDir(), "--rolling", "--rolling -y", "proxy restart", "proxy restart -y")
+	typed := strings.NewReplacer(append(here, "show 12", "show 2", "diff 11 12", "diff 1 2", "web-3", "web-2", "/srv/backup", f.t.TempDir(), "--rolling", "--rolling -y", "proxy restart", "proxy restart -y")...)
 	ran := 0
 	for _, line := range strings.Split(strings.Join(blocks, "\n"), "\n") {
 		line, _, _ = strings.Cut(line, " #")
-		if words, ok := strings.CutPrefix(here.Replace(line), "kamald "); ok {
+		if words, ok := strings.CutPrefix(typed.Replace(strings.TrimPrefix(line, "$ ")), "kamald "); ok {
 			f.must(0, shellWords(words)...)
 			ran++
 		}

@@ -138,13 +138,22 @@ func (b *builder) tag(host state.Host, released []string) []string {
 		return nil // the image is neither there nor coming; a container that runs of it is not ours to guess about
 	}
 	cause, reason := Change, "every role has succeeded"
-	if b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version {
+	if b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version && !b.joins(host.Name) {
 		cause, reason = Drift, "it was moved"
 	}
 	b.plan.Items = append(b.plan.Items, Item{Action: Update, Cause: cause, Resource: ResourceTag, Host: host.Name, Name: b.app.LatestTag(), Reason: reason,
 		Class: DriftTag, Fields: []Field{{Path: "version", Before: before, After: after}}, Risk: Safe})
 	return []string{b.add(Step{ID: "tag/" + host.Name, Kind: StepTag, Phase: PhaseFinish, Host: host.Name, Needs: released,
 		Name: ref, OldImage: host.Latest, Reason: reason})}
+}
+
+// joins tells whether the held release knows nothing of a host.
+func (b *builder) joins(host string) bool {
+	if b.in.HeldRelease == nil {
+		return false
+	}
+	_, there := b.in.HeldRelease.Host(host)
+	return !there
 }
 
 // versionOf names an image by its version's tag, the first of several.

@@ -217,3 +217,25 @@ func TestWhatIsGoneIsDriftAlsoWhereTheTagWasMoved(t *testing.T) {
 		t.Error(show(p))
 	}
 }
+
+// A host that the held release does not have has lost nothing.
+func TestTheTagOfANewHostWasNotMoved(t *testing.T) {
+	w := released(t, shop()).clone()
+	held := w.desired
+	held.Hosts = slices.DeleteFunc(slices.Clone(held.Hosts), func(h release.Host) bool { return h.Name == "web-2" })
+	w.heldRelease = &held
+	h := w.host("web-2")
+	h.Latest, h.Containers, h.Proxy, h.Record = "", nil, state.Proxy{}, nil
+	tags := 0
+	for _, item := range w.plan().Items {
+		if item.Resource == plan.ResourceTag {
+			tags++
+			if item.Cause != plan.Change || item.Reason != "every role has succeeded" {
+				t.Errorf("%+v", item)
+			}
+		}
+	}
+	if tags != 1 {
+		t.Errorf("there are %d tags", tags)
+	}
+}

@@ -64,12 +64,20 @@ func (e *UnhealthyError) Error() string {
 		fmt.Fprintf(&text, "\n  hint: %s", hint)
 	}
 	if len(e.Logs) > 0 {
-		fmt.Fprintf(&text, "\n  its last %d log lines:", len(e.Logs))
+		fmt.Fprintf(&text, "\n  %s:", itsLast(len(e.Logs), "log line"))
 		for _, line := range e.Logs {
 			fmt.Fprintf(&text, "\n  | %s", line)
 		}
 	}
 	return text.String()
+}
+
+// itsLast announces lines.
+func itsLast(n int, line string) string {
+	if n == 1 {
+		return "its last " + line
+	}
+	return fmt.Sprintf("its last %d %ss", n, line)
 }
 
 // Brief is an error's text for what is kept: without the application's own lines, which may have anything in them.

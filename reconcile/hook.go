@@ -32,7 +32,7 @@ func (e *HookError) Error() string {
 		text += "\n  next: " + e.Next
 	}
 	if len(e.Lines) > 0 {
-		text += fmt.Sprintf("\n  its last %d lines:\n  | %s", len(e.Lines), strings.Join(e.Lines, "\n  | "))
+		text += fmt.Sprintf("\n  %s:\n  | %s", itsLast(len(e.Lines), "line"), strings.Join(e.Lines, "\n  | "))
 	}
 	return text
 }

@@ -267,7 +267,10 @@ func (p *program) statusText(s status) {
 			s.Held.Version, s.Held.Who, s.Held.Where, s.Held.At.UTC().Format(time.RFC3339))
 	}
 	p.daemonText(s.Daemon)
-	if kept > 0 {
+	switch {
+	case kept == 1:
+		p.note("1 older container is kept for rollback; -v lists it.")
+	case kept > 1:
 		p.note("%d older containers are kept for rollback; -v lists them.", kept)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -175,14 +176,18 @@ func (tr *transcript) ended(code int, line string, s said) {
 }
 
 func (tr *transcript) kamald(ctx context.Context, line string) said {
+	return tr.kamaldOf(ctx, strings.Fields(line))
+}
+
+// kamaldOf is kamald for words that have spaces in them.
+func (tr *transcript) kamaldOf(ctx context.Context, args []string) said {
 	var o, e bytes.Buffer
 	p := newProgram(&o, &e)
 	p.interrupt = &interrupt{}
 	p.here = func(context.Context, release.Auth) error { return nil }
 	p.reach, p.owner = simulated{tr.Connector()}, &reconcile.Owner{Who: tr.who, Machine: tr.who + "s-desk", PID: 100 + tr.lines}
 	tr.lines++
-	args := strings.Fields(line)
-	p.flags.json = strings.Contains(line, "--json")
+	p.flags.json = slices.Contains(args, "--json")
 	root := p.command()
 	root.SetArgs(append([]string{"--store", tr.who + ".db"}, args...))
 	err := root.ExecuteContext(ctx)
