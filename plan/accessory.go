@@ -81,11 +81,16 @@ func (in Input) heldHas(accessory release.Accessory, host state.Host) bool {
 // AccessoryContainers are those of an accessory on a host, newest first: its own, and those that made way for another.
 func AccessoryContainers(accessory release.Accessory, host state.Host) []state.Container {
 	return newestFirst(host.Containers, func(c *state.Container) bool {
-		if c.Role != "" || c.Service != accessory.Service || c.Status == state.StatusRemoving {
-			return false
-		}
-		return c.Name == accessory.Service || c.Replaced() && strings.HasPrefix(c.Name, accessory.Service+"_")
+		return c.Status != state.StatusRemoving && IsAccessory(accessory, *c)
 	})
+}
+
+// IsAccessory tells whether a container is an accessory's, by its name and label: its own, or one that made way for another.
+func IsAccessory(accessory release.Accessory, c state.Container) bool {
+	if c.Role != "" || c.Service != accessory.Service {
+		return false
+	}
+	return c.Name == accessory.Service || c.Replaced() && strings.HasPrefix(c.Name, accessory.Service+"_")
 }
 
 // AccessoryOn is the container of an accessory on a host: the one of its name, else the newest that runs under the name it has when

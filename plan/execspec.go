@@ -70,18 +70,46 @@ var notForOneCommand = []string{"publish", "publish-all", "network-alias", "ip",
 func ExecSpec(desired release.Release, host state.Host, on release.Host, role release.Role, image, ref, version, name string, argv []string) (spec state.Spec, missing []string) {
 	desired.Version = version
 	spec = compile(Input{Desired: desired, Pin: Pin{ID: image}}, host, on, role)
-	spec.Image, spec.Cmd, spec.Restart, spec.Passing = ref, argv, "no", true
-	spec.Env["KAMAL_CONTAINER_NAME"] = name
+	spec.Image, spec.Env["KAMAL_CONTAINER_NAME"] = ref, name
+	return forOneCommand(desired, role, spec, argv), unset(desired, host, on, role)
+}
+
+// AccessoryExecSpec makes the spec of a container that is like an accessory's container on a host, and runs one command. What Kamal made
+// has no spec, and is like what the release says. Its image is the accessory's by the reference that it was made from.
+func AccessoryExecSpec(desired release.Release, host state.Host, on release.Host, accessory release.Accessory, like state.Container, argv []string) (spec state.Spec, missing []string) {
+	role := accessory.Role()
+	if like.Asked != nil {
+		spec = *like.Asked
+	} else {
+		spec, missing = compileAccessory(Input{Desired: desired}, host, on, accessory), unset(desired, host, on, role)
+		spec.Image = like.Live.Image
+	}
+	spec.Digest, spec.Secrets = "", maps.Clone(spec.Secrets)
+	for name := range spec.Secrets {
+		spec.Secrets[name] = ""
+	}
+	spec.Env = maps.Clone(spec.Env)
+	return forOneCommand(desired, role, spec, argv), missing
+}
+
+// forOneCommand leaves of a spec what a container for one command has.
+func forOneCommand(desired release.Release, role release.Role, spec state.Spec, argv []string) state.Spec {
+	spec.Cmd, spec.Restart, spec.Passing = argv, "no", true
 	spec.Labels = map[string]string{state.LabelService: desired.Service, state.LabelDestination: desired.Destination, state.LabelExec: role.Name}
 	spec.StopSignal, spec.StopGrace = "", 0
 	spec.Options = maps.Clone(spec.Options)
 	maps.DeleteFunc(spec.Options, func(option string, _ []string) bool {
 		return slices.Contains(notForOneCommand, option) || strings.HasPrefix(option, "health-") || option == "tty" || option == "interactive"
 	})
+	return spec
+}
+
+// unset are variables that the host's own environment is asked for and does not have.
+func unset(desired release.Release, host state.Host, on release.Host, role release.Role) (missing []string) {
 	for _, text := range desired.EnvOn(role, on).FromHost {
 		_, lacks := text.On(host.Environ)
 		missing = append(missing, lacks...)
 	}
 	slices.Sort(missing)
-	return spec, slices.Compact(missing)
+	return slices.Compact(missing)
 }

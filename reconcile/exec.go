@@ -90,17 +90,16 @@ func (e *execution) run(ctx context.Context) Executed {
 func (e *execution) prepare(ctx context.Context) (err error) {
 	e.on, _ = e.desired.Host(e.place.Host)
 	e.role, _ = e.desired.Role(e.place.Role)
+	if a, is := e.beside(); is {
+		e.role = a.Role()
+	}
 	e.conn, _, err = standing(ctx, e.c.fleet, e.on)
 	return err
 }
 
 // inCurrent runs it in the container that serves.
 func (e *execution) inCurrent(ctx context.Context) error {
-	seen, err := glance(ctx, e.conn, e.desired, e.on.Name)
-	if err != nil {
-		return err
-	}
-	current, err := e.current(seen)
+	current, err := e.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +114,14 @@ func (e *execution) inCurrent(ctx context.Context) error {
 }
 
 // current is the container that serves, or the one of a version that runs.
-func (e *execution) current(seen state.Host) (state.Container, error) {
+func (e *execution) current(ctx context.Context) (state.Container, error) {
+	if a, is := e.beside(); is {
+		return e.besideCurrent(ctx, a)
+	}
+	seen, err := glance(ctx, e.conn, e.desired, e.on.Name)
+	if err != nil {
+		return state.Container{}, err
+	}
 	if e.o.Version == "" {
 		current, ok := plan.CurrentOf(e.desired.App(), seen, e.role.Name)
 		if !ok {
@@ -160,8 +166,31 @@ func (e *execution) inNew(ctx context.Context) error {
 	})
 }
 
-// spec is that of the container.
-func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, error) {
+// spec is that of the container, with the streams that it gets.
+func (e *execution) spec(ctx context.Context, s state.Streams) (spec state.Spec, err error) {
+	if a, is := e.beside(); is {
+		spec, err = e.besideSpec(ctx, a)
+	} else {
+		spec, err = e.roleSpec(ctx)
+	}
+	if err != nil {
+		return spec, err
+	}
+	spec.Passing = !e.o.Detach
+	if spec.Options == nil {
+		spec.Options = map[string][]string{}
+	}
+	if s.In != nil {
+		spec.Options["interactive"] = []string{"true"}
+	}
+	if s.Terminal != nil {
+		spec.Options["tty"] = []string{"true"}
+	}
+	return spec, nil
+}
+
+// roleSpec is that of a container like the role's.
+func (e *execution) roleSpec(ctx context.Context) (state.Spec, error) {
 	var seen state.Host
 	var home string
 	var environ map[string]string
@@ -185,16 +214,6 @@ func (e *execution) spec(ctx context.Context, s state.Streams) (state.Spec, erro
 	spec, missing := plan.ExecSpec(e.desired, seen, e.on, e.role, image, ref, version, e.container, e.o.Argv)
 	if len(missing) > 0 {
 		return state.Spec{}, fmt.Errorf("host_env: the SSH user's environment there has no %s", strings.Join(missing, ", "))
-	}
-	spec.Passing = !e.o.Detach
-	if spec.Options == nil {
-		spec.Options = map[string][]string{}
-	}
-	if s.In != nil {
-		spec.Options["interactive"] = []string{"true"}
-	}
-	if s.Terminal != nil {
-		spec.Options["tty"] = []string{"true"}
 	}
 	return spec, nil
 }

@@ -148,7 +148,7 @@ func (f *logFollow) wants(on release.Host, box state.Container) (role string, ok
 		return "", box.Name == f.desired.ProxyServer.Name
 	}
 	for _, role := range rolesAt(f.places, on.Name) {
-		if f.mine(box.Service, box.Destination, box.Role, role) {
+		if f.mine(box, role) {
 			return role, true
 		}
 	}
@@ -161,11 +161,7 @@ func (f *logFollow) look(on release.Host) error {
 	if err != nil {
 		return err
 	}
-	filter := state.Filter{Labels: map[string]string{state.LabelService: f.desired.Service}}
-	if f.o.Proxy {
-		filter = state.Filter{Name: f.desired.ProxyServer.Name}
-	}
-	boxes, err := conn.Engine.Containers(f.ctx, filter)
+	boxes, err := conn.Engine.Containers(f.ctx, f.filter())
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 // LogOptions say which logs are read, and what of them.
 type LogOptions struct {
 	Hosts, Roles []string
-	// Proxy reads the proxies' logs in place of the app's.
-	Proxy bool
+	// Proxy reads the proxies' logs in place of the app's, and Accessory, a name of the file's, those of an accessory; then Roles is empty.
+	Proxy     bool
+	Accessory string
 	// Container is the ID or the name of the one that is read, whatever it is like; "": those of the roles.
 	Container string
 	Lines     int           // the newest so many of each container; 0: all
@@ -19,6 +20,22 @@ type LogOptions struct {
 	From      time.Time     // not older than that instant; zero: any
 	Follow    bool
 	Match     func(text string) bool // nil: every line
+}
+
+// Places are those whose logs are read, at least one; a proxy's has no role.
+func (o LogOptions) Places(desired release.Release) ([]Place, error) {
+	switch {
+	case o.Accessory != "":
+		return AccessoryPlaces(desired, o.Accessory, o.Hosts)
+	case !o.Proxy:
+		return Places(desired, o.Hosts, o.Roles)
+	}
+	hosts, err := ProxyHosts(desired, o.Hosts)
+	var places []Place
+	for _, host := range hosts {
+		places = append(places, Place{Host: host})
+	}
+	return places, err
 }
 
 // LogLine is a line of a container's log.

@@ -22,6 +22,7 @@ const logSilence = 30 * time.Second
 // joins. line and note are called one at a time. What could not be read is noted as missing, and is no error.
 func (c *Controller) ReadLogs(ctx context.Context, desired release.Release, o LogOptions, line func(LogLine), note func(LogNote)) error {
 	r := &logReading{c: c, desired: desired, o: o, tellLine: line, tellNote: note, begun: map[string]time.Time{}}
+	r.beside, _ = desired.Accessory(o.Accessory)
 	if err := r.scope(); err != nil {
 		return err
 	}
@@ -44,7 +45,8 @@ type logReading struct {
 	c       *Controller
 	desired release.Release
 	o       LogOptions
-	places  []Place // of a proxy's the role is ""
+	places  []Place           // of a proxy's the role is ""
+	beside  release.Accessory // whose logs are read; the zero value where they are the roles' or the proxies'
 
 	mu       sync.Mutex // of what follows
 	tellLine func(LogLine)
@@ -66,16 +68,7 @@ func (r *logReading) say(note LogNote) {
 
 // scope finds out which places are read.
 func (r *logReading) scope() (err error) {
-	if !r.o.Proxy {
-		r.places, err = Places(r.desired, r.o.Hosts, r.o.Roles)
-	} else {
-		var hosts []string
-		hosts, err = ProxyHosts(r.desired, r.o.Hosts)
-		for _, host := range hosts {
-			r.places = append(r.places, Place{Host: host})
-		}
-	}
-	if err != nil {
+	if r.places, err = r.o.Places(r.desired); err != nil {
 		return err
 	}
 	cordoned, err := r.c.Cordoned(r.desired, r.o.Hosts)
@@ -140,7 +133,7 @@ func (r *logReading) findOn(ctx context.Context, on release.Host) ([]logSource, 
 		}
 		return []logSource{source(box, box.Role)}, nil
 	}
-	boxes, err := conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: r.desired.Service}})
+	boxes, err := conn.Engine.Containers(ctx, r.filter())
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +162,7 @@ func (r *logReading) named() string {
 func (r *logReading) choose(ctx context.Context, conn *Connection, boxes []state.Container, role string) (chosen []state.Container, note string) {
 	var newest *state.Container
 	for _, box := range boxes { // the newest first
-		if !r.mine(box.Service, box.Destination, box.Role, role) {
+		if !r.mine(box, role) {
 			continue
 		}
 		if newest == nil && box.Status != state.StatusCreated {
@@ -182,6 +175,8 @@ func (r *logReading) choose(ctx context.Context, conn *Connection, boxes []state
 	switch {
 	case len(chosen) > 0:
 		return chosen, ""
+	case newest == nil && r.o.Accessory != "":
+		return nil, "there is no container of it; `kamald accessory boot " + r.o.Accessory + "` makes it"
 	case newest == nil:
 		return nil, "there is no container of it; `kamald plan` shows what is missing"
 	}
@@ -192,9 +187,25 @@ func (r *logReading) choose(ctx context.Context, conn *Connection, boxes []state
 	return []state.Container{*newest}, fmt.Sprintf("no container of it runs. This is the log of %s, which %s", newest.Name, how)
 }
 
-func (r *logReading) mine(service, destination, role, want string) bool {
+// filter is what the containers of the places are listed by.
+func (r *logReading) filter() state.Filter {
+	if r.o.Proxy {
+		return state.Filter{Name: r.desired.ProxyServer.Name}
+	}
+	service := r.desired.Service
+	if r.o.Accessory != "" {
+		service = r.beside.Service
+	}
+	return state.Filter{Labels: map[string]string{state.LabelService: service}}
+}
+
+// mine tells whether a container is of a role, or of the accessory whose logs are read.
+func (r *logReading) mine(box state.Container, role string) bool {
 	app := r.desired.App()
-	return service == app.Service && destination == app.Destination && role == want
+	if r.o.Accessory != "" {
+		return plan.IsAccessory(r.beside, box) && (box.Accessory == "" || r.beside.Shared || box.Accessory == app.OwnedAs(r.beside.Name))
+	}
+	return box.Service == app.Service && box.Destination == app.Destination && box.Role == role
 }
 
 // query is what is asked of a container's log at first.

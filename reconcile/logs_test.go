@@ -13,6 +13,7 @@ import (
 
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -27,13 +28,15 @@ type logged struct {
 }
 
 // logs begins to read logs in a run of its own.
-func (w *world) logs(o reconcile.LogOptions) *logged {
+func (w *world) logs(o reconcile.LogOptions) *logged { return w.logsOf(w.release("v1"), o) }
+
+func (w *world) logsOf(desired release.Release, o reconcile.LogOptions) *logged {
 	ctx, end := context.WithCancel(w.t.Context())
 	l := &logged{over: make(chan struct{}), end: end}
 	c := w.controller()
 	go func() {
 		defer close(l.over)
-		l.err = c.ReadLogs(ctx, w.release("v1"), o, func(line reconcile.LogLine) {
+		l.err = c.ReadLogs(ctx, desired, o, func(line reconcile.LogLine) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.lines = append(l.lines, line)

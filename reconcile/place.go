@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/kamald/kamald/plan"
@@ -32,6 +33,27 @@ func Places(desired release.Release, hosts, roles []string) ([]Place, error) {
 			if scope.Has(host, role.Name) {
 				list = append(list, Place{host, role.Name})
 			}
+		}
+	}
+	return list, nil
+}
+
+// AccessoryPlaces are an accessory's hosts that patterns select, in the file's order, under the name of state.AccessoryRole. There is at
+// least one.
+func AccessoryPlaces(desired release.Release, name string, hosts []string) ([]Place, error) {
+	a, _ := desired.Accessory(name)
+	role := state.AccessoryRole(name)
+	if len(a.Hosts) == 0 {
+		return nil, fmt.Errorf("accessory %s is on no host", name)
+	}
+	scope, err := plan.FilterOf(desired, hosts, []string{role})
+	if err != nil {
+		return nil, err
+	}
+	var list []Place
+	for _, on := range desired.Hosts {
+		if slices.Contains(a.Hosts, on.Name) && scope.Has(on.Name, role) {
+			list = append(list, Place{on.Name, role})
 		}
 	}
 	return list, nil

@@ -12,10 +12,10 @@ import (
 )
 
 func (p *program) accessoryCommand() *cobra.Command {
-	accessory := &cobra.Command{Use: "accessory", Short: "What lives beside the app, such as its database: look at it, make it, start, stop, replace or remove it", Args: cobra.NoArgs,
+	accessory := &cobra.Command{Use: "accessory", Short: "What lives beside the app, such as its database: look at it, its logs, a console, make it, start, stop, replace or remove it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	accessory.AddCommand(p.accessoryDetailsCommand(), p.accessoryBootCommand(), p.accessoryRebootCommand(), p.accessoryStartCommand(), p.accessoryStopCommand(),
-		p.accessoryRestartCommand(), p.accessoryRemoveCommand())
+		p.accessoryRestartCommand(), p.accessoryRemoveCommand(), p.accessoryLogsCommand(), p.accessoryExecCommand())
 	return accessory
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 // execFlags are the flags of the commands that run a command.
@@ -28,6 +29,25 @@ func (e *execFlags) declare(f *pflag.FlagSet) {
 	f.BoolVarP(&e.interactive, "interactive", "i", false, "with your terminal, or what is piped in, in the first place only")
 	f.BoolVar(&e.raw, "raw", false, "write the command's output as it is, byte for byte, and nothing else; for one place")
 	f.BoolVarP(&e.primary, "primary", "p", false, "only in the first place: the primary role on the primary host, or the first that --hosts and --roles leave")
+}
+
+// declareMore has the flags of commands that are run in containers; logs is what shows the output of one that nobody waits for.
+func (e *execFlags) declareMore(f *pflag.FlagSet, logs string) {
+	f.BoolVar(&e.reuse, "reuse", false, "run it in the container that serves, in place of a new one")
+	f.BoolVar(&e.detach, "detach", false, "do not wait for its end; kamald "+logs+" shows its output, and kamald prune removes it when it has ended")
+	f.StringArrayVarP(&e.env, "env", "e", nil, "a variable more, as `NAME=VALUE`; can be given again")
+}
+
+// command checks the flags and the words of a command that is run in containers. before is what stands before it on the command line.
+func (e *execFlags) command(words []string, before string) (argv []string, env map[string]release.Secret, err error) {
+	if err := e.check(); err != nil {
+		return nil, nil, err
+	}
+	if strings.ContainsAny(words[0], " \t\n") {
+		return nil, nil, fmt.Errorf("%q is one word, and no program's name: give the words apart, `%s -- %s`, or let a shell read it, `%s sh -c '...'`", words[0], before, words[0], before)
+	}
+	env, err = variables(e.env)
+	return words, env, err
 }
 
 // check refuses what does not go together.
@@ -60,24 +80,15 @@ func (p *program) appExecCommand() *cobra.Command {
 			"The exit code is the command's: of several the first that is not 0.",
 		Args: anyCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := e.check(); err != nil {
-				return err
-			}
-			if strings.ContainsAny(args[0], " \t\n") {
-				return fmt.Errorf("%q is one word, and no program's name: give the words apart, `kamald app exec -- %s`, or let a shell read it, `kamald app exec sh -c '...'`", args[0], args[0])
-			}
-			env, err := variables(e.env)
+			words, env, err := e.command(args, cmd.CommandPath())
 			if err != nil {
 				return err
 			}
-			return p.appExec(cmd.Context(), e, args, env)
+			return p.appExec(cmd.Context(), e, words, env)
 		},
 	})
-	f := cmd.Flags()
-	e.declare(f)
-	f.BoolVar(&e.reuse, "reuse", false, "run it in the container that serves, in place of a new one")
-	f.BoolVar(&e.detach, "detach", false, "do not wait for its end; kamald app logs --container shows its output, and kamald prune removes it when it has ended")
-	f.StringArrayVarP(&e.env, "env", "e", nil, "a variable more, as `NAME=VALUE`; can be given again")
+	e.declare(cmd.Flags())
+	e.declareMore(cmd.Flags(), "app logs --container")
 	return cmd
 }
 
@@ -100,25 +111,35 @@ func (p *program) appExec(ctx context.Context, e execFlags, argv []string, env m
 		if err != nil {
 			return err
 		}
-		if places, err = leftIn(p, s, places, func(place reconcile.Place) string { return place.Host }); err != nil {
-			return err
-		}
-		if e.primary || e.interactive {
-			places = places[:1]
-		}
-		if len(places) > 1 && e.raw {
-			return fmt.Errorf("--raw writes the output of one command, and this is %d: --primary, or --hosts and --roles, leave one", len(places))
-		}
-		through, err := p.newConduit(e, placeNames(places))
-		if err != nil {
-			return err
-		}
-		defer through.close()
-		done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Version: p.flags.version, Env: env, Reuse: e.reuse, Detach: e.detach,
-			Streams: through.place})
-		through.close()
-		return p.showExecuted(ctx, s.desired, done, e)
+		return p.execIn(ctx, s, places, e, argv, env)
 	})
+}
+
+// execIn runs a command in places, and shows how it ended.
+func (p *program) execIn(ctx context.Context, s *session, places []reconcile.Place, e execFlags, argv []string, env map[string]release.Secret) error {
+	places, err := leftIn(p, s, places, func(place reconcile.Place) string { return place.Host })
+	if err != nil {
+		return err
+	}
+	if e.primary || e.interactive {
+		places = places[:1]
+	}
+	if len(places) > 1 && e.raw {
+		leave := "--primary, or --hosts and --roles, leave one"
+		if _, is := state.AccessoryOf(places[0].Role); is {
+			leave = "--primary or --hosts leave one"
+		}
+		return fmt.Errorf("--raw writes the output of one command, and this is %d: %s", len(places), leave)
+	}
+	through, err := p.newConduit(e, placeNames(places))
+	if err != nil {
+		return err
+	}
+	defer through.close()
+	done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Version: p.flags.version, Env: env, Reuse: e.reuse, Detach: e.detach,
+		Streams: through.place})
+	through.close()
+	return p.showExecuted(ctx, s.desired, done, e)
 }
 
 // leftIn takes the places on cordoned hosts out, and names those hosts.
@@ -195,7 +216,11 @@ func (p *program) sayExecuted(done []reconcile.Executed, e execFlags, failed int
 		case d.Err != nil:
 			_, _ = fmt.Fprintf(p.err, "%s %s: %s\n", p.err.in(red, "kamald:"), name, d.Error)
 		case e.detach:
-			p.printf("%s: %s was started; `kamald app logs --container %s --hosts %s` shows its output\n", name, d.Container, d.Container, d.Host)
+			logs := "app logs"
+			if accessory, is := state.AccessoryOf(d.Role); is {
+				logs = "accessory logs " + accessory
+			}
+			p.printf("%s: %s was started; `kamald %s --container %s --hosts %s` shows its output\n", name, d.Container, logs, d.Container, d.Host)
 		case d.Code != 0 && len(done) > 1:
 			_, _ = fmt.Fprintf(p.err, "%s %s: it ended with exit code %d\n", p.err.in(red, "kamald:"), name, d.Code)
 		}

@@ -127,6 +127,11 @@ func (p *program) proxyLogsCommand() *cobra.Command {
 // showLogs reads logs and shows them as they come.
 func (p *program) showLogs(ctx context.Context, o reconcile.LogOptions, stamps bool) error {
 	return p.with(ctx, needsHosts, func(s *session) error {
+		if o.Accessory != "" {
+			if err := knownAccessory(s.desired, o.Accessory); err != nil {
+				return err
+			}
+		}
 		view := newLogView(p, s.desired, o, stamps)
 		err := s.ReadLogs(ctx, s.desired, o, view.line, view.note)
 		switch {

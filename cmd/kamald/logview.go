@@ -33,14 +33,11 @@ type logID map[string]string
 // newLogView knows the places whose logs are shown, so that the lines stand below each other from the first on.
 func newLogView(p *program, desired release.Release, o reconcile.LogOptions, stamps bool) *logView {
 	v := &logView{p: p, app: desired.App(), stamps: stamps, seen: map[string]logID{}}
-	places, err := reconcile.Places(desired, o.Hosts, o.Roles)
+	places, err := o.Places(desired)
 	if err != nil {
 		return v // whoever reads them says it
 	}
 	for _, place := range places {
-		if o.Proxy {
-			place.Role = ""
-		}
 		v.width = max(v.width, len(prefix(place.Host, place.Role)))
 	}
 	return v

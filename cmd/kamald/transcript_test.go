@@ -102,7 +102,7 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 func masked(text string) string {
 	for _, m := range []struct{ pattern, instead string }{
 		{`\d\d:\d\d:\d\d(\.\d+)?`, "00:00:00"}, {`"at":"[^"]*"`, `"at":"2000-01-01T00:00:00Z"`}, {`"took":\d+`, `"took":0`}, {`\d+\.\ds`, "N.Ns"}, {`"took": \d+`, `"took": 0`}, {`_replaced_[0-9a-f]+`, "_replaced_ID"},
-		{`-exec-v(\d)-[0-9a-f]{6}`, "-exec-v$1-HEX"},
+		{`-exec-v(\d)-[0-9a-f]{6}`, "-exec-v$1-HEX"}, {`-cache-exec-[0-9a-f]{6}`, "-cache-exec-HEX"},
 	} {
 		text = regexp.MustCompile(m.pattern).ReplaceAllString(text, m.instead)
 	}
