@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,10 +18,21 @@ func TestAnOperatorsApp(t *testing.T) {
 	f := newFixture(t)
 	f.image("v1", nil)
 	f.image("v2", nil)
-	if _, err := f.lab.BuildApp(t.Context(), lab.AppImage{Repository: "acme/blog", Version: "v1"}); err != nil {
-		t.Fatal(err)
+	for _, image := range []lab.AppImage{{Repository: "acme/blog", Version: "v1"}, {Repository: "acme/queue", Version: "3"}} {
+		if _, err := f.lab.BuildApp(t.Context(), image); err != nil {
+			t.Fatal(err)
+		}
 	}
-	f.deploy(settings{root: `volumes = ["shop-data:/data"]`})
+	f.deploy(settings{root: `volumes = ["shop-data:/data"]`, more: fmt.Sprintf(`accessory "queue" {
+  image   = "%s/acme/queue:3"
+  hosts   = [%q, %q]
+  volumes = ["shop-queue:/queue"]
+  env { secret = ["API_TOKEN"] }
+  file "queue.conf.tmpl" { to = "/etc/queue.conf" }
+  directory "data" { to = "/data" }
+}
+`, f.lab.Registry.Server, f.host(1).Name, f.host(3).Name)})
+	f.write("queue.conf.tmpl", "password ${secret(\"API_TOKEN\")}\n", 0o600)
 	f.must(0, "apply", "--version", "v1")
 	f.besideIt()
 	for _, part := range []struct {
@@ -48,13 +60,13 @@ func (f *fixture) besideIt() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.write("blog.hcl", strings.NewReplacer(`service = "shop"`, `service = "blog"`, "acme/shop", "acme/blog", "shop-data", "blog-data", "app_port = 3000", "app_port = 3000\n  hosts = [\"blog.example.com\"]").Replace(string(text)), 0o600)
+	f.write("blog.hcl", strings.NewReplacer(`service = "shop"`, `service = "blog"`, "acme/shop", "acme/blog", "shop-data", "blog-data", "shop-queue", "blog-queue", "app_port = 3000", "app_port = 3000\n  hosts = [\"blog.example.com\"]").Replace(string(text)), 0o600)
 	f.must(0, "apply", "-c", "blog.hcl", "--version", "v1")
 	f.statuses(200, 200, 200)
 }
 
 func seenApp(f *fixture) {
-	f.says(f.must(0, "details", "--version", "v1"), "kamal-proxy", "shop-web", "running", "current", "the proxy has 1 route of other apps")
+	f.says(f.must(0, "details", "--version", "v1"), "kamal-proxy", "shop-web", "running", "current", "the proxy has 1 route of other apps", "ACCESSORY", "shop-queue")
 	f.says(f.must(0, "app", "details"), "shop-web-v1", "shop-workers-v1")
 	f.says(f.must(0, "app", "images"), "latest, v1", "shop-web-v1")
 	f.says(f.must(0, "app", "version", "--hosts", f.host(1).Name), f.host(1).Name, "v1")
@@ -147,11 +159,15 @@ func removedApp(f *fixture) {
 // neighboursThings is all that the second service has on a host: containers, images, files, and what its proxy keeps of it.
 func (f *fixture) neighboursThings(h *lab.Host) string {
 	return f.exec(h, "sh", "-c", "docker ps -a --no-trunc --filter label=service=blog --format '{{.ID}} {{.Names}} {{.State}} {{.Image}}'; docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep acme/blog; "+
-		"docker volume ls -q | grep blog; cd /root/.kamal; find . -path '*blog*' -type f -exec sha256sum {} + | sort -k2; docker exec kamal-proxy kamal-proxy list 2>/dev/null | grep blog-web || true")
+		"docker ps -a --no-trunc --filter name=blog-queue --format '{{.ID}} {{.Names}} {{.State}} {{.Image}}'; docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep acme/queue; "+
+		"docker volume ls -q | grep blog; cd /root; find . -path '*blog*' -type f -exec sha256sum {} + | sort -k2; docker exec kamal-proxy kamal-proxy list 2>/dev/null | grep blog-web || true")
 }
 
 func removedService(f *fixture) {
 	f.must(0, "lock", "acquire", "-c", "blog.hcl", "-m", "its own")
+	for _, n := range []int{1, 3} {
+		f.exec(f.host(n), "sh", "-c", "echo ours > /root/shop-queue/data/dump; echo theirs > /root/blog-queue/data/dump")
+	}
 	var before [3]string
 	for i := range f.lab.Hosts {
 		before[i] = f.neighboursThings(&f.lab.Hosts[i])
@@ -159,23 +175,33 @@ func removedService(f *fixture) {
 			f.t.Fatalf("nothing to compare: %s", before[i])
 		}
 	}
-	f.says(f.must(0, "remove", "-y"), "removed shop-web-v2", "the proxy stays: other apps need it")
+	f.says(f.must(1, "remove"), "1 accessory goes, too: queue (shop-queue on", "their data stays: shop-queue/data, volume shop-queue.")
+	f.says(f.must(0, "remove", "-y"), "removed shop-web-v2", "the proxy stays: other apps need it", "removed shop-queue", "its data stays: /root/shop-queue/data, volume shop-queue")
 	for i := range f.lab.Hosts {
 		h := &f.lab.Hosts[i]
 		if after := f.neighboursThings(h); after != before[i] {
 			f.t.Errorf("%s: the other service had\n%s\nand has\n%s", h.Name, before[i], after)
 		}
-		if left := f.exec(h, "sh", "-c", "docker ps -aq --filter label=service=shop; docker images -q "+f.lab.Registry.Server+"/acme/shop; find /root/.kamal -path '*shop*'"); left != "" {
+		if left := f.exec(h, "sh", "-c", "docker ps -aq --filter label=service=shop; docker ps -aq --filter name=shop; docker images -q "+f.lab.Registry.Server+"/acme/shop; find /root/.kamal -path '*shop*'"); left != "" {
 			f.t.Errorf("%s: left: %s", h.Name, left)
 		}
 		if volumes := f.exec(h, "docker", "volume", "ls", "-q"); !strings.Contains(volumes, "shop-data") {
 			f.t.Errorf("%s: its data is gone: %s", h.Name, volumes)
 		}
+		if i == 1 {
+			continue
+		}
+		if left := f.exec(h, "sh", "-c", "cd /root/shop-queue; find . -type f -exec cat {} +; docker volume ls -q | grep -c shop-queue"); strings.Join(strings.Fields(left), " ") != "ours 1" {
+			f.t.Errorf("%s: of the accessory is left %q", h.Name, left)
+		}
 	}
 	f.statuses(404, 404, 200)
 	f.must(0, "remove", "-y", "--with-data") // again: nothing is a failure
-	if volumes := f.exec(f.host(1), "docker", "volume", "ls", "-q"); strings.Contains(volumes, "shop-data") || !strings.Contains(volumes, "blog-data") {
-		f.t.Errorf("volumes: %s", volumes)
+	volumes := f.exec(f.host(1), "sh", "-c", "docker volume ls -q; ls /root")
+	for name, stays := range map[string]bool{"shop-data": false, "shop-queue": false, "blog-data": true, "blog-queue": true} {
+		if strings.Contains(volumes, name) != stays {
+			f.t.Errorf("%s: %s", name, volumes)
+		}
 	}
 	f.must(0, "lock", "release", "-c", "blog.hcl")
 	f.says(f.must(0, "remove", "-y", "-c", "blog.hcl", "--with-data"), "the proxy was removed")

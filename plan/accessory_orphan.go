@@ -57,7 +57,7 @@ func wantedAccessory(desired release.Release, host string, c state.Container) bo
 
 func (b *builder) orphanBeside(host state.Host, c state.Container, role string, after []string) {
 	reason := "its accessory is not on this host any more"
-	if data := dataOf(c); len(data) > 0 {
+	if data := DataOf(c); len(data) > 0 {
 		reason += "; what it has kept stays: " + strings.Join(data, ", ")
 	}
 	item := Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: role, Name: c.Name,
@@ -81,8 +81,8 @@ func (b *builder) orphanBeside(host state.Host, c state.Container, role string, 
 	b.plan.Items = append(b.plan.Items, item)
 }
 
-// dataOf names the volumes and directories that a container has mounted, without the files that were put there for it.
-func dataOf(c state.Container) []string {
+// DataOf names the volumes and directories that a container has mounted, without the files that were put there for it.
+func DataOf(c state.Container) []string {
 	var names []string
 	for _, volume := range c.Live.Volumes {
 		source, rest, _ := strings.Cut(volume, ":")

@@ -132,31 +132,22 @@ func (c *Controller) RemoveAccessories(ctx context.Context, desired release.Rele
 			if !on.there {
 				on.did = "is not there"
 			}
-			if err := on.unroute(ctx); err != nil {
+			k, err := on.kept(ctx)
+			if err != nil {
 				return err
 			}
-			for _, c := range on.all {
-				if err := stop(ctx, on.conn, c.ID, on.grace()); err != nil {
-					return err
-				}
-				if err := unless(on.conn.Engine.Remove(ctx, c.ID), state.ErrNotFound); err != nil {
-					return err
-				}
-			}
-			directories, volumes := on.accessory.Data()
-			for _, volume := range volumes {
-				on.notes = append(on.notes, "volume "+volume+" stays: `docker volume rm "+volume+"` there removes it")
+			if err := on.take(ctx); err != nil {
+				return err
 			}
 			if data {
 				on.did = strings.TrimSuffix(on.did, "; its data stays") + ", with its data"
-				notes, err := removeData(ctx, on.conn, desired, on.accessory)
-				on.notes = append(on.notes, notes...)
-				if err != nil {
+				if err := on.dropData(ctx, k, names); err != nil {
 					return err
 				}
-			} else {
-				for _, directory := range directories {
-					on.notes = append(on.notes, onHost(directory)+" stays")
+			}
+			for _, name := range k.names() {
+				if !data {
+					on.notes = append(on.notes, name+" stays")
 				}
 			}
 			return c.noteStop(ctx, on.conn, desired, on.seen, on.role, "", true)
@@ -231,22 +222,34 @@ func (c *Controller) onAccessories(ctx context.Context, desired release.Release,
 
 func (c *Controller) onAccessory(ctx context.Context, w *work, on release.Host, d deed, cmd accessoryCommand) (CommandedOn, error) {
 	result := CommandedOn{Host: on.Name, Role: d.role}
-	conn, err := w.locks.connection(ctx, on)
+	name, _ := state.AccessoryOf(d.role)
+	accessory, _ := w.desired.Accessory(name)
+	a, err := w.seeAccessory(ctx, on, d.role, accessory)
 	if err != nil {
 		return result, err
 	}
-	name, _ := state.AccessoryOf(d.role)
-	a := &accessoryOn{c: c, w: w, desired: w.desired, role: d.role, on: on, conn: conn}
-	a.accessory, _ = w.desired.Accessory(name)
-	if err := a.look(ctx); err != nil {
-		return result, err
-	}
-	if owner := a.container.Accessory; a.there && owner != "" && !a.accessory.Shared && owner != w.desired.App().OwnedAs(name) {
+	if owner, theirs := a.anothers(); theirs {
 		return result, fmt.Errorf("the container %s belongs to the accessory %s: nothing was done to it", a.accessory.Service, owner)
 	}
 	err = cmd.do(ctx, a)
 	result.Did, result.Unchanged, result.Notes = a.did, a.unchanged, a.notes
 	return result, err
+}
+
+// seeAccessory sees an accessory on a host once more, under the lock.
+func (w *work) seeAccessory(ctx context.Context, on release.Host, role string, accessory release.Accessory) (*accessoryOn, error) {
+	conn, err := w.locks.connection(ctx, on)
+	if err != nil {
+		return nil, err
+	}
+	a := &accessoryOn{c: w.c, w: w, desired: w.desired, role: role, on: on, conn: conn, accessory: accessory}
+	return a, a.look(ctx)
+}
+
+// anothers tells whether the container is another app's, or of another name, and whose.
+func (on *accessoryOn) anothers() (owner string, theirs bool) {
+	owner = on.container.Accessory
+	return owner, on.there && owner != "" && !on.accessory.Shared && owner != on.desired.App().OwnedAs(on.accessory.Name)
 }
 
 // look sees the accessory's containers and intents.

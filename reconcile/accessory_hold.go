@@ -127,17 +127,15 @@ func (c *Controller) liftStops(ctx context.Context, planned Planned, locks *Lock
 	return errors.Join(errs...)
 }
 
-// removeData takes away what an accessory has kept on a host below its own directory and where its directories lie, with its files
-// and secrets; it names what stays.
-func removeData(ctx context.Context, conn *Connection, desired release.Release, a release.Accessory) (notes []string, err error) {
+// removeData takes away an accessory's own directory on a host with all that it has kept there, and its secrets; it names what lies
+// elsewhere and stays.
+func removeData(ctx context.Context, conn *Connection, desired release.Release, a release.Accessory, k keptData) (notes []string, err error) {
 	paths := layoutOf(desired)
 	role := state.AccessoryRole(a.Name)
 	certificate, _ := paths.certificate(role)
 	gone := []string{a.Service, paths.env(role), paths.envJSON(role), path.Dir(certificate), paths.certificateNote(role)}
-	for _, directory := range a.Directories {
-		if !strings.HasPrefix(directory.Path, "./"+a.Service+"/") {
-			notes = append(notes, fmt.Sprintf("%s stays: it lies outside of %s/", onHost(directory.Path), a.Service))
-		}
+	for _, directory := range k.others {
+		notes = append(notes, fmt.Sprintf("%s stays: it lies outside of %s/", directory, a.Service))
 	}
 	for _, name := range gone {
 		err := conn.Files.Remove(ctx, name)

@@ -20,7 +20,7 @@ func (on *accessoryOn) tenant() *roleOn {
 // unroute has the accessory's route answer 503 until the requests in flight have ended, and takes it away; so does it with one that it
 // has and is not to have any more.
 func (on *accessoryOn) unroute(ctx context.Context) error {
-	route, there, err := on.kept(ctx)
+	route, there, err := on.routeKept(ctx)
 	if err != nil || !there {
 		return err
 	}
@@ -34,8 +34,8 @@ func (on *accessoryOn) unroute(ctx context.Context) error {
 	return err
 }
 
-// kept is what the proxy has of the accessory's route; a proxy that is not there has nothing.
-func (on *accessoryOn) kept(ctx context.Context) (route state.Route, there bool, err error) {
+// routeKept is what the proxy has of the accessory's route; a proxy that is not there has nothing.
+func (on *accessoryOn) routeKept(ctx context.Context) (route state.Route, there bool, err error) {
 	routes, err := on.conn.Proxy.Routes(ctx, on.desired.ProxyServer.Name)
 	if errors.Is(err, state.ErrNotFound) {
 		return route, false, nil
@@ -50,7 +50,7 @@ func (on *accessoryOn) serve(ctx context.Context) (changed bool, err error) {
 	if role.Proxy == nil {
 		return false, nil
 	}
-	before, there, err := on.kept(ctx)
+	before, there, err := on.routeKept(ctx)
 	if err != nil {
 		return false, err
 	}

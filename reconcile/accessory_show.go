@@ -29,11 +29,32 @@ func (c *Controller) Accessories(ctx context.Context, desired release.Release, n
 	if err != nil {
 		return nil, err
 	}
+	return accessoriesOf(planned, names, planned.Plan.Filter), nil
+}
+
+// AccessoriesIn tells of all accessories in the scope of a look as Accessories does, without another look.
+func (c *Controller) AccessoriesIn(ctx context.Context, desired release.Release, found Look) ([]AccessoryStatus, error) {
+	var names []string
+	for _, a := range desired.Accessories {
+		names = append(names, a.Name)
+	}
+	if len(names) == 0 {
+		return []AccessoryStatus{}, nil
+	}
+	if undecided(desired) {
+		desired.Version = heldVersion(desired, found.Snapshot)
+	}
+	planned, err := c.planFrom(ctx, desired, found.Snapshot, nil, Options{Accessories: names, Pin: &plan.Pin{}, SkipUnreachable: true, Stored: true})
+	return accessoriesOf(planned, names, found.Scope), err
+}
+
+// accessoriesOf are what a plan that is about accessories has seen, in the file's order.
+func accessoriesOf(planned Planned, names []string, scope plan.Filter) []AccessoryStatus {
 	list := []AccessoryStatus{}
 	for _, a := range planned.Desired.Accessories {
 		role := state.AccessoryRole(a.Name)
 		for _, name := range a.Hosts {
-			if !slices.Contains(names, a.Name) || !planned.Plan.Filter.Has(name, role) {
+			if !slices.Contains(names, a.Name) || !scope.Has(name, role) {
 				continue
 			}
 			host, _ := planned.Snapshot.Host(name)
@@ -54,7 +75,7 @@ func (c *Controller) Accessories(ctx context.Context, desired release.Release, n
 			list = append(list, one)
 		}
 	}
-	return list, nil
+	return list
 }
 
 // imageIn is what a container was made from.

@@ -24,6 +24,13 @@ func (r *removal) images(ctx context.Context, on release.Host) (CommandedOn, err
 	if err != nil {
 		return result, err
 	}
+	if r.whole {
+		more, err := r.passing(ctx, conn)
+		if err != nil {
+			return result, err
+		}
+		left = append(left, more...)
+	}
 	gone, stay, err := r.references(ctx, conn)
 	if err != nil {
 		return result, err
@@ -87,6 +94,21 @@ func (r *removal) orphans(ctx context.Context, on release.Host, conn *Connection
 	return names, nil
 }
 
+// passing removes the containers that a person had made for one command, and gives their names.
+func (r *removal) passing(ctx context.Context, conn *Connection) (names []string, err error) {
+	app := r.desired.App()
+	list, err := conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: app.Service}})
+	for _, c := range list {
+		if c.Exec == "" || c.Destination != app.Destination || err != nil {
+			continue
+		}
+		if err = unless(conn.Engine.Remove(ctx, c.ID), state.ErrNotFound); err == nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names, err
+}
+
 // references are the names under which the app's repository has images on a host: those that can go, and those that others need. An
 // image that a container has is that container's, whoever's it is, and so is one that another destination's latest is at.
 func (r *removal) references(ctx context.Context, conn *Connection) (gone, stay []string, err error) {
@@ -144,18 +166,9 @@ func (r *removal) removeData(ctx context.Context, on release.Host) (CommandedOn,
 	volumes := slices.Clone(r.volumes[on.Name])
 	r.mu.Unlock()
 	slices.Sort(volumes)
-	var gone []string
-	for _, volume := range volumes {
-		err := conn.Engine.RemoveVolume(ctx, volume)
-		switch {
-		case errors.Is(err, state.ErrNotFound):
-		case errors.Is(err, state.ErrConflict):
-			result.Notes = append(result.Notes, "another container has the volume "+volume+": it stays")
-		case err != nil:
-			return result, err
-		default:
-			gone = append(gone, volume)
-		}
+	gone, notes, err := dropVolumes(ctx, conn, volumes)
+	if result.Notes = notes; err != nil {
+		return result, err
 	}
 	result.Did, result.Unchanged = "removed the volumes "+strings.Join(gone, ", "), len(gone) == 0
 	if len(gone) == 0 {
@@ -202,6 +215,10 @@ func (r *removal) files(ctx context.Context, on release.Host) (CommandedOn, erro
 	}
 	if r.whole {
 		result.Did = "removed its files"
+		_, shared := r.besides(on.Name)
+		for _, a := range shared {
+			result.Notes = append(result.Notes, fmt.Sprintf("the accessory %s stays: others may share it (shared = true); `kamald accessory remove %s` takes it away", a.Name, a.Name))
+		}
 		list = append(list, paths.audit(), paths.appDir())
 	} else {
 		names, err := conn.Files.List(ctx, paths.appDir())

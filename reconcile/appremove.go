@@ -37,9 +37,10 @@ func (c *Controller) RemoveApp(ctx context.Context, desired release.Release, rea
 	return r.carryOut(ctx)
 }
 
-// RemoveService takes all of an app away from every host that can be reached, also from those that left the file: routes, containers,
-// images, secrets, records, its audit file, and the proxy where no other app uses it. Volumes go with data alone. What is gone
-// already is no failure, so that a removal that was interrupted goes on from there.
+// RemoveService takes all of an app away from every host that can be reached, also from those that left the file: routes, containers, then
+// those of its accessories but for shared ones, images, secrets, records, its audit file, and the proxy where no other app uses it. What
+// accessories have kept, and volumes, go with data alone. What is gone already is no failure, so that a removal that was interrupted goes
+// on from there.
 func (c *Controller) RemoveService(ctx context.Context, desired release.Release, data bool) (Commanded, error) {
 	seen, _, err := c.look(ctx, desired, false)
 	if err != nil {
@@ -47,20 +48,23 @@ func (c *Controller) RemoveService(ctx context.Context, desired release.Release,
 	}
 	desired = wide(desired, seen)
 	proxied, _ := ProxyHosts(desired, nil) // none: there is no proxy to ask about
-	r := &removal{work: &work{c: c, desired: desired, verb: "remove", past: "Removed", ofProxy: true, ordered: true, registry: c.credentials(desired)},
-		reason: StopReason{Reason: "remove"}, whole: true, data: data, volumes: map[string][]string{}}
+	r := &removal{work: &work{c: c, desired: desired, verb: "remove", past: "Removed", ofProxy: true, ordered: true, stages: 2, registry: c.credentials(desired)},
+		reason: StopReason{Reason: "remove"}, whole: true, data: data, left: leftBesides(desired, seen), volumes: map[string][]string{}}
 	r.work.deeds = func(host string) (list []deed) {
 		for _, role := range rolesOn(desired, plan.Filter{}, host) {
 			list = append(list, removalDeed(host, role, "remove "+role))
 		}
-		list = append(list, removalDeed(host, "", removeImages))
-		if data {
-			list = append(list, removalDeed(host, "", removeVolumes))
+		list = append(list, r.besideDeeds(host)...)
+		last := []string{removeImages, removeVolumes, removeProxy, removeFiles}
+		for _, what := range last {
+			if what == removeVolumes && !data || what == removeProxy && !slices.Contains(proxied, host) {
+				continue
+			}
+			d := removalDeed(host, "", what)
+			d.stage = 2
+			list = append(list, d)
 		}
-		if slices.Contains(proxied, host) {
-			list = append(list, removalDeed(host, "", removeProxy))
-		}
-		return append(list, removalDeed(host, "", removeFiles))
+		return list
 	}
 	r.work.do = r.do
 	done, err := r.carryOut(ctx)
@@ -89,11 +93,20 @@ func removalDeed(host, role, what string) deed {
 type removal struct {
 	*work
 	reason StopReason
-	whole  bool // nothing of it stays: no record, no note, no proxy that nobody needs
-	data   bool // nor a volume
+	whole  bool                           // nothing of it stays: no record, no note, no proxy that nobody needs
+	data   bool                           // nor a volume, nor what accessories have kept
+	left   map[string][]release.Accessory // by host, accessories that the file has not there
 
 	mu      sync.Mutex
 	volumes map[string][]string // by host, of what was removed there
+	unended bool                // a role could not be ended
+}
+
+// failed tells whether a role could not be ended somewhere.
+func (r *removal) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unended
 }
 
 func (r *removal) do(ctx context.Context, on release.Host, d deed) (CommandedOn, error) {
@@ -108,12 +121,25 @@ func (r *removal) do(ctx context.Context, on release.Host, d deed) (CommandedOn,
 	case removeFiles:
 		return r.files(ctx, on)
 	}
-	role, err := r.seeRole(ctx, on, d.role)
+	if _, is := state.AccessoryOf(d.role); is {
+		return r.accessory(ctx, on, d)
+	}
+	result, err := r.ofRole(ctx, on, d.role)
 	if err != nil {
-		return CommandedOn{Host: on.Name, Role: d.role}, err
+		r.mu.Lock()
+		r.unended = true
+		r.mu.Unlock()
+	}
+	return result, err
+}
+
+func (r *removal) ofRole(ctx context.Context, on release.Host, name string) (CommandedOn, error) {
+	role, err := r.seeRole(ctx, on, name)
+	if err != nil {
+		return CommandedOn{Host: on.Name, Role: name}, err
 	}
 	err = r.role(ctx, role)
-	return CommandedOn{Host: on.Name, Role: d.role, Did: role.did, Unchanged: role.unchanged, Notes: role.notes}, err
+	return CommandedOn{Host: on.Name, Role: name, Did: role.did, Unchanged: role.unchanged, Notes: role.notes}, err
 }
 
 // role takes a role's route and containers away.

@@ -202,7 +202,9 @@ var deliberate = []struct {
 	{"remove", func(ctx context.Context, c *reconcile.Controller, desired release.Release) error {
 		done, err := c.RemoveService(ctx, desired, true)
 		return everywhere(done, err)
-	}, func(h *history) string { return h.leftOf(func(left string) bool { return left != "image v1" }) }},
+	}, func(h *history) string {
+		return h.leftOf(func(left string) bool { return left != "image v1" }) + strings.Join(h.besideRemains("shop-redis", "shop"), "\n")
+	}},
 }
 
 // everywhere counts a host that was left out as a failure.
@@ -245,6 +247,10 @@ func TestEveryCallOfARemovalMayFail(t *testing.T) {
 						h.beside("h2", "by-hand", nil)
 						desired := h.release("v1")
 						desired.Roles[0].Volumes = []string{"shop-data:/data"}
+						if d.name == "remove" {
+							h.cache("redis:7", sim.Healthy(300*time.Millisecond))
+							desired.Accessories = []release.Accessory{redis("redis:7")}
+						}
 						h.must(desired)
 						target := h.targetOf("h1", "shop-web")
 						h.SetRoute("h1", state.Route{Name: "other-web", Targets: []string{target + ":3000"}, Options: state.RouteOptions{Hosts: []string{"other.example.com"}}})

@@ -20,6 +20,7 @@ import (
 type deed struct {
 	kind, host, role, step, message string
 	silent                          bool // it has no line in the host's audit file
+	stage                           int  // it begins when what is of an earlier stage has ended on all hosts
 }
 
 // stepDeed is what a plan's step does; false for steps that touch no server.

@@ -210,7 +210,7 @@ func (h *history) appOfRoute(host, route string) (state.App, bool) {
 // intentions are the kinds of deeds that a call may be part of, or that it takes back.
 var intentions = map[string][]string{
 	"Engine.Create": {"create", "proxy", "hook"}, "Engine.Start": {"start", "proxy", "stop", "hook", "accessory-start", "accessory-restart"}, "Engine.Stop": {"stop", "create", "start", "hook", "app-stop", "app-remove", "app-stale", "accessory-stop", "accessory-restart"},
-	"Engine.Remove": {"remove", "create", "hook", "app-remove"}, "Engine.RemoveVolume": {"app-remove"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
+	"Engine.Remove": {"remove", "create", "hook", "app-remove"}, "Engine.RemoveVolume": {"app-remove", "accessory-remove"}, "Engine.Rename": {"rename"}, "Engine.Update": {"update"}, "Engine.Tag": {"tag", "image"},
 	"Engine.RemoveImage": {"untag", "image", "app-remove"}, "Engine.Pull": {"image", "proxy", "pull"}, "Engine.Load": {"image", "proxy"}, "Engine.Upload": {"proxy"}, "Proxy.Upgrade": {"proxy"},
 	"Engine.CreateNetwork": {"network"}, "Engine.ConnectNetwork": {"connect", "proxy"},
 	"Proxy.Deploy": {"switch", "unroute", "proxy", "accessory-start", "accessory-restart"}, "Proxy.Remove": {"unroute", "switch", "app-stop", "app-remove", "accessory-stop", "accessory-restart"},

@@ -39,6 +39,7 @@ type work struct {
 	verb, past string // "proxy reboot", "Rebooted proxy"
 	ofProxy    bool   // it is about the container that all apps share: its lock is taken, too
 	rolling    bool   // one host after another, and none after one that failed
+	stages     int    // of its deeds, beside the first
 	ordered    bool   // what there is to do on a host is one thing: nothing after what failed
 
 	deeds func(host string) []deed
@@ -136,12 +137,20 @@ func joined(a, b context.Context) (context.Context, context.CancelFunc) {
 func (w *work) each(ctx context.Context, hosts []release.Host, notes *journal) ([][]CommandedOn, []error) {
 	done, errs := make([][]CommandedOn, len(hosts)), make([]error, len(hosts))
 	if !w.rolling {
-		before := w.hook(ctx, w.hooks[0], hosts...)
-		var all branches
-		for i, on := range hosts {
-			all.Go(func() { done[i], errs[i] = w.host(ctx, on, notes, before) })
+		before := slices.Repeat([]error{w.hook(ctx, w.hooks[0], hosts...)}, len(hosts))
+		for stage := range w.stages + 1 {
+			var all branches
+			for i, on := range hosts {
+				all.Go(func() {
+					list, err := w.host(ctx, on, notes, stage, before[i])
+					done[i], errs[i] = append(done[i], list...), errors.Join(errs[i], err)
+					if err != nil && w.ordered && before[i] == nil {
+						before[i] = errors.New("what comes before it failed")
+					}
+				})
+			}
+			all.Wait()
 		}
-		all.Wait()
 		if errors.Join(errs...) == nil {
 			errs = append(errs, w.hook(ctx, w.hooks[1], hosts...))
 		}
@@ -152,7 +161,7 @@ func (w *work) each(ctx context.Context, hosts []release.Host, notes *journal) (
 		if before == nil {
 			before = w.hook(ctx, w.hooks[0], on)
 		}
-		done[i], errs[i] = w.host(ctx, on, notes, before)
+		done[i], errs[i] = w.host(ctx, on, notes, 0, before)
 		switch {
 		case errs[i] != nil && before == nil:
 			before = fmt.Errorf("it failed on %s", on.Name)
@@ -176,10 +185,13 @@ func (w *work) hook(ctx context.Context, moment string, hosts ...release.Host) e
 	return w.c.RunHooks(ctx, w.desired, moment, about)
 }
 
-// host does what there is to do on one, and goes on after a failure where each is for itself. before is why it is not begun.
-func (w *work) host(ctx context.Context, on release.Host, notes *journal, before error) (list []CommandedOn, err error) {
+// host does what there is to do on one at a stage, and goes on after a failure where each is for itself. before is why it is not begun.
+func (w *work) host(ctx context.Context, on release.Host, notes *journal, stage int, before error) (list []CommandedOn, err error) {
 	var errs []error
 	for _, d := range w.deeds(on.Name) {
+		if d.stage != stage {
+			continue
+		}
 		failed := before
 		one := CommandedOn{Host: on.Name, Role: d.role}
 		if failed == nil && ctx.Err() != nil {

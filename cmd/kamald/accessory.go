@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
 )
 
 func (p *program) accessoryCommand() *cobra.Command {
@@ -132,11 +133,15 @@ func (p *program) accessoryRemoveCommand() *cobra.Command {
 		Use:   "remove",
 		Short: "Stop and remove an accessory; its data stays, unless --with-data",
 		Long: "Stops and removes the container. What it has kept stays where it is and is named: with --with-data its directory on the host goes, too, with\n" +
-			"all files and directories in it. Volumes of the engine's stay in any case. The next `kamald apply` of a file that has it makes it again.",
+			"all files and directories in it, and the engine's volumes that nothing else has. The next `kamald apply` of a file that has it makes it again.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what := "The container of " + args[0] + " is stopped and removed; its data stays."
-			if data {
-				what = "The container of " + args[0] + " is stopped and removed, AND ITS DATA WITH IT: there is no way back but a backup of yours."
+			desired, err := p.load(cmd.Context(), needsHosts)
+			if err != nil {
+				return err
+			}
+			what, err := p.accessoryRemoval(desired, args[0], data)
+			if err != nil {
+				return err
 			}
 			if err := p.confirm(what, yes); err != nil {
 				return err
@@ -150,6 +155,31 @@ func (p *program) accessoryRemoveCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&data, "with-data", false, "remove what it has kept on the hosts, too")
 	p.lockWaitFlag(cmd.Flags(), &wait)
 	return cmd
+}
+
+// accessoryRemoval says what a removal takes away, and what it leaves.
+func (p *program) accessoryRemoval(desired release.Release, given string, data bool) (string, error) {
+	names, err := reconcile.AccessoryNames(desired, given)
+	if err != nil {
+		return "", err
+	}
+	var containers []string
+	var keeps []release.Accessory
+	for _, name := range names {
+		places, err := reconcile.AccessoryPlaces(desired, name, p.flags.hosts)
+		if err != nil && len(names) > 1 {
+			continue // it is on none of these hosts
+		}
+		if err != nil {
+			return "", err
+		}
+		a, _ := desired.Accessory(name)
+		keeps = append(keeps, a)
+		for _, place := range places {
+			containers = append(containers, a.Service+" on "+place.Host)
+		}
+	}
+	return "This stops and removes " + strings.Join(containers, ", ") + keptBeside(keeps, data), nil
 }
 
 func (p *program) changeAccessories(ctx context.Context, name string, wait bool, act func(context.Context, *session, []string) (reconcile.Commanded, error)) error {

@@ -14,8 +14,10 @@ import (
 // details is everything in one look: what status says, and what is around it.
 type details struct {
 	status
-	Proxies []proxyStatus  `json:"proxies"`
-	Intents []state.Intent `json:"intents"` // what people want on purpose, and have not lifted
+	Proxies []proxyStatus `json:"proxies"`
+	// Accessories are what lives beside the app, and what of it is otherwise than the file says.
+	Accessories []reconcile.AccessoryStatus `json:"accessories"`
+	Intents     []state.Intent              `json:"intents"` // what people want on purpose, and have not lifted
 }
 
 // proxyStatus is the proxy of a host, as a look sees it.
@@ -40,8 +42,8 @@ func (p *program) detailsCommand() *cobra.Command {
 	var stored bool
 	cmd := &cobra.Command{
 		Use:   "details",
-		Short: "Show everything in one look: proxies, what runs, versions, health, who has stopped or cordoned what",
-		Long:  "Shows what `kamald status` shows, the proxies and this app's routes, and what people have stopped, cordoned or put in maintenance.",
+		Short: "Show everything in one look: proxies, what runs, versions, health, accessories, who has stopped or cordoned what",
+		Long:  "Shows what `kamald status` shows, the proxies and this app's routes, the accessories as `kamald accessory details all` does, and what\npeople have stopped, cordoned or put in maintenance.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), needsHosts, func(s *session) error {
@@ -52,6 +54,9 @@ func (p *program) detailsCommand() *cobra.Command {
 				}
 				d := detailsOf(s.desired, found)
 				d.News = p.news
+				if d.Accessories, err = s.AccessoriesIn(cmd.Context(), s.desired, found); err != nil {
+					return err
+				}
 				if d.Quarantined, err = s.Quarantined(s.desired, found.Snapshot); err != nil {
 					return err
 				}
@@ -129,6 +134,10 @@ func (p *program) showDetails(d details) error {
 	p.proxiesText(d.Proxies)
 	p.printf("\n")
 	err := p.showStatus(d.status)
+	if len(d.Accessories) > 0 {
+		p.printf("\n")
+		p.accessoriesText(d.Accessories)
+	}
 	p.intentsText(d.Intents)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
 )
 
 func (p *program) removeCommand() *cobra.Command {
@@ -16,10 +17,11 @@ func (p *program) removeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove",
 		Short: "Remove all of this service from its servers; the proxy last, and only where no other app uses it",
-		Long: "Takes all of the file's service and destination away from every host: routes, containers, images, secrets, certificates, release records,\n" +
-			"its audit file and its lock; then the proxy, where no other app uses it. Other services and destinations are left as they are.\n" +
-			"Volumes stay without --with-data; directories of the hosts stay in any case. A removal that was interrupted is done again, and goes\n" +
-			"on from there. Accessories stay: `kamald accessory remove all` is for them. A daemon that drives the app is to be told first.",
+		Long: "Takes all of the file's service and destination away from every host: routes, containers, then its accessories, images, secrets,\n" +
+			"certificates, release records, its audit file and its lock; then the proxy, where no other app uses it. Other services and destinations\n" +
+			"are left as they are, and shared accessories stay. What accessories keep, and volumes, stay without --with-data; directories that lie\n" +
+			"elsewhere on the hosts stay in any case. A removal that was interrupted is done again, and goes on from there. A daemon that drives\n" +
+			"the app is to be told first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			desired, err := p.load(cmd.Context(), needsHosts)
@@ -37,9 +39,7 @@ func (p *program) removeCommand() *cobra.Command {
 			if data {
 				text += " The volumes of its containers are removed, too, with the data in them."
 			}
-			if n := len(desired.Accessories); n > 0 {
-				text += fmt.Sprintf(" %s with what they keep: `kamald accessory remove all` takes them away.", counted(n, "accessory stays", "accessories stay"))
-			}
+			text += removedBeside(desired, data)
 			if err := p.confirm(text, yes); err != nil {
 				return err
 			}
@@ -50,9 +50,52 @@ func (p *program) removeCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&yes, "yes", "y", false, "do not ask")
-	f.BoolVar(&data, "with-data", false, "also the volumes that its containers have, and the data in them")
+	f.BoolVar(&data, "with-data", false, "also the volumes that its containers have, and what its accessories keep")
 	p.lockWaitFlag(f, &wait)
 	return cmd
+}
+
+// removedBeside says what becomes of accessories, for whoever is asked.
+func removedBeside(desired release.Release, data bool) (text string) {
+	var going, shared []string
+	var keeps []release.Accessory
+	for _, a := range desired.Accessories {
+		if a.Shared {
+			shared = append(shared, a.Name)
+			continue
+		}
+		going, keeps = append(going, fmt.Sprintf("%s (%s on %s)", a.Name, a.Service, strings.Join(a.Hosts, ", "))), append(keeps, a)
+	}
+	if len(going) > 0 {
+		text = fmt.Sprintf(" %s: %s", counted(len(going), "accessory goes, too", "accessories go, too"), strings.Join(going, "; ")) + keptBeside(keeps, data)
+	}
+	if len(shared) > 0 {
+		text += fmt.Sprintf(" Shared, and staying: %s.", strings.Join(shared, ", "))
+	}
+	return text
+}
+
+// keptBeside says what becomes of what accessories keep: it ends a sentence about their containers.
+func keptBeside(accessories []release.Accessory, data bool) string {
+	var names []string
+	for _, a := range accessories {
+		directories, volumes := a.Data()
+		for _, directory := range directories {
+			names = append(names, strings.TrimPrefix(directory, "./"))
+		}
+		for _, volume := range volumes {
+			names = append(names, "volume "+volume)
+		}
+	}
+	switch {
+	case data && len(names) > 0:
+		return ", AND THEIR DATA WITH THEM: " + strings.Join(names, ", ") + ". There is no way back but a backup of yours."
+	case data:
+		return ", with the directories that they have on the hosts."
+	case len(names) > 0:
+		return "; their data stays: " + strings.Join(names, ", ") + "."
+	}
+	return "; what they keep stays."
 }
 
 // refuseDriven refuses what a daemon of this machine would undo, unless it was told to leave the app alone.
