@@ -75,6 +75,7 @@ func TestAccessories(t *testing.T) {
 		t.Errorf("its file is %s", mode)
 	}
 	f.exec(h, "sh", "-c", "echo all that there is > /root/shop-redis/data/dump")
+	f.permissions(first)
 
 	// Another image is shown, and waits; reboot makes it anew, and is what is held.
 	f.deploy(settings{more: f.cache("8", "plan")})
@@ -106,6 +107,23 @@ func TestAccessories(t *testing.T) {
 		t.Errorf("its data is %q", data)
 	}
 	f.noCanaryOnHosts()
+}
+
+// permissions: what somebody changed of a file on the host is drift, and is put right there.
+func (f *fixture) permissions(was container) {
+	f.t.Helper()
+	conf := "/root/shop-redis/etc/redis.conf"
+	inode := f.exec(f.host(3), "stat", "-c", "%i", conf)
+	f.exec(f.host(3), "sh", "-c", "chmod 666 "+conf+"; chown 0:0 "+conf+"; chmod 700 /root/shop-redis/data")
+	f.says(f.must(3, "drift", "--version", "v1"), "file /etc/redis.conf mode", "0666", "0640", "file /etc/redis.conf owner", "999:999")
+	f.says(f.must(0, "apply", "--version", "v1"), "set the permissions of the files of shop-redis")
+	if is := f.exec(f.host(3), "stat", "-c", "%i %a %u:%g", conf); strings.TrimSpace(is) != strings.TrimSpace(inode)+" 640 999:999" {
+		f.t.Errorf("its file was %s and is %s", inode, is)
+	}
+	if now := f.accessoryOn(); now.ID != was.ID {
+		f.t.Error("it was made anew for that")
+	}
+	f.emptyTwice("v1")
 }
 
 // stoppedOnPurpose: neither an apply nor a daemon starts it again, and start does.

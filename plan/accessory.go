@@ -16,6 +16,7 @@ type beside struct {
 	accessory release.Accessory
 	pull      bool              // its image is not there
 	place     []string          // files and directories to be put on the host, by their paths in the container
+	permit    []string          // those whose permissions or owners are to be set, the same way
 	stopped   *state.Intent     // somebody has stopped it on purpose
 	leftover  []state.Container // that made way for another, and are kept for nothing
 	forced    bool              // a person asks for another container, whatever waits
@@ -26,7 +27,7 @@ type beside struct {
 
 // busy tells whether anything happens to it.
 func (s *beside) busy() bool {
-	return s.boots() || s.update != nil || s.connect || s.route != nil || s.former != nil || len(s.leftover) > 0
+	return s.boots() || s.update != nil || s.connect || s.route != nil || s.former != nil || len(s.leftover) > 0 || len(s.permit) > 0
 }
 
 // decideBesides compares the accessories on every observed host with what is there.
@@ -155,6 +156,7 @@ func (s *beside) compare(w state.Container) {
 	case len(fields) > 0 && s.differs(w, cause, fields):
 		return
 	}
+	s.decidePermissions(w)
 	s.decideRunning(w)
 }
 

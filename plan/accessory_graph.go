@@ -46,6 +46,9 @@ func (b *builder) assembleBeside(s *beside) {
 	if len(s.place) > 0 {
 		next(StepPlace, "", "its container finds them at its start", nil, func(p *Step) { p.Paths = s.place })
 	}
+	if len(s.permit) > 0 {
+		next(StepPermit, "", "they were changed on the host", nil, func(p *Step) { p.Paths = s.permit })
+	}
 	needs := ids(b.steps[before:])
 	if id := "network/" + s.host.Name; s.accessory.Network == b.in.Desired.Network && b.has(id) {
 		needs = append(needs, id)

@@ -1,7 +1,9 @@
 package plan_test
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ func redis(image, change string) release.Accessory {
 	return release.Accessory{Name: "redis", Service: "shop-redis", Image: image, Hosts: []string{"work-1"}, Network: "kamal", Restart: "unless-stopped",
 		Env: release.Env{Clear: map[string]string{"TZ": "UTC"}, Secrets: map[string]string{"TOKEN": "TOKEN"}}, Stop: release.Stop{Grace: 10 * time.Second},
 		Volumes: []string{"sockets:/run/redis"}, OnChange: change,
-		Files:       []release.Placed{{Path: "./shop-redis/etc/redis.conf", To: "/etc/redis.conf", Mode: "0640", Content: []release.Part{{Text: "maxmemory 1gb\n"}}}},
+		Files:       []release.Placed{{Path: "./shop-redis/etc/redis.conf", To: "/etc/redis.conf", Mode: "0640", Owner: "33:33", Content: []release.Part{{Text: "maxmemory 1gb\n"}}}},
 		Directories: []release.Placed{{Path: "./shop-redis/data", To: "/data", Mode: "0755"}}}
 }
 
@@ -50,10 +52,18 @@ func (w *world) furnish(h *state.Host, s plan.Step) error {
 	if lying.Digests == nil {
 		lying.Digests = map[string]string{}
 	}
-	for _, file := range a.Files {
-		if content, clear := file.Clear(); clear && slices.Contains(s.Paths, file.To) {
-			lying.Digests[file.To] = release.FileDigest(content)
+	lying.Files = maps.Clone(lying.Files)
+	for _, placed := range slices.Concat(a.Files, a.Directories) {
+		if !slices.Contains(s.Paths, placed.To) {
+			continue
 		}
+		if content, clear := placed.Clear(); clear && s.Kind == plan.StepPlace && placed.Content != nil {
+			lying.Digests[placed.To] = release.FileDigest(content)
+		}
+		if lying.Files == nil {
+			lying.Files = map[string]state.File{}
+		}
+		lying.Files[placed.To] = state.File{Mode: placed.Mode, Owner: cmp.Or(placed.Owner, "0:0")}
 	}
 	h.EnvFiles = append(slices.DeleteFunc(h.EnvFiles, func(f state.EnvFile) bool { return f.Role == lying.Role }), lying)
 	return nil
@@ -69,7 +79,7 @@ func anyBeside(t *rapid.T, ready func(image, change string) *world) *world {
 	h := w.host("work-1")
 	at := slices.IndexFunc(h.Containers, func(c state.Container) bool { return c.Name == "shop-redis" })
 	c := &h.Containers[at]
-	switch rapid.IntRange(0, 9).Draw(t, "disturbance") {
+	switch rapid.IntRange(0, 10).Draw(t, "disturbance") {
 	case 0:
 		h.Containers = slices.Delete(h.Containers, at, at+1)
 	case 1:
@@ -88,6 +98,10 @@ func anyBeside(t *rapid.T, ready func(image, change string) *world) *world {
 	case 7:
 		lying, _ := h.EnvFile(state.FilesName("accessory/redis"))
 		delete(lying.Digests, "/etc/redis.conf")
+		w.lying(map[string]state.File{})
+	case 9:
+		w.lying(map[string]state.File{"/etc/redis.conf": {Mode: pick(t, "mode", "0600", "0640"), Owner: pick(t, "owner", "0:0", "33:33")},
+			"/data": {Mode: "0700", Owner: pick(t, "directory's", "0:0", "33:33")}})
 	case 8:
 		c.Live.Env["TZ"], c.Health = "CET", pick(t, "health", "", "unhealthy")
 	}
@@ -101,6 +115,13 @@ func anyBeside(t *rapid.T, ready func(image, change string) *world) *world {
 	w.desired.Version = pick(t, "version", "v1", "v2")
 	w.pin = pinOf(w.desired, w.desired.Version)
 	return w
+}
+
+// lying says how the accessory's files lie on their host.
+func (w *world) lying(files map[string]state.File) {
+	h := w.host("work-1")
+	i := slices.IndexFunc(h.EnvFiles, func(f state.EnvFile) bool { return f.Role == state.FilesName("accessory/redis") })
+	h.EnvFiles[i].Files = files
 }
 
 // releasedBeside gives shops that run with an accessory, made once each.

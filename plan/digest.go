@@ -59,6 +59,9 @@ func (f *fingerprint) host(h state.Host) {
 		f.word(file.Role)
 		f.flags(file.Private, file.Pending)
 		f.pairs(file.Digests)
+		for _, to := range slices.Sorted(maps.Keys(file.Files)) {
+			f.words(to, file.Files[to].Mode, file.Files[to].Owner)
+		}
 	}
 	f.pairs(h.Environ)
 	if len(h.Assets.Own)+len(h.Assets.Volumes)+len(h.ErrorPages) > 0 { // of hosts without them, saved plans stay as they are

@@ -102,7 +102,7 @@ func (w *world) step(s plan.Step) error {
 		h.Networks = append(h.Networks, state.Network{ID: id("network", s.Host), Name: s.Name})
 	case plan.StepEnv:
 		return w.pushEnv(h, s.Role)
-	case plan.StepPull, plan.StepPlace:
+	case plan.StepPull, plan.StepPlace, plan.StepPermit:
 		return w.furnish(h, s)
 	case plan.StepImage:
 		w.bringImage(h)

@@ -52,6 +52,11 @@ func (m *mover) contents(role string, file state.EnvFile) {
 			m.note("the file %s of %s is another", to, role)
 		}
 	}
+	for _, to := range slices.Sorted(maps.Keys(file.Files)) {
+		if was, there := before.Files[to]; there && was != file.Files[to] {
+			m.note("%s of %s has other permissions, or another owner", to, role)
+		}
+	}
 }
 
 // marksMoved is what two looks at a host without a digest key say of its secrets: marks tell only which values are alike.

@@ -91,7 +91,7 @@ func preconditionOf(s *Step) Precondition {
 	case StepUntag:
 		// An engine takes one of several names away, whoever uses the image.
 		return Precondition{Must: MustBeUnused, Guard: GuardCheck, Value: s.Name}
-	case StepEnv, StepCertificate, StepAssets, StepPages, StepRecord, StepKeep, StepImage, StepPull, StepPlace, StepResume, StepLift, StepEndCanary, StepHook:
+	case StepEnv, StepCertificate, StepAssets, StepPages, StepRecord, StepKeep, StepImage, StepPull, StepPlace, StepPermit, StepResume, StepLift, StepEndCanary, StepHook:
 		return Precondition{Must: MustBeOurs, Guard: GuardLock}
 	}
 	return Precondition{}

@@ -26,6 +26,7 @@ const (
 
 	StepPull    StepKind = "pull"   // get an accessory's image
 	StepPlace   StepKind = "place"  // put an accessory's files on the host, and make its directories
+	StepPermit  StepKind = "permit" // set the permissions and owners of an accessory's files where they lie
 	StepImage   StepKind = "image"  // pull or carry the image, tag it repo:version
 	StepProxy   StepKind = "proxy"  // make or start the proxy container
 	StepRename  StepKind = "rename" // a container makes way for another of its name

@@ -133,10 +133,32 @@ func makeDirectory(ctx context.Context, files Files, directory release.Placed) e
 	if unless(err, fs.ErrExist) != nil {
 		return err
 	}
-	if errors.Is(err, fs.ErrExist) && directory.Owner == "" && directory.Mode == release.DirectoryMode {
-		return nil // it is as whoever made it wanted it
+	if errors.Is(err, fs.ErrExist) && plan.Unmoded(directory) {
+		return give(ctx, files, name, directory) // it has the mode that whoever uses it wants
 	}
 	return permit(ctx, files, name, directory)
+}
+
+// permit sets the permissions and owners of files and directories of an accessory that were changed where they lie.
+func (r *run) permit(ctx context.Context, conn *Connection, s plan.Step) error {
+	a, _ := r.accessory(s)
+	for _, placed := range slices.Concat(a.Files, a.Directories) {
+		if !slices.Contains(s.Paths, placed.To) {
+			continue
+		}
+		set := permit
+		if plan.Unmoded(placed) {
+			set = give
+		}
+		err := set(ctx, conn.Files, onHost(placed.Path), placed)
+		if errors.Is(err, fs.ErrPermission) && placed.Owner == "" {
+			err = fmt.Errorf("%w: it belongs to another user there\n  next: give it back by hand: `sudo chmod %s %s` there", err, placed.Mode, onHost(placed.Path))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", onHost(placed.Path), err)
+		}
+	}
+	return nil
 }
 
 // permit sets the permissions and the owner that were asked for.
@@ -144,6 +166,11 @@ func permit(ctx context.Context, files Files, name string, placed release.Placed
 	if err := files.Chmod(ctx, name, modeOf(placed.Mode)); err != nil && (!errors.Is(err, fs.ErrPermission) || placed.Owner == "") {
 		return err // what was given away before belongs to another: then the owner is what is left to see to
 	}
+	return give(ctx, files, name, placed)
+}
+
+// give sets the owner that was asked for.
+func give(ctx context.Context, files Files, name string, placed release.Placed) error {
 	if placed.Owner == "" {
 		return nil
 	}

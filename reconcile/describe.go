@@ -24,6 +24,8 @@ func describe(s plan.Step) string {
 		return "push the error pages"
 	case plan.StepPlace:
 		return "put the files of " + s.Name + " there"
+	case plan.StepPermit:
+		return "set the permissions of the files of " + s.Name
 	case plan.StepImage, plan.StepPull:
 		return "get image " + s.Name
 	case plan.StepProxy:

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"time"
+
+	"github.com/kamald/kamald/state"
 )
 
 type files struct {
@@ -62,6 +64,11 @@ func (f files) Modified(ctx context.Context, path string) (at time.Time, err err
 
 func (f files) Touch(ctx context.Context, path string) error {
 	return f.write(ctx, "Files.Touch", func(ctx context.Context) error { return f.next.Touch(ctx, path) })
+}
+
+func (f files) Stat(ctx context.Context, path string) (is state.File, err error) {
+	err = f.read(ctx, "Files.Stat", func(ctx context.Context) (err error) { is, err = f.next.Stat(ctx, path); return })
+	return
 }
 
 func (f files) Chmod(ctx context.Context, path string, mode fs.FileMode) error {

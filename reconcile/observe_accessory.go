@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
@@ -17,16 +18,18 @@ type accessoryLook struct {
 	mu         sync.Mutex
 	containers []state.Container
 	images     []state.Image
-	contents   map[string]map[string][]byte // role → path in the container → what lies on the host; they live as long as the look
+	contents   map[string]map[string][]byte     // role → path in the container → what lies on the host; they live as long as the look
+	lying      map[string]map[string]state.File // the same way, permissions and owners of files and directories
 }
 
 // observeAccessories asks for what the release has beside it on the host: containers by their labels, images, and what lies there of
 // the files that are put there.
 func (l *look) observeAccessories(ctx context.Context, group crew) {
-	l.besides, l.accessories.contents = map[string]bool{}, map[string]map[string][]byte{}
+	l.besides, l.accessories.contents, l.accessories.lying = map[string]bool{}, map[string]map[string][]byte{}, map[string]map[string]state.File{}
 	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
 		group.Go(func() error { return l.labelled(ctx, a.Service) })
 		group.Go(func() error { return l.accessoryImage(ctx, a.Image) })
+		l.observePermissions(ctx, group, a)
 		if len(a.Files) == 0 {
 			continue
 		}
@@ -44,6 +47,29 @@ func (l *look) observeAccessories(ctx context.Context, group crew) {
 				return err
 			})
 		}
+	}
+}
+
+// observePermissions asks for permissions and owners of what is put on the host, beside what is in it: that takes no further round.
+func (l *look) observePermissions(ctx context.Context, group crew, a release.Accessory) {
+	role := state.AccessoryRole(a.Name)
+	for _, placed := range slices.Concat(a.Files, a.Directories) {
+		if plan.Unmoded(placed) && placed.Owner == "" {
+			continue // nobody asks
+		}
+		group.Go(func() error {
+			is, err := l.conn.Files.Stat(ctx, onHost(placed.Path))
+			if err != nil {
+				return unless(err, fs.ErrNotExist, fs.ErrPermission)
+			}
+			l.accessories.mu.Lock()
+			defer l.accessories.mu.Unlock()
+			if l.accessories.lying[role] == nil {
+				l.accessories.lying[role] = map[string]state.File{}
+			}
+			l.accessories.lying[role][placed.To] = is
+			return nil
+		})
 	}
 }
 
@@ -157,10 +183,11 @@ func (l *look) digestContents() {
 	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
 		role := state.AccessoryRole(a.Name)
 		contents, looked := l.accessories.contents[role]
-		if !looked {
+		lying := l.accessories.lying[role]
+		if !looked && lying == nil {
 			continue
 		}
-		file := state.EnvFile{Role: state.FilesName(role), Digests: map[string]string{}}
+		file := state.EnvFile{Role: state.FilesName(role), Digests: map[string]string{}, Files: lying}
 		for _, placed := range a.Files {
 			data, there := contents[placed.To]
 			switch _, clear := placed.Clear(); {

@@ -119,6 +119,8 @@ func (r *run) perform(ctx context.Context, conn *Connection, s plan.Step) error 
 		return r.fetch(ctx, conn, s)
 	case plan.StepPlace:
 		return r.place(ctx, conn, s)
+	case plan.StepPermit:
+		return r.permit(ctx, conn, s)
 	case plan.StepImage:
 		return r.image(ctx, conn, s)
 	case plan.StepProxy:

@@ -148,6 +148,9 @@ type Files interface {
 	Modified(ctx context.Context, path string) (time.Time, error)
 	// Touch sets a file's time to that host's now, by rewriting it.
 	Touch(ctx context.Context, path string) error
+	// Stat gives the permissions and the owner of a file or a directory, as four octal digits and as user:group by number; a link is
+	// followed. fs.ErrNotExist when it is not there.
+	Stat(ctx context.Context, path string) (state.File, error)
 	// Chmod sets the permissions of a file or a directory.
 	Chmod(ctx context.Context, path string, mode fs.FileMode) error
 	// Chown gives a file or a directory to a user and a group, by number; -1 leaves one as it is. Only root may give away.

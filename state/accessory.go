@@ -1,6 +1,10 @@
 package state
 
-import "strings"
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
 
 // accessoryMark begins the name under which an accessory stands where roles do: in plans, steps and files of secrets. No role's name has
 // a slash in it.
@@ -31,6 +35,11 @@ type File struct {
 	Digest string `json:"digest,omitempty"` // of its content: FileDigest, or a keyed one where secrets are in it; "" when not known
 	Mode   string `json:"mode,omitempty"`   // as chmod takes it
 	Owner  string `json:"owner,omitempty"`  // user:group, by number
+}
+
+// Lying is a file as it lies on a host, of which the content is not known: its permissions, and who owns it.
+func Lying(mode fs.FileMode, user, group int) File {
+	return File{Mode: fmt.Sprintf("%04o", mode.Perm()), Owner: fmt.Sprintf("%d:%d", user, group)}
 }
 
 // StopAsked finds the newest word on the stop of an accessory there, under its role's name; false when nobody has said one.

@@ -126,6 +126,8 @@ type Network struct {
 type EnvFile struct {
 	Role    string            `json:"role"`
 	Digests map[string]string `json:"digests,omitempty"` // NAME → keyed digest
+	// Files are permissions and owners of an accessory's files and directories, by their paths in it, of those that are there.
+	Files map[string]File `json:"files,omitempty"`
 
 	// What follows is known of certificates only.
 	Private bool `json:"private,omitempty"` // only the SSH user and root can read it

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kamald/kamald/state"
 )
 
 // Local is this machine's file system, for host `local`. A relative path begins at the user's home. Its methods are those that
@@ -179,6 +181,20 @@ func (l *Local) Touch(ctx context.Context, name string) error {
 	}
 	now := time.Now()
 	return os.Chtimes(name, now, now)
+}
+
+// Stat gives the permissions and the owner of a file or a directory.
+func (l *Local) Stat(ctx context.Context, name string) (state.File, error) {
+	name, err := l.at(ctx, name)
+	if err != nil {
+		return state.File{}, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return state.File{}, err
+	}
+	user, group := owner(info)
+	return state.Lying(info.Mode(), user, group), nil
 }
 
 // Chmod sets the permissions of a file or a directory.

@@ -180,6 +180,21 @@ func (s *SFTP) Touch(ctx context.Context, name string) error {
 	})
 }
 
+// Stat gives the permissions and the owner of a file or a directory.
+func (s *SFTP) Stat(ctx context.Context, name string) (state.File, error) {
+	return do(ctx, s, "look at", name, func(c *sftp.Client) (state.File, error) {
+		info, err := c.Stat(name)
+		if err != nil {
+			return state.File{}, err
+		}
+		stat, ok := info.Sys().(*sftp.FileStat)
+		if !ok {
+			return state.File{}, errors.New("the server does not say whose it is")
+		}
+		return state.Lying(info.Mode(), int(stat.UID), int(stat.GID)), nil
+	})
+}
+
 // Chmod sets the permissions of a file or a directory.
 func (s *SFTP) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
 	return act(ctx, s, "set the permissions of", name, func(c *sftp.Client) error { return c.Chmod(name, mode) })

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/kamald/kamald/state"
 )
 
 // mostRead is the largest file that is read whole, in bytes.
@@ -220,6 +222,22 @@ func (f *Files) Chown(ctx context.Context, name string, user, group int) error {
 		}
 		return nil
 	})
+}
+
+// Stat gives the permissions and the owner of a file or a directory.
+func (f *Files) Stat(ctx context.Context, name string) (is state.File, err error) {
+	err = f.read(ctx, "Files.Stat", name, func(h *host) error {
+		n, ok := h.files[h.path(name)]
+		switch {
+		case h.denies(h.path(name)):
+			return wrong("stat", name, fs.ErrPermission)
+		case !ok:
+			return wrong("stat", name, fs.ErrNotExist)
+		}
+		is = state.Lying(n.mode, n.user, n.group)
+		return nil
+	})
+	return is, err
 }
 
 // Chmod sets the permissions of a file or a directory.

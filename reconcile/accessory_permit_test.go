@@ -1,0 +1,121 @@
+package reconcile_test
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/plan"
+	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
+)
+
+// byHand changes permissions and the owner of a file on h3, as a person there would.
+func (w *world) byHand(name string, mode fs.FileMode, user, group int) {
+	w.t.Helper()
+	conn, err := w.Connector().Connect(w.t.Context(), release.Host{Name: "h3", Address: "h3"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.Files.Chmod(w.t.Context(), name, mode); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := conn.Files.Chown(w.t.Context(), name, user, group); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestPermissionsOfAnAccessorysFilesAreSeenAndPutRight(t *testing.T) {
+	const conf, data = "shop-redis/etc/redis.conf", "shop-redis/data"
+	for name, mend := range map[string]func(w *world, desired release.Release){
+		"by an apply": func(w *world, desired release.Release) { w.mustApply(desired) },
+		"by healing":  func(w *world, desired release.Release) { w.healed(desired) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldWithRedis(t)
+				desired := w.withRedis("v1", "redis:7")
+				desired.Accessories[0].OnChange = release.OnChangePlan
+				w.mustApply(desired)
+				w.mustBeEmpty(desired)
+				id := w.redisID()
+				w.byHand(conf, 0o666, 0, 0)
+				w.byHand(data, 0o700, 999, 0)
+				items := w.drift(desired)
+				want := []plan.Field{{Path: "file /etc/redis.conf mode", Before: "0666", After: "0640"}, {Path: "file /etc/redis.conf owner", Before: "0:0", After: "999:999"},
+					{Path: "file /data mode", Before: "0700", After: "0750"}, {Path: "file /data owner", Before: "999:0", After: "999:999"}}
+				if len(items) != 1 || !slices.Equal(items[0].Fields, want) {
+					t.Fatalf("the drift is %+v", items)
+				}
+				mend(w, desired)
+				for _, one := range []struct {
+					name string
+					mode fs.FileMode
+				}{{conf, 0o640}, {data, 0o750}} {
+					if user, group := w.Owner("h3", one.name); w.Mode("h3", one.name) != one.mode || user != 999 || group != 999 {
+						t.Errorf("%s is %o of %d:%d", one.name, w.Mode("h3", one.name), user, group)
+					}
+				}
+				if content, _ := w.File("h3", conf); w.redisID() != id || w.redis() != "redis:7" || string(content) != "requirepass "+canary+"\n" {
+					t.Errorf("another container runs, or another file lies there: %s\n%s", w.redis(), w.progress())
+				}
+				w.mustBeEmpty(desired)
+			})
+		})
+	}
+}
+
+// They are asked for beside all else that needs no answer: an accessory makes a look no longer.
+func TestPermissionsTakeNoFurtherRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		w.mustApply(desired)
+		took := func(of release.Release) time.Duration {
+			began := time.Now()
+			w.using(func(c *reconcile.Controller) {
+				if _, err := c.Look(t.Context(), of, nil, nil, false); err != nil {
+					t.Fatal(err)
+				}
+			})
+			return time.Since(began)
+		}
+		took(desired)
+		without := desired
+		without.Accessories = slices.Clone(desired.Accessories)
+		without.Accessories[0].Files, without.Accessories[0].Directories = nil, nil
+		if with, none := took(desired), took(without); with > none+none/4 {
+			t.Errorf("a look takes %s with files, and %s without", with, none)
+		}
+	})
+}
+
+// A directory that nobody gives a mode keeps what its container's user wants, also when the accessory is made anew.
+func TestADirectoryKeepsTheModeThatItsUserWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		desired.Accessories[0].Directories[0].Mode = release.DirectoryMode
+		w.mustApply(desired)
+		w.byHand("shop-redis/data", 0o700, 999, 999)
+		w.mustBeEmpty(desired)
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.BootAccessories(t.Context(), desired, []string{"redis"}, nil, true); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if mode := w.Mode("h3", "shop-redis/data"); mode != 0o700 {
+			t.Errorf("it is %o", mode)
+		}
+		for _, c := range w.Containers("h3", state.View{}) {
+			if strings.HasPrefix(c.Name, "shop-redis_") {
+				t.Errorf("%s is left", c.Name)
+			}
+		}
+	})
+}
