@@ -13,7 +13,9 @@ import (
 // whatever waits.
 func TestPermissionsOfAnAccessorysFilesArePutRightWhereTheyLie(t *testing.T) {
 	const conf, data = "/etc/redis.conf", "/data"
-	as := func(mode, owner string) map[string]state.File { return map[string]state.File{conf: {Mode: mode, Owner: owner}} }
+	as := func(mode, owner string) map[string]state.File {
+		return map[string]state.File{conf: {Mode: mode, Owner: owner}}
+	}
 	for _, one := range []struct {
 		name   string
 		lying  map[string]state.File
