@@ -74,6 +74,7 @@ func (s *Store) appendAt(app state.App, b batch, encoded []byte, seen clientv3.C
 	}
 	if kvs := result.answers[0].Kvs; len(kvs) > 0 {
 		now = entry{kvs[0].ModRevision, kvs[0].Value}
+		s.memory.keep(sequence, now)
 	}
 	// An attempt whose answer was lost may have done it: then what stands there is this.
 	if kvs := result.answers[1].Kvs; unsure && len(kvs) > 0 && string(kvs[0].Value) == p.text {

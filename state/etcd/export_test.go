@@ -1,5 +1,14 @@
 package etcd
 
+import "time"
+
+// SetPatience makes calls wait less for a cluster that is away.
+func SetPatience(whole, short, try time.Duration) (back func()) {
+	w, s, t := patience, shortPatience, tryTime
+	patience, shortPatience, tryTime = whole, short, try
+	return func() { patience, shortPatience, tryTime = w, s, t }
+}
+
 // SetMost makes what one key holds small, so that values come in parts.
 func SetMost(bytes int) (back func()) {
 	before := most

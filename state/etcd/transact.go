@@ -13,8 +13,8 @@ import (
 )
 
 // patience is how long a call waits for the cluster in all, through the election of its leader. While it is away already, calls wait
-// for one attempt alone: the many calls of one round would add up otherwise.
-const (
+// for one attempt alone: the many calls of one round would add up otherwise. Tests make it short.
+var (
 	patience      = 8 * time.Second
 	shortPatience = 1500 * time.Millisecond
 	tryTime       = 2 * time.Second // of one attempt with little in it

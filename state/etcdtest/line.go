@@ -16,7 +16,7 @@ type Line struct {
 	listener net.Listener
 	mu       sync.Mutex
 	open     *sync.Cond
-	cut      bool
+	cut      [2]bool // what is asked, what is answered
 	closed   bool
 	conns    []net.Conn
 }
@@ -47,24 +47,33 @@ func NewLine(t testing.TB, endpoint string) *Line {
 	return l
 }
 
+// The directions of a line.
+const (
+	asked = iota
+	answered
+)
+
 // Cut holds back what is sent, in both directions.
-func (l *Line) Cut() { l.set(true) }
+func (l *Line) Cut() { l.set(true, true) }
+
+// CutAnswers holds back what is answered alone.
+func (l *Line) CutAnswers() { l.set(false, true) }
 
 // Heal lets it through, with what was held back.
-func (l *Line) Heal() { l.set(false) }
+func (l *Line) Heal() { l.set(false, false) }
 
-func (l *Line) set(cut bool) {
+func (l *Line) set(cut ...bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut = cut
+	l.cut = [2]bool(cut)
 	l.open.Broadcast()
 }
 
-// pass waits until the line is whole; false when it is closed.
-func (l *Line) pass() bool {
+// pass waits until the line is whole in a direction; false when it is closed.
+func (l *Line) pass(direction int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.cut && !l.closed {
+	for l.cut[direction] && !l.closed {
 		l.open.Wait()
 	}
 	return !l.closed
@@ -78,7 +87,7 @@ func (l *Line) accept(all *sync.WaitGroup) {
 		}
 		all.Go(func() {
 			defer from.Close()
-			if !l.pass() {
+			if !l.pass(asked) {
 				return
 			}
 			to, err := net.Dial("tcp", l.to)
@@ -88,19 +97,19 @@ func (l *Line) accept(all *sync.WaitGroup) {
 			l.mu.Lock()
 			l.conns = append(l.conns, from, to)
 			l.mu.Unlock()
-			all.Go(func() { l.copy(to, from) })
-			l.copy(from, to)
+			all.Go(func() { l.copy(to, from, asked) })
+			l.copy(from, to, answered)
 		})
 	}
 }
 
-func (l *Line) copy(to, from net.Conn) {
+func (l *Line) copy(to, from net.Conn, direction int) {
 	defer to.Close()
 	defer from.Close()
 	data := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(data)
-		if !l.pass() || err != nil && err != io.EOF {
+		if !l.pass(direction) || err != nil && err != io.EOF {
 			return
 		}
 		if _, failed := to.Write(data[:n]); failed != nil || err != nil {
