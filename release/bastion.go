@@ -3,7 +3,10 @@ package release
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // The kinds of sources.
@@ -40,15 +43,15 @@ type Bastion struct {
 // Store is where history and observations are kept.
 type Store struct {
 	Bolt string   `json:"bolt,omitempty"` // a file; "": where commands keep theirs
-	Etcd []string `json:"etcd,omitempty"` // in place of the file: URLs of members
-	// The rest is etcd's. CA, Certificate, Key and PasswordFile are files.
-	CA           string        `json:"ca,omitempty"`
-	Certificate  string        `json:"certificate,omitempty"`
-	Key          string        `json:"key,omitempty"`
-	Username     string        `json:"username,omitempty"`
-	PasswordFile string        `json:"password_file,omitempty"`
-	Name         string        `json:"name,omitempty"` // this daemon's; "": the machine's
-	Lease        time.Duration `json:"lease,omitempty"`
+	Etcd []string `json:"etcd,omitempty"` // in place of the file: URLs of a cluster's members
+	// CA, Certificate and Key are files for etcd.
+	CA          string `json:"ca,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// Username is an etcd user; Password names the secret that has its password, SecretFiles where that is looked for.
+	Username    string   `json:"username,omitempty"`
+	Password    string   `json:"password,omitempty"`
+	SecretFiles []string `json:"secret_files,omitempty"`
 }
 
 // Listen is where the daemon answers; what is "" it does not answer at, but for the socket.
@@ -134,6 +137,22 @@ func LoadBastion(path string, opts Options) (Bastion, Diagnostics) {
 	}
 	l.refuseUnbuiltBastion(root, "")
 	return l.compileBastion(root), l.result()
+}
+
+// LoadStore reads the store block of kamald.hcl, and what locals it needs: what the rest depends on need not be at hand. Of opts it uses
+// Env and ReadFile.
+func LoadStore(path string, opts Options) (Store, Diagnostics) {
+	opts.Git = nil
+	l := newLoader(path, opts)
+	l.bastion = true
+	file, ok := l.parse(l.path)
+	if !ok {
+		return Store{}, l.result()
+	}
+	file.body.Blocks = slices.DeleteFunc(slices.Clone(file.body.Blocks), func(b *hclsyntax.Block) bool { return b.Type != "store" && b.Type != "locals" })
+	store := l.decode(file.body, bastionSpec, l.context(file, "", nil)).child("store")
+	l.checkStore(store)
+	return l.compileStore(store), l.result()
 }
 
 // ValidateBastion checks kamald.hcl. It reads only that file: the environment, secrets and other files are unknown to it.

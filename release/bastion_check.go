@@ -59,21 +59,26 @@ func (l *loader) checkStore(store *block) {
 	if etcd.set() && store.get("bolt").set() {
 		l.errorf(etcd.rng, "Two stores", "store is one file (bolt) or a cluster (etcd), not both.")
 	}
-	for _, name := range []string{"ca", "certificate", "key", "username", "password_file", "name", "lease"} {
+	for _, name := range []string{"ca", "certificate", "key", "username", "password"} {
 		if v := store.get(name); v.set() && !etcd.set() {
 			l.errorf(v.rng, "Means nothing here", "%s is for a store in etcd, and none is named.", name)
 		}
 	}
-	for _, pair := range [][2]string{{"certificate", "key"}, {"username", "password_file"}} {
-		for i, name := range pair {
-			if v := store.get(name); v.set() && !store.get(pair[1-i]).set() {
-				l.errorf(v.rng, "One without the other", "%s needs %s, too.", name, pair[1-i])
-			}
+	for _, pair := range [][2]string{{"certificate", "key"}, {"key", "certificate"}, {"username", "password"}, {"password", "username"}} {
+		if v := store.get(pair[0]); v.set() && !store.get(pair[1]).set() {
+			l.errorf(v.rng, "Attribute missing", "%s needs %s beside it.", pair[0], pair[1])
 		}
 	}
+	if etcd.set() && etcd.isKnown() && len(etcd.items()) == 0 {
+		l.errorf(etcd.rng, "No member", "etcd names at least one member of the cluster, such as \"https://10.0.0.21:2379\".")
+	}
 	for _, item := range etcd.items() {
-		if u, err := url.Parse(item.s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-			l.errorf(item.rng, "No member", "%q is no member of a cluster: it is a URL such as https://10.0.0.21:2379.", item.s)
+		u, err := url.Parse(item.s)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.User != nil {
+			l.conceal(item.rng) // there may be a password in it
+			l.errorf(item.rng, "Bad address", "A member of etcd is https:// or http://, a name or address and a port, such as \"https://10.0.0.21:2379\"; a user stands in username and password.")
+		} else if u.Scheme == "http" && store.get("ca").set() {
+			l.errorf(item.rng, "Bad address", "With ca connections are made by TLS: a member is https://…, not %q.", item.s)
 		}
 	}
 }

@@ -13,27 +13,19 @@ const (
 	defaultImageWait = 30 * time.Minute
 	defaultPath      = "deploy.hcl"
 	defaultEvery     = time.Minute
-	defaultLease     = 15 * time.Second
-	leastLease       = 2 * time.Second // etcd takes none below
 	defaultLogFormat = "json"
 	defaultLogLevel  = "info"
 )
 
 // compileBastion makes a value of the file.
 func (l *loader) compileBastion(root *block) Bastion {
-	store, listen, log := root.child("store"), root.child("listen"), root.child("log")
+	listen, log := root.child("listen"), root.child("log")
 	b := Bastion{
-		Store: Store{Bolt: l.beside(store.get("bolt")), Etcd: store.get("etcd").strings(), CA: l.beside(store.get("ca")),
-			Certificate: l.beside(store.get("certificate")), Key: l.beside(store.get("key")),
-			Username: store.get("username").text(), PasswordFile: l.beside(store.get("password_file")),
-			Name: store.get("name").text()},
+		Store: l.compileStore(root.child("store")),
 		Listen: Listen{Socket: l.beside(listen.get("socket")), HTTPS: listen.get("https").text(), HTTP: listen.get("http").text(),
 			Certificate: l.beside(listen.get("certificate")), Key: l.beside(listen.get("key"))},
 		Metrics: MetricsListen{Listen: root.child("metrics").get("listen").text()},
 		Log:     Log{Format: log.get("format").textOr(defaultLogFormat), Level: log.get("level").textOr(defaultLogLevel)},
-	}
-	if len(b.Store.Etcd) > 0 {
-		b.Store.Lease = store.get("lease").durationOr(defaultLease)
 	}
 	for _, token := range root.children("token") {
 		b.Tokens = append(b.Tokens, Token{Name: token.label, Hash: token.get("hash").text(), Role: token.get("role").textOr(defaultTokenRole),
@@ -43,6 +35,15 @@ func (l *loader) compileBastion(root *block) Bastion {
 		b.Apps = append(b.Apps, l.compileDriven(app))
 	}
 	return b
+}
+
+func (l *loader) compileStore(store *block) Store {
+	s := Store{Bolt: l.beside(store.get("bolt")), Etcd: store.get("etcd").strings(), CA: l.beside(store.get("ca")),
+		Certificate: l.beside(store.get("certificate")), Key: l.beside(store.get("key")), Username: store.get("username").text(), Password: store.get("password").text()}
+	for _, item := range store.child("secrets").get("files").items() {
+		s.SecretFiles = append(s.SecretFiles, l.besideFile(item.s))
+	}
+	return s
 }
 
 func (l *loader) compileDriven(app *block) DrivenApp {

@@ -125,36 +125,51 @@ func TestTheReferenceOfTheBastionLoads(t *testing.T) {
 	}
 }
 
-func TestAStoreInEtcd(t *testing.T) {
-	text := `store {
-  etcd          = ["https://10.0.0.21:2379", "https://10.0.0.22:2379"]
-  ca            = "ca.pem"
-  username      = "kamald"
-  password_file = "etcd.password"
-  name          = "bastion-1"
+func TestAStoreInEtcdIsReadWithWhatIsNeededForIt(t *testing.T) {
+	text := `locals { m = "https://10.0.0.21:2379" }
+store {
+  etcd        = [local.m, "https://10.0.0.22:2379"]
+  ca          = "ca.pem"
+  certificate = "client.pem"
+  key         = "/keys/client.key"
+  username    = "kamald"
+  password    = secret("ETCD_PASSWORD")
+  secrets { files = ["etcd.secrets"] }
 }
+log { level = env("NOWHERE") }
 `
-	b, diags := LoadBastion("/etc/kamald/kamald.hcl", memory(map[string]string{"/etc/kamald/kamald.hcl": text}))
-	if diags.Len() > 0 {
-		t.Fatal(diags)
+	files := memory(map[string]string{"/etc/kamald/kamald.hcl": text})
+	want := Store{Etcd: []string{"https://10.0.0.21:2379", "https://10.0.0.22:2379"}, CA: "/etc/kamald/ca.pem", Certificate: "/etc/kamald/client.pem",
+		Key: "/keys/client.key", Username: "kamald", Password: "ETCD_PASSWORD", SecretFiles: []string{"/etc/kamald/etcd.secrets"}}
+	store, diags := LoadStore("/etc/kamald/kamald.hcl", files)
+	if diff := cmp.Diff(want, store); diff != "" || diags.Len() > 0 {
+		t.Errorf("%v\n%s", diags, diff)
 	}
-	want := Store{Etcd: []string{"https://10.0.0.21:2379", "https://10.0.0.22:2379"}, CA: "/etc/kamald/ca.pem", Username: "kamald",
-		PasswordFile: "/etc/kamald/etcd.password", Name: "bastion-1", Lease: 15 * time.Second}
-	if d := cmp.Diff(want, b.Store); d != "" {
-		t.Error(d)
+	if _, diags := LoadBastion("/etc/kamald/kamald.hcl", files); !strings.Contains(diags.Error(), "NOWHERE is not set") {
+		t.Errorf("of the whole file: said %v", diags)
 	}
+	files = memory(map[string]string{"kamald.hcl": strings.Replace(text, `env("NOWHERE")`, `"info"`, 1)})
+	if b, diags := LoadBastion("kamald.hcl", files); diags.Len() > 0 || b.Store.Username != "kamald" {
+		t.Errorf("said %v of %+v", diags, b.Store)
+	}
+}
+
+func TestWhatCannotReachAStoreInEtcdIsAMistake(t *testing.T) {
 	for text, want := range map[string]string{
-		`store { lease = "20s" }`: "lease is for a store in etcd",
-		`store { name = "x" }`:    "name is for a store in etcd",
-		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  username = \"kamald\"\n}": "username needs password_file",
-		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  key = \"k\"\n}":           "key needs certificate",
-		"store {\n  etcd = [\"https://10.0.0.21:2379\"]\n  lease = \"1s\"\n}":        "2s",
-		`store { etcd = ["10.0.0.21:2379"] }`:                                        "is no member of a cluster",
-		"store {\n  bolt = \"x\"\n  etcd = [\"https://10.0.0.21:2379\"]\n}":          "Two stores",
+		`etcd = ["10.0.0.21:2379"]`:                      "A member of etcd is https://",
+		`etcd = ["https://10.0.0.21"]`:                   "and a port",
+		`etcd = ["https://root:hunter2@10.0.0.21:2379"]`: "a user stands in username and password",
+		`etcd = []`: "at least one member",
+		"etcd = [\"http://10.0.0.21:2379\"]\n ca = \"ca.pem\"":               "With ca connections are made by TLS",
+		"etcd = [\"https://10.0.0.21:2379\"]\n key = \"x.key\"":              "key needs certificate beside it",
+		"etcd = [\"https://10.0.0.21:2379\"]\n username = \"x\"":             "username needs password beside it",
+		"etcd = [\"https://10.0.0.21:2379\"]\n password = \"hunter2\"":       "secret(",
+		"bolt = \"x.db\"\n username = \"x\"\n password = secret(\"HUNTER\")": "username is for a store in etcd",
 	} {
-		_, diags := LoadBastion("kamald.hcl", memory(map[string]string{"kamald.hcl": text + "\n"}))
-		if !strings.Contains(diags.Error(), want) {
-			t.Errorf("%s\nsaid %v, and not %q", text, diags, want)
+		diags := ValidateBastion("kamald.hcl", memory(map[string]string{"kamald.hcl": "store {\n " + text + "\n}\n"}))
+		said := strings.ReplaceAll(diags.Error(), "\n", " ")
+		if !strings.Contains(said, want) || strings.Contains(said, "hunter2") {
+			t.Errorf("%s: said %v", text, diags)
 		}
 	}
 }

@@ -39,10 +39,10 @@ func storeSpec() *blockSpec {
 		attr("certificate", kindString, "client certificate").like(`"/etc/kamald/client.pem"`),
 		attr("key", kindString, "its key").like(`"/etc/kamald/client.key"`),
 		attr("username", kindString, "user of the cluster").like(`"kamald"`),
-		attr("password_file", kindString, "file with its password, 0600").like(`"/etc/kamald/etcd.password"`),
-		attr("name", kindString, "what the other daemons on the cluster and people call this one").ruled("the machine's name").like(`"bastion-1"`),
-		attr("lease", kindDuration, "how long after its last word another daemon takes over from one that is gone").atLeast(leastLease).otherwise(defaultLease),
-	})
+		attr("password", kindSecret, "its password").like(`secret("ETCD_PASSWORD")`),
+	}, own("secrets", "", "Where the password is looked for.", []attrSpec{
+		attr("files", kindStrings, "dotenv files, 0600").like(`["/etc/kamald/etcd.secrets"]`),
+	}))
 }
 
 func listenSpec() *blockSpec {
