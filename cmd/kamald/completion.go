@@ -146,11 +146,11 @@ func (p *program) completeReleases() []cobra.Completion {
 
 // knownReleases are those that the store here has; none where there is no store.
 func (p *program) knownReleases() []state.Record {
-	path, err := p.storeFile()
-	if err != nil {
+	at, err := p.storePlace()
+	if err != nil || at.inEtcd() { // nobody waits for a cluster at a tab
 		return nil
 	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(at.file); err != nil {
 		return nil
 	}
 	store, err := p.openStore()

@@ -73,10 +73,11 @@ func (p *program) doctorFile() []reconcile.Finding {
 // doctorStore looks whether the store can be opened, and has room.
 func (p *program) doctorStore(ctx context.Context) []reconcile.Finding {
 	f := reconcile.Finding{Where: thisMachine, What: "store", Level: reconcile.LevelWrong, Next: "give another place with --store FILE, or `kamald store check` and `kamald store restore`"}
-	path, err := p.storeFile()
+	at, err := p.storePlace()
+	path := at.file
 	if err == nil {
-		f.Said = path
-		if _, missing := os.Stat(path); missing == nil {
+		f.Said = at.String()
+		if _, missing := os.Stat(path); missing == nil || at.inEtcd() {
 			err = p.readStore()
 		}
 	}

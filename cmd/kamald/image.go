@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,7 +96,7 @@ func (s *session) buildHooks(ctx context.Context) error {
 func (p *program) buildLog(desired release.Release) (*build.Log, error) {
 	dir, own := logDirectory(p.flags.file, desired.Output.Dir), desired.Output.Dir == ""
 	if own {
-		store, err := storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+		store, err := p.storeFile()
 		if err != nil {
 			return nil, err
 		}

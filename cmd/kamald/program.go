@@ -66,7 +66,7 @@ func (f *flags) declare(set *pflag.FlagSet) {
 	set.StringVarP(&f.file, "config", "c", "deploy.hcl", "the `file` that says what should run")
 	set.StringVarP(&f.destination, "destination", "d", "", "the destination in it, such as staging")
 	set.StringVar(&f.version, "version", "", "the version of the release (default: the file's, else the commit)")
-	set.StringVar(&f.store, "store", "", "the `file` that keeps what was seen and done")
+	set.StringVar(&f.store, "store", "", "the `file` that keeps what was seen and done, or a bastion's file (.hcl) whose store block names it")
 	set.Var(&f.hosts, "hosts", "only these hosts: names or globs such as web-* and {a,b}, separated by commas")
 	set.Var(&f.roles, "roles", "only these roles: names or globs, separated by commas")
 	set.BoolVarP(&f.primary, "primary", "p", false, "only the first host of the primary role, or of the first one of --roles")

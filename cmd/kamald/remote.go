@@ -39,7 +39,7 @@ func (p *program) daemon(ctx context.Context, app state.App) (*remote, error) {
 	if p.server != "" {
 		return p.daemonAt(ctx, app, p.server)
 	}
-	path, err := storePath(p.flags.store, os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+	path, err := p.storeFile()
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/kamald/kamald/release"
-	"github.com/kamald/kamald/state/bolt"
 )
 
 // defaultImageWait is how long an image may be missing before anybody is told.
@@ -28,11 +26,10 @@ const defaultImageWait = 30 * time.Minute
 // service is the daemon's process: its store, its place among other processes, its log.
 type service struct {
 	p     *program
-	store kept
-	place string // where the store is, for people
-	path  string // the store's file; beside it the socket is. Of a cluster: where commands would have theirs
+	store storage
+	place place
+	path  string // the store's file, or the one beside which lies what is this machine's own
 	lock  *os.File
-	share *share // with other daemons; nil: the store is this one's alone
 	log   zerolog.Logger
 
 	conditions conditions // those that the log has said to hold
@@ -42,13 +39,14 @@ type service struct {
 
 // newService takes the store for this process. No other daemon can have it; commands still can.
 func (p *program) newService(bastion release.Bastion) (*service, error) {
-	path, err := storePath(cmp.Or(p.flags.store, bastion.Store.Bolt), os.Getenv("XDG_STATE_HOME"), os.Geteuid() == 0, os.UserHomeDir)
+	at, err := placeIn(bastion.Store)
+	if p.flags.store != "" {
+		at, err = p.storePlace()
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(bastion.Store.Etcd) > 0 && bastion.Listen.Socket != "" { // several daemons of one machine have a socket each
-		path = strings.TrimSuffix(bastion.Listen.Socket, ".sock")
-	}
+	path := at.file
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("the store's directory cannot be made: %w", err)
 	}
@@ -56,10 +54,17 @@ func (p *program) newService(bastion release.Bastion) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{p: p, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}
-	if err := s.open(bastion.Store); err != nil {
+	store, err := at.open()
+	if err == nil {
+		err = store.Writable() // before anything else begins that would have to be kept
+	}
+	if err != nil {
+		if store != nil {
+			err = errors.Join(err, store.Close())
+		}
 		return nil, errors.Join(err, lock.Close())
 	}
+	s := &service{p: p, store: store, place: at, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}
 	var unused []string
 	if s.socket, unused, err = givenSocket(); err != nil {
 		s.close()
@@ -69,28 +74,6 @@ func (p *program) newService(bastion release.Bastion) (*service, error) {
 		s.log.Warn().Strs("sockets", unused).Msg("the service manager gave sockets that are not used: one of AF_UNIX is taken, and where else it listens says `listen`")
 	}
 	return s, nil
-}
-
-// open opens the store, which must be writable before anything else begins that would have to be kept.
-func (s *service) open(how release.Store) error {
-	if len(how.Etcd) == 0 || s.p.flags.store != "" {
-		store, err := bolt.Open(s.path)
-		if err == nil {
-			err = store.Writable()
-		}
-		s.store, s.place = store, s.path
-		return err
-	}
-	store, err := openCluster(how)
-	if err != nil {
-		return err
-	}
-	if err := store.Writable(); err != nil {
-		return errors.Join(err, store.Close())
-	}
-	s.store, s.place = store, store.Name()
-	s.share, err = newShare(store, how, s.log)
-	return err
 }
 
 // lockFile is held as long as the process lives: the kernel gives it back, whatever becomes of the process.
@@ -107,7 +90,7 @@ func lockFile(path string) (*os.File, error) {
 
 func (s *service) close() {
 	s.socket.close()
-	_ = errors.Join(s.share.close(), s.store.Close(), s.lock.Close())
+	_ = errors.Join(s.store.Close(), s.lock.Close())
 }
 
 // daemonLogger writes a JSON object a line, or lines for people.
@@ -140,12 +123,8 @@ func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-
 		all.Go(func() { d.listen(life, server, s.log) })
 	}
 	all.Go(func() { d.metrics.Run(life) })
-	if d.group != nil {
-		all.Go(func() { d.group.Run(life) })
-		all.Go(func() { s.away(life) })
-	}
 	all.Go(func() { d.loop.Run(life); end() })
-	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Str("store", s.place).Msg("kamald runs")
+	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Stringer("store", s.place).Msg("kamald runs")
 	s.manager.runs(d.loop)
 	var again *release.Bastion
 	for again == nil && life.Err() == nil {
@@ -177,7 +156,7 @@ func (s *service) reload(before release.Bastion, read func() (release.Bastion, e
 	}
 	s.log.Info().Msg("the file was read again")
 	if !reflect.DeepEqual(bastion.Store, before.Store) {
-		s.log.Warn().Str("store", s.place).Msg("the store stays the one it was until kamald is started anew")
+		s.log.Warn().Stringer("store", s.place).Msg("the store stays the one it was until kamald is started anew")
 	}
 	s.log = s.p.daemonLogger(bastion.Log)
 	return &bastion

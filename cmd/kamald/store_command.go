@@ -12,9 +12,9 @@ import (
 )
 
 func (p *program) storeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: "The file in which kamald remembers what it saw and did", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "store", Short: "Where kamald remembers what it saw and did", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(p.storeBackupCommand(), p.storeRestoreCommand(), p.storeCheckCommand(), p.storeCompactCommand(), p.storeTokenCommand())
+	cmd.AddCommand(p.storeBackupCommand(), p.storeRestoreCommand(), p.storeCheckCommand(), p.storeCompactCommand(), p.storeMigrateCommand(), p.storeTokenCommand())
 	return cmd
 }
 
@@ -26,7 +26,7 @@ func (p *program) storeBackupCommand() *cobra.Command {
 			"and left as it was when something fails.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return p.withStore(func(store *bolt.Store, path string) error {
+			return p.withFile("backup", inEtcdBackup, func(store *bolt.Store, path string) error {
 				size, err := store.Backup(args[0])
 				if err != nil {
 					return err
@@ -46,7 +46,7 @@ func (p *program) storeRestoreCommand() *cobra.Command {
 			"It is refused while another process has the store, such as a running kamald run.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return p.withStore(func(_ *bolt.Store, path string) error {
+			return p.withFile("restore", "`etcdctl snapshot restore` is of the cluster; `kamald store migrate --from FILE --to KAMALD.HCL` fills an empty one", func(_ *bolt.Store, path string) error {
 				beside, err := bolt.Restore(path, args[0], force)
 				if err != nil {
 					return err
@@ -70,25 +70,42 @@ func (p *program) storeCheckCommand() *cobra.Command {
 		Short: "Read all of the store, and say whether it is whole",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return p.withStore(func(store *bolt.Store, path string) error {
-				if err := store.Check(); err != nil {
-					return err
-				}
-				apps, err := store.Apps()
-				if err != nil {
-					return err
-				}
-				info, err := os.Stat(path)
-				if errors.Is(err, os.ErrNotExist) {
-					return p.tell(map[string]any{"store": path, "whole": true, "bytes": 0, "apps": []state.App{}}, "There is no store at %s: nothing was kept there yet.\n", path)
-				} else if err != nil {
-					return err
-				}
-				return p.tell(map[string]any{"store": path, "whole": true, "bytes": info.Size(), "apps": append([]state.App{}, apps...)},
-					"%s is whole: %s, %d apps.\n", path, plan.Size(info.Size()), len(apps))
-			})
+			return p.checkStore()
 		},
 	}
+}
+
+// checkStore reads all of the store.
+func (p *program) checkStore() error {
+	at, err := p.storePlace()
+	if err != nil {
+		return err
+	}
+	store, err := at.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	if err := store.Check(); err != nil {
+		return err
+	}
+	apps, err := store.Apps()
+	if err != nil {
+		return err
+	}
+	result := map[string]any{"store": at.String(), "whole": true, "apps": append([]state.App{}, apps...)}
+	if at.inEtcd() {
+		return p.tell(result, "%s is whole: %d apps.\n", at, len(apps))
+	}
+	result["bytes"] = 0
+	info, err := os.Stat(at.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return p.tell(result, "There is no store at %s: nothing was kept there yet.\n", at)
+	} else if err != nil {
+		return err
+	}
+	result["bytes"] = info.Size()
+	return p.tell(result, "%s is whole: %s, %d apps.\n", at, plan.Size(info.Size()), len(apps))
 }
 
 func (p *program) storeCompactCommand() *cobra.Command {
@@ -99,7 +116,7 @@ func (p *program) storeCompactCommand() *cobra.Command {
 			"before it takes the place of the old one; its disk must have room for both. It is refused while a kamald run has the store.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return p.withStore(func(store *bolt.Store, path string) error {
+			return p.withFile("compact", "compaction is the cluster's: etcd's --auto-compaction-retention, and `etcdctl defrag`", func(store *bolt.Store, path string) error {
 				before, after, err := store.Compact()
 				if err != nil {
 					return err
@@ -110,17 +127,22 @@ func (p *program) storeCompactCommand() *cobra.Command {
 	}
 }
 
-// withStore opens the store and closes it.
-func (p *program) withStore(do func(store *bolt.Store, path string) error) error {
-	path, err := p.storeFile()
+const inEtcdBackup = "`etcdctl snapshot save FILE` backs up the cluster, `kamald store migrate --to FILE` what kamald keeps there"
+
+// withFile opens the store, which must be in a file, and closes it.
+func (p *program) withFile(command, instead string, do func(store *bolt.Store, path string) error) error {
+	at, err := p.storePlace()
 	if err != nil {
 		return err
 	}
-	store, err := bolt.Open(path)
+	if at.inEtcd() {
+		return errNoFile(at, command, instead)
+	}
+	store, err := bolt.Open(at.file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(store, path), store.Close())
+	return errors.Join(do(store, at.file), store.Close())
 }
 
 // tell writes a result: as JSON, with the schema put into it, or as text.

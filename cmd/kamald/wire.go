@@ -24,6 +24,7 @@ import (
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 	"github.com/kamald/kamald/state/bolt"
+	"github.com/kamald/kamald/state/etcd"
 )
 
 // The drivers fulfil what reconcile asks for.
@@ -42,7 +43,8 @@ var (
 	_ reconcile.Hooks     = hooks.Runner{}
 	_ reconcile.Spool     = (*image.Spool)(nil)
 	_ reconcile.Registry  = (*registry.Client)(nil)
-	_ state.Store         = (*bolt.Store)(nil)
+	_ storage             = (*bolt.Store)(nil)
+	_ storage             = (*etcd.Store)(nil)
 )
 
 // connector reaches hosts: this machine straight, others by SSH.
