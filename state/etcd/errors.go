@@ -68,7 +68,8 @@ func (s *core) explain(err error) error {
 		return say(s.user()+" may not do that", "grant it what is under "+prefix+": `etcdctl role grant-permission ROLE --prefix=true readwrite "+prefix+"`")
 	case is(err, rpctypes.ErrGRPCRequestTooLarge):
 		return say("it takes no request as large as this", "leave etcd's --max-request-bytes at its default or above")
-	case strings.Contains(text, "authentication handshake failed"), strings.Contains(text, "x509:"), strings.Contains(text, "tls:"):
+	case away(err) && (strings.Contains(text, "x509:") || strings.Contains(text, "tls:")):
+		err = fmt.Errorf("%w: %w", ErrAway, err)
 		return say("no secure connection can be made", "see ca, certificate and key in the store block, and that the endpoints are names or addresses in the members' certificates")
 	case away(err):
 		err = fmt.Errorf("%w: %w", ErrAway, err)

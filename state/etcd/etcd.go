@@ -50,6 +50,7 @@ type core struct {
 	closed bool
 
 	contact contact
+	probe   probe
 	memory  memory
 }
 

@@ -172,6 +172,11 @@ func (s *core) attempt(each time.Duration, do func(context.Context, *clientv3.Cl
 	if s.life.Err() != nil && err != nil {
 		err = errClosed
 	}
+	if err != nil && away(err) {
+		if why := s.why(); why != "" {
+			err = fmt.Errorf("%s: %w", why, err)
+		}
+	}
 	s.heard(err)
 	return s.explain(err)
 }
