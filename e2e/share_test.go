@@ -84,7 +84,7 @@ func (b *bastion) start() {
 	b.f.t.Helper()
 	b.process = b.f.beginOf(func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "unshare", "--uts", "sh", "-c", `hostname "$0" && exec "$@"`, b.name, b.f.bin, "run", "-f", filepath.Join(b.dir, "kamald.hcl"), "--no-color")
-		cmd.Dir, cmd.Env = b.dir, b.f.env
+		cmd.Dir, cmd.Env = b.dir, append(slices.Clone(b.f.env), "XDG_STATE_HOME="+b.dir)
 		return cmd
 	}, b.name)
 }

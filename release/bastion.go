@@ -52,6 +52,9 @@ type Store struct {
 	Username    string   `json:"username,omitempty"`
 	Password    string   `json:"password,omitempty"`
 	SecretFiles []string `json:"secret_files,omitempty"`
+	// Name is this daemon's for the others on the cluster, "": the machine's. Lease is after how long without a word from it another leads.
+	Name  string        `json:"name,omitempty"`
+	Lease time.Duration `json:"lease,omitempty"`
 }
 
 // Listen is where the daemon answers; what is "" it does not answer at, but for the socket.

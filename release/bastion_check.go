@@ -59,7 +59,7 @@ func (l *loader) checkStore(store *block) {
 	if etcd.set() && store.get("bolt").set() {
 		l.errorf(etcd.rng, "Two stores", "store is one file (bolt) or a cluster (etcd), not both.")
 	}
-	for _, name := range []string{"ca", "certificate", "key", "username", "password"} {
+	for _, name := range []string{"ca", "certificate", "key", "username", "password", "name", "lease"} {
 		if v := store.get(name); v.set() && !etcd.set() {
 			l.errorf(v.rng, "Means nothing here", "%s is for a store in etcd, and none is named.", name)
 		}

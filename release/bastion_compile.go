@@ -13,6 +13,8 @@ const (
 	defaultImageWait = 30 * time.Minute
 	defaultPath      = "deploy.hcl"
 	defaultEvery     = time.Minute
+	defaultLease     = 15 * time.Second
+	leastLease       = 2 * time.Second // etcd takes none below
 	defaultLogFormat = "json"
 	defaultLogLevel  = "info"
 )
@@ -42,6 +44,9 @@ func (l *loader) compileStore(store *block) Store {
 		Certificate: l.beside(store.get("certificate")), Key: l.beside(store.get("key")), Username: store.get("username").text(), Password: store.get("password").text()}
 	for _, item := range store.child("secrets").get("files").items() {
 		s.SecretFiles = append(s.SecretFiles, l.besideFile(item.s))
+	}
+	if len(s.Etcd) > 0 {
+		s.Name, s.Lease = store.get("name").text(), store.get("lease").durationOr(defaultLease)
 	}
 	return s
 }

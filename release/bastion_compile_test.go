@@ -134,13 +134,14 @@ store {
   key         = "/keys/client.key"
   username    = "kamald"
   password    = secret("ETCD_PASSWORD")
+  name        = "bastion-1"
   secrets { files = ["etcd.secrets"] }
 }
 log { level = env("NOWHERE") }
 `
 	files := memory(map[string]string{"/etc/kamald/kamald.hcl": text})
 	want := Store{Etcd: []string{"https://10.0.0.21:2379", "https://10.0.0.22:2379"}, CA: "/etc/kamald/ca.pem", Certificate: "/etc/kamald/client.pem",
-		Key: "/keys/client.key", Username: "kamald", Password: "ETCD_PASSWORD", SecretFiles: []string{"/etc/kamald/etcd.secrets"}}
+		Key: "/keys/client.key", Username: "kamald", Password: "ETCD_PASSWORD", SecretFiles: []string{"/etc/kamald/etcd.secrets"}, Name: "bastion-1", Lease: 15 * time.Second}
 	store, diags := LoadStore("/etc/kamald/kamald.hcl", files)
 	if diff := cmp.Diff(want, store); diff != "" || diags.Len() > 0 {
 		t.Errorf("%v\n%s", diags, diff)
@@ -164,6 +165,8 @@ func TestWhatCannotReachAStoreInEtcdIsAMistake(t *testing.T) {
 		"etcd = [\"https://10.0.0.21:2379\"]\n key = \"x.key\"":              "key needs certificate beside it",
 		"etcd = [\"https://10.0.0.21:2379\"]\n username = \"x\"":             "username needs password beside it",
 		"etcd = [\"https://10.0.0.21:2379\"]\n password = \"hunter2\"":       "secret(",
+		"bolt = \"x.db\"\n lease = \"20s\"":                                  "lease is for a store in etcd",
+		"etcd = [\"https://10.0.0.21:2379\"]\n lease = \"1s\"":               "2s",
 		"bolt = \"x.db\"\n username = \"x\"\n password = secret(\"HUNTER\")": "username is for a store in etcd",
 	} {
 		diags := ValidateBastion("kamald.hcl", memory(map[string]string{"kamald.hcl": "store {\n " + text + "\n}\n"}))

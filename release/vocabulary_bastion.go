@@ -40,6 +40,8 @@ func storeSpec() *blockSpec {
 		attr("key", kindString, "its key").like(`"/etc/kamald/client.key"`),
 		attr("username", kindString, "user of the cluster").like(`"kamald"`),
 		attr("password", kindSecret, "its password").like(`secret("ETCD_PASSWORD")`),
+		attr("name", kindString, "what people and the other daemons on the cluster call this one").ruled("the machine's name").like(`"bastion-1"`),
+		attr("lease", kindDuration, "how soon another daemon takes over from one that is gone").atLeast(leastLease).otherwise(defaultLease),
 	}, own("secrets", "", "Where the password is looked for.", []attrSpec{
 		attr("files", kindStrings, "dotenv files, 0600").like(`["/etc/kamald/etcd.secrets"]`),
 	}))

@@ -130,6 +130,7 @@ var additions = map[string]string{
 	"store.etcd":        "shown in a comment: it stands in place of bolt",
 	"store.ca":          "of etcd, named in a comment",
 	"store.certificate": "of etcd, named in a comment", "store.key": "of etcd, named in a comment",
+	"store.name": "of etcd", "store.lease": "of etcd",
 	"store.username": "the same", "store.password": "the same", "store.secrets": "the same", "store.secrets.files": "the same",
 	"locals": "holds names of the user's own",
 }

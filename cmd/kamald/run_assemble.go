@@ -20,6 +20,7 @@ import (
 	"github.com/kamald/kamald/drivers/secrets"
 	"github.com/kamald/kamald/drivers/source"
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/reconcile/group"
 	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -32,10 +33,18 @@ const comparator = "1"
 // assembled is what one reading of the bastion's file makes.
 type assembled struct {
 	loop    *loop.Loop
+	group   *group.Group // nil: no other daemon shares the apps
+	daemon  driving      // of the two the one that is asked
 	servers []served
 	metrics *console.Metrics
 	people  []*people
 	outputs *outputs
+}
+
+// driving is what answers for all apps.
+type driving interface {
+	console.Daemon
+	Looked() bool
 }
 
 // assemble wires everything; nothing is reached yet. What listens does so from here on.
@@ -48,7 +57,7 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 	}()
 	told := map[state.App]*people{}
 	opened := map[state.App]func(release.Release) (*reconcile.Controller, error){}
-	d.loop = loop.New(loop.Options{
+	options := loop.Options{
 		Store: s.store, Comparator: version + "/" + comparator, Jitter: jitter,
 		Open: func(desired release.Release) (*reconcile.Controller, error) { return opened[desired.App()](desired) },
 		Notify: func(t loop.Transition) {
@@ -59,7 +68,17 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 			s.logNotice(n)
 			d.outputs.take(n)
 		},
-	})
+	}
+	if s.share != nil {
+		d.group = s.share.group()
+		options.Leadership = d.group
+	}
+	d.loop = loop.New(options)
+	d.daemon = d.loop
+	if d.group != nil {
+		d.group.Drives(d.loop)
+		d.daemon = d.group
+	}
 	for _, driven := range bastion.Apps {
 		hears, err := s.newPeople(driven)
 		if err != nil {
@@ -75,7 +94,7 @@ func (s *service) assemble(ctx context.Context, bastion release.Bastion) (d *ass
 			}
 		}
 	}
-	d.metrics = console.NewMetrics(console.MetricsOptions{Daemon: d.loop, Version: version, StoreBytes: s.storeBytes})
+	d.metrics = console.NewMetrics(console.MetricsOptions{Daemon: d.daemon, Version: version, StoreBytes: s.storeBytes})
 	return d, s.console(ctx, bastion, d)
 }
 
@@ -174,8 +193,8 @@ func (s *service) console(ctx context.Context, bastion release.Bastion, d *assem
 		}
 		tokens = append(tokens, console.Token{Name: t.Name, Hash: t.Hash, Role: role, Apps: t.Apps})
 	}
-	server, err := console.New(console.Options{Daemon: d.loop, History: s.store, Tokens: tokens, Owner: console.Owner{UID: os.Geteuid(), GID: os.Getegid()},
-		Version: version, Log: s.log, Ready: func(context.Context) error { return s.ready(d.loop) }})
+	server, err := console.New(console.Options{Daemon: d.daemon, History: s.store, Tokens: tokens, Owner: console.Owner{UID: os.Geteuid(), GID: os.Getegid()},
+		Version: version, Log: s.log, Ready: func(context.Context) error { return s.ready(d.daemon) }})
 	if err != nil {
 		return err
 	}
@@ -211,8 +230,8 @@ func (s *service) console(ctx context.Context, bastion release.Bastion, d *assem
 }
 
 // ready tells why the daemon cannot do its work; nil when it can.
-func (s *service) ready(l *loop.Loop) error {
-	if !l.Looked() {
+func (s *service) ready(daemon driving) error {
+	if !daemon.Looked() {
 		return errors.New("not every app has been looked at yet")
 	}
 	return s.store.Writable()

@@ -30,6 +30,7 @@ type service struct {
 	place place
 	path  string // the store's file, or the one beside which lies what is this machine's own
 	lock  *os.File
+	share *share // with other daemons; nil: the store is this one's alone
 	log   zerolog.Logger
 
 	conditions conditions // those that the log has said to hold
@@ -65,6 +66,10 @@ func (p *program) newService(bastion release.Bastion) (*service, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s := &service{p: p, store: store, place: at, path: path, lock: lock, log: p.daemonLogger(bastion.Log)}
+	if s.share, err = newShare(store, at.cluster, s.log); err != nil {
+		s.close()
+		return nil, err
+	}
 	var unused []string
 	if s.socket, unused, err = givenSocket(); err != nil {
 		s.close()
@@ -90,7 +95,7 @@ func lockFile(path string) (*os.File, error) {
 
 func (s *service) close() {
 	s.socket.close()
-	_ = errors.Join(s.store.Close(), s.lock.Close())
+	_ = errors.Join(s.share.close(), s.store.Close(), s.lock.Close())
 }
 
 // daemonLogger writes a JSON object a line, or lines for people.
@@ -123,6 +128,10 @@ func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-
 		all.Go(func() { d.listen(life, server, s.log) })
 	}
 	all.Go(func() { d.metrics.Run(life) })
+	if d.group != nil {
+		all.Go(func() { d.group.Run(life) })
+		all.Go(func() { s.away(life) })
+	}
 	all.Go(func() { d.loop.Run(life); end() })
 	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Stringer("store", s.place).Msg("kamald runs")
 	s.manager.runs(d.loop)

@@ -24,7 +24,12 @@ type share struct {
 	log     zerolog.Logger
 }
 
-func newShare(store *etcd.Store, how release.Store, log zerolog.Logger) (*share, error) {
+// newShare gives how; nil: by a store that is in no cluster there is nobody to share with.
+func newShare(kept state.Store, how release.Store, log zerolog.Logger) (*share, error) {
+	store, in := kept.(*etcd.Store)
+	if !in {
+		return nil, nil
+	}
 	name := how.Name
 	if name == "" {
 		machine, err := os.Hostname()
@@ -101,12 +106,6 @@ func (s *share) close() error {
 		return nil
 	}
 	return s.elector.Close()
-}
-
-// kept is a store of a daemon's.
-type kept interface {
-	state.Store
-	Writable() error
 }
 
 // away says in the log when the cluster does not answer, and when it does again, until the context ends.
