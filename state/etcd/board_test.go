@@ -18,7 +18,7 @@ import (
 var boardApp = state.App{Service: "shop", Destination: "eu/1"}
 
 // stand gives a daemon on a cluster.
-func stand(t *testing.T, c *etcdtest.Cluster, name string) (*etcd.Elector, *etcd.Board) {
+func standOf(t *testing.T, c *etcdtest.Cluster, name string) (*etcd.Elector, *etcd.Board) {
 	t.Helper()
 	s, err := etcd.Open(etcd.Config{Endpoints: []string{c.Members[0].Endpoint}})
 	if err != nil {
@@ -29,7 +29,7 @@ func stand(t *testing.T, c *etcdtest.Cluster, name string) (*etcd.Elector, *etcd
 	return e, e.Board()
 }
 
-func lead(t *testing.T, e *etcd.Elector) *etcd.Term {
+func leadOf(t *testing.T, e *etcd.Elector) *etcd.Term {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -42,12 +42,12 @@ func lead(t *testing.T, e *etcd.Elector) *etcd.Term {
 
 func TestWhatTheLeaderShowsIsSeenByTheOthers(t *testing.T) {
 	c := etcdtest.Start(t, 1)
-	one, shows := stand(t, c, "one")
-	_, sees := stand(t, c, "two")
+	one, shows := standOf(t, c, "one")
+	_, sees := standOf(t, c, "two")
 	if err := shows.Show(t.Context(), boardApp, []byte("nothing")); !errors.Is(err, state.ErrNotLeader) {
 		t.Errorf("who does not lead shows something: %v", err)
 	}
-	lead(t, one)
+	leadOf(t, one)
 	saw := make(chan []byte, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
@@ -83,9 +83,9 @@ func TestWhatTheLeaderShowsIsSeenByTheOthers(t *testing.T) {
 
 func TestAQuestionIsTakenOnce(t *testing.T) {
 	c := etcdtest.Start(t, 1)
-	one, leads := stand(t, c, "one")
-	_, asks := stand(t, c, "two")
-	lead(t, one)
+	one, leads := standOf(t, c, "one")
+	_, asks := standOf(t, c, "two")
+	leadOf(t, one)
 	var taken atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var answering sync.WaitGroup
@@ -117,14 +117,14 @@ func TestAQuestionIsTakenOnce(t *testing.T) {
 
 func TestAQuestionThatNobodyTakesIsTakenBack(t *testing.T) {
 	c := etcdtest.Start(t, 1)
-	one, leads := stand(t, c, "one")
-	_, asks := stand(t, c, "two")
+	one, leads := standOf(t, c, "one")
+	_, asks := standOf(t, c, "two")
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := asks.Ask(short, boardApp, []byte("is anybody there?")); !errors.Is(err, etcd.ErrNotTaken) {
 		t.Fatalf("it ends with %v", err)
 	}
-	lead(t, one)
+	leadOf(t, one)
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
 	_ = leads.Answer(ctx, boardApp, func(_ context.Context, question []byte) []byte {
@@ -135,9 +135,9 @@ func TestAQuestionThatNobodyTakesIsTakenBack(t *testing.T) {
 
 func TestWhoDoesNotLeadTakesNoQuestion(t *testing.T) {
 	c := etcdtest.Start(t, 1)
-	one, leads := stand(t, c, "one")
-	two, other := stand(t, c, "two")
-	lead(t, one)
+	one, leads := standOf(t, c, "one")
+	two, other := standOf(t, c, "two")
+	leadOf(t, one)
 	stopped, stop := context.WithCancel(t.Context())
 	var answering sync.WaitGroup
 	answering.Go(func() {
