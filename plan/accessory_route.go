@@ -77,11 +77,11 @@ func (s *beside) wasProxied(in Input, route state.Route) bool {
 	return ok && held.Proxy != nil && held.Service == s.accessory.Service && slices.Contains(held.Hosts, s.host.Name)
 }
 
-// takenBy gives the container of another app that a route of the accessory's name goes to; nil for none.
+// takenBy gives the container of another app that a route of the accessory's name goes to; nil for none. One without a label is nobody's.
 func (s *beside) takenBy(app state.App, route state.Route) *state.Container {
 	i := slices.IndexFunc(s.host.Containers, func(c state.Container) bool {
 		ours := c.Service == s.accessory.Service && c.Role == "" || c.Service == app.Service && c.Destination == app.Destination
-		return c.ShortID() == route.TargetID() && !ours
+		return c.ShortID() == route.TargetID() && c.Service != "" && !ours
 	})
 	if i < 0 {
 		return nil

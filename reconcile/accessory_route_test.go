@@ -189,6 +189,13 @@ func TestAStartHasTheRouteServeAgain(t *testing.T) {
 			if w.redisAnswers() == 200 {
 				t.Fatalf("%s: it serves", name)
 			}
+			w.using(func(c *reconcile.Controller) {
+				said := map[string]string{"lost": "the proxy does not know it", "stopped": "its route is stopped"}[name]
+				list, err := c.Accessories(t.Context(), desired, theRedis, nil)
+				if err != nil || len(list) != 1 || !strings.Contains(strings.Join(list[0].Notes, "; "), said) {
+					t.Errorf("%s: the details are %+v %v", name, list, err)
+				}
+			})
 			done := w.accessories(func(c *reconcile.Controller) (reconcile.Commanded, error) {
 				return c.StartAccessories(t.Context(), desired, theRedis, nil)
 			})
@@ -347,5 +354,35 @@ func TestTheCertificateOfAnAccessoryIsBroughtAndStaysWithIt(t *testing.T) {
 			t.Error("its certificate outlives it and its data")
 		}
 		time.Sleep(time.Second)
+	})
+}
+
+// A container's name may be what another app's route is called.
+func TestAnAccessoryTakesNoRouteOfAnotherApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.mustApply(w.withRedis("v1", "redis:7"))
+		desired := w.behindProxy("v1", "redis:7")
+		proxy := *desired.Accessories[0].Proxy
+		w.Place("h3", sim.ProxyImage("kamald/proxy:1.0.0"))
+		w.RunContainer("h3", "kamal-proxy", state.Spec{Image: "kamald/proxy:1.0.0", Network: "kamal"}, nil, nil)
+		id := w.RunContainer("h3", "shop-redis-v7", state.Spec{Image: ours + "redis:7", Network: "kamal"}, map[string]string{"service": "blog", "role": "redis", "destination": ""}, nil)
+		w.SetRoute("h3", state.Route{Name: "shop-redis", Targets: []string{state.ShortID(id) + ":3000"}, Options: proxy.Options})
+		p := w.planned(desired, reconcile.Options{}).Plan
+		if !slices.ContainsFunc(p.Problems, func(p plan.Problem) bool { return strings.Contains(p.Summary, "goes to shop-redis-v7, which is another app's") }) {
+			t.Errorf("the plan has the problems %+v", p.Problems)
+		}
+		w.mustBeEmpty(w.withRedis("v1", "redis:7")) // it is not proxied, and the route is none of its
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.StartAccessories(t.Context(), desired, theRedis, nil); err == nil || !strings.Contains(err.Error(), "it is left so") {
+				t.Errorf("start said %v", err)
+			}
+			if _, err := c.StopAccessories(t.Context(), w.withRedis("v1", "redis:7"), theRedis, nil, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		if w.routed() != state.ShortID(id) {
+			t.Errorf("the route goes to %q", w.routed())
+		}
 	})
 }

@@ -63,12 +63,16 @@ func accessoriesOf(planned Planned, names []string, scope plan.Filter) []Accesso
 				one.Container, one.Image, one.State, one.Health, one.Since = found.Name, imageIn(found), found.Status, found.Health, found.Started
 			}
 			for _, item := range planned.Plan.Items {
-				if item.Host == name && item.Role == role && item.Resource == plan.ResourceContainer {
+				if item.Host == name && item.Role == role && (item.Resource == plan.ResourceContainer || item.Resource == plan.ResourceRoute) {
 					one.Notes = append(one.Notes, item.Says())
 				}
 			}
 			for _, gate := range planned.Plan.Gates {
-				if gate.Host == name && gate.Role == role {
+				switch {
+				case gate.Host != name || gate.Role != role:
+				case gate.Intent == nil:
+					one.Notes = append(one.Notes, "its route is "+gate.State+"; `kamald accessory restart "+a.Name+"` has it serve again")
+				default:
 					one.Notes = append(one.Notes, "stopped on purpose by "+gate.Intent.By())
 				}
 			}

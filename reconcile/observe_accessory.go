@@ -139,6 +139,9 @@ func (l *look) leftAccessories(ctx context.Context) error {
 	for _, id := range images {
 		group.Go(func() error { return l.accessoryImage(grouped, id) })
 	}
+	for _, id := range l.strangers() {
+		group.Go(func() error { return l.stranger(grouped, id) })
+	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -157,6 +160,32 @@ func (l *look) leftAccessories(ctx context.Context) error {
 	l.host.AccessoryImages = l.accessories.images
 	slices.SortFunc(l.host.AccessoryImages, func(a, b state.Image) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
 	return group.Wait()
+}
+
+// strangers are the targets of routes that are named as accessories' are, and go to containers that are not the app's.
+func (l *look) strangers() (ids []string) {
+	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
+		route, there := l.host.Proxy.Route(a.Service)
+		known := slices.ContainsFunc(l.host.Containers, func(c state.Container) bool { return c.ShortID() == route.TargetID() })
+		if there && !known && route.TargetID() != "" {
+			ids = append(ids, route.TargetID())
+		}
+	}
+	return ids
+}
+
+// stranger sees whose container such a route goes to; one that is not there is nobody's.
+func (l *look) stranger(ctx context.Context, id string) error {
+	c, err := l.conn.Engine.Inspect(ctx, id, state.View{})
+	if err != nil {
+		return unless(err, state.ErrNotFound)
+	}
+	l.accessories.mu.Lock()
+	defer l.accessories.mu.Unlock()
+	if c.Service != "" {
+		l.accessories.containers = append(l.accessories.containers, c)
+	}
+	return nil
 }
 
 // formerServices are the container names of accessories that the host's newest record has there, and the release has not.
