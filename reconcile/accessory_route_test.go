@@ -369,7 +369,9 @@ func TestAnAccessoryTakesNoRouteOfAnotherApp(t *testing.T) {
 		id := w.RunContainer("h3", "shop-redis-v7", state.Spec{Image: ours + "redis:7", Network: "kamal"}, map[string]string{"service": "blog", "role": "redis", "destination": ""}, nil)
 		w.SetRoute("h3", state.Route{Name: "shop-redis", Targets: []string{state.ShortID(id) + ":3000"}, Options: proxy.Options})
 		p := w.planned(desired, reconcile.Options{}).Plan
-		if !slices.ContainsFunc(p.Problems, func(p plan.Problem) bool { return strings.Contains(p.Summary, "goes to shop-redis-v7, which is another app's") }) {
+		if !slices.ContainsFunc(p.Problems, func(p plan.Problem) bool {
+			return strings.Contains(p.Summary, "goes to shop-redis-v7, which is another app's")
+		}) {
 			t.Errorf("the plan has the problems %+v", p.Problems)
 		}
 		w.mustBeEmpty(w.withRedis("v1", "redis:7")) // it is not proxied, and the route is none of its
