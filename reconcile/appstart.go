@@ -48,7 +48,7 @@ func (c *Controller) ofHeld(ctx context.Context, file release.Release, options O
 	}
 	var report Report
 	if away := skipped(snapshot); len(away) == len(snapshot.Hosts) {
-		return Report{}, fmt.Errorf("no host could be reached for %s:%s", command, reasons(away))
+		return Report{}, noHost(command, away, nil)
 	}
 	if held := newestRecord(snapshot); held != nil {
 		report, err = c.Heal(ctx, file, *held, options)

@@ -81,9 +81,18 @@ func (w *work) carryOut(ctx context.Context) (result Commanded, err error) {
 		}
 	}
 	if len(hosts) == 0 {
-		return result, fmt.Errorf("no host could be reached for %s:%s", w.verb, reasons(append(result.Skipped, result.Cordoned...)))
+		return result, noHost(w.verb, result.Skipped, result.Cordoned)
 	}
 	return w.locked(ctx, hosts, result)
+}
+
+// noHost says that there is no host on which a command could be carried out, why, and what to do.
+func noHost(command string, skipped, cordoned []plan.Skipped) error {
+	next := "mend that, and do the same again; `kamald doctor` looks closer"
+	if len(skipped) == 0 {
+		next = "`kamald server uncordon` takes a host in again"
+	}
+	return fmt.Errorf("no host could be reached for %s:%s\n  next: %s", command, reasons(append(skipped, cordoned...)), next)
 }
 
 func reasons(hosts []plan.Skipped) (text string) {

@@ -183,36 +183,7 @@ func doctorProxy(f *findings, p ProxyHost) {
 // doctorSecrets looks every secret of the file up.
 func (c *Controller) doctorSecrets(f *findings, desired release.Release) {
 	found, why := 0, map[string]error{}
-	onHosts := map[string]bool{} // what lies on the hosts once it was pushed
-	var names []string
-	want := func(name string, pushed bool) {
-		if name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-			onHosts[name] = pushed
-		}
-	}
-	if r := desired.Registry; r != nil {
-		want(r.UsernameSecret, false)
-		want(r.PasswordSecret, false)
-	}
-	for _, on := range desired.Hosts {
-		for _, key := range on.SSH.KeySecrets {
-			want(key, false)
-		}
-		for _, role := range desired.Roles {
-			if slices.Contains(role.Hosts, on.Name) {
-				secrets := desired.EnvOn(role, on).Secrets
-				for _, variable := range sortedKeys(secrets) {
-					want(secrets[variable], true)
-				}
-			}
-		}
-	}
-	for _, role := range desired.Roles {
-		for _, name := range role.CertificateSecrets() {
-			want(name, true)
-		}
-	}
+	names, onHosts := neededSecrets(desired)
 	for _, name := range names {
 		_, ok, err := c.Secrets.Secret(name)
 		if ok {
@@ -235,6 +206,55 @@ func (c *Controller) doctorSecrets(f *findings, desired release.Release) {
 		f.add(level, "this machine", "secret "+name, "put it into "+strings.Join(c.Secrets.Sources(), " or ")+", or mend what it is fetched from", "%s", said)
 	}
 	if len(names) > 0 && found == len(names) {
-		f.add(LevelOK, "this machine", "secrets", "", "all %d are found", found)
+		all := fmt.Sprintf("all %d are found", found)
+		if found == 1 {
+			all = "the only one is found"
+		}
+		f.add(LevelOK, "this machine", "secrets", "", "%s", all)
 	}
+}
+
+// neededSecrets names every secret of a release, each once; onHosts are those that lie on the hosts once they were pushed.
+func neededSecrets(desired release.Release) (names []string, onHosts map[string]bool) {
+	onHosts = map[string]bool{}
+	want := func(name string, pushed bool) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+			onHosts[name] = pushed
+		}
+	}
+	if r := desired.Registry; r != nil {
+		want(r.UsernameSecret, false)
+		want(r.PasswordSecret, false)
+	}
+	for _, on := range desired.Hosts {
+		for _, key := range on.SSH.KeySecrets {
+			want(key, false)
+		}
+		for _, role := range desired.Tenants() {
+			if slices.Contains(role.Hosts, on.Name) {
+				secrets := desired.EnvOn(role, on).Secrets
+				for _, variable := range sortedKeys(secrets) {
+					want(secrets[variable], true)
+				}
+			}
+		}
+	}
+	for _, role := range desired.Roles {
+		for _, name := range role.CertificateSecrets() {
+			want(name, true)
+		}
+	}
+	for _, a := range desired.Accessories {
+		for _, file := range a.Files {
+			for _, name := range file.Secrets() {
+				want(name, true)
+			}
+		}
+		if r := a.Registry; r != nil {
+			want(r.UsernameSecret, false)
+			want(r.PasswordSecret, false)
+		}
+	}
+	return names, onHosts
 }

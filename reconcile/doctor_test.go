@@ -126,3 +126,36 @@ func TestDoctorLooksAtNamesCertificatesAndSecrets(t *testing.T) {
 			"warning outside name far.example.com: it leads to 192.0.2.7", "warning h1 certificate of far.example.com: it ends on", "wrong this machine secret OTHER_PASSWORD")
 	})
 }
+
+// The secrets of accessories are needed, too: in their environment, in their files, and for their registries.
+func TestDoctorCountsTheSecretsOfAccessories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		desired.Accessories[0].Registry = &release.Registry{PasswordSecret: "OTHER_PASSWORD"}
+		desired.Accessories[0].Files[0].Content = append(desired.Accessories[0].Files[0].Content, release.Part{Secret: "IN_A_FILE"})
+		wrong, _ := w.doctor(desired, elsewhere{})
+		for _, name := range []string{"OTHER_PASSWORD", "IN_A_FILE"} {
+			if !slices.ContainsFunc(wrong, func(said string) bool { return strings.Contains(said, "secret "+name+": it is not at hand") }) {
+				t.Errorf("nobody misses %s: %q", name, wrong)
+			}
+		}
+	})
+}
+
+func TestDoctorSaysOfOneSecretWhatIsSaidOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 77)
+		desired := w.release("v1")
+		desired.Registry = nil
+		c := w.controller()
+		defer func() { _ = c.Close() }()
+		found, err := c.Doctor(t.Context(), desired, elsewhere{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := slices.IndexFunc(found, func(f reconcile.Finding) bool { return f.What == "secrets" }); i < 0 || found[i].Said != "the only one is found" {
+			t.Errorf("%+v", found)
+		}
+	})
+}

@@ -206,7 +206,7 @@ func (c *Controller) onHosts(ctx context.Context, desired release.Release, hosts
 		}
 	}
 	if len(result.Done) == 0 {
-		return result, nil, fmt.Errorf("no host could be reached for %s:%s", result.Command, reasons(append(result.Skipped, result.Cordoned...)))
+		return result, nil, noHost(result.Command, result.Skipped, result.Cordoned)
 	}
 	return result, slices.DeleteFunc(errs, func(err error) bool { return err == nil }), ctx.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -224,6 +225,9 @@ func (p *program) sayExecuted(done []reconcile.Executed, e execFlags, failed int
 		case d.Code != 0 && len(done) > 1:
 			_, _ = fmt.Fprintf(p.err, "%s %s: it ended with exit code %d\n", p.err.in(red, "kamald:"), name, d.Code)
 		}
+	}
+	if slices.ContainsFunc(done, func(d reconcile.Executed) bool { return errors.Is(d.Err, state.ErrUnreachable) }) {
+		_, _ = fmt.Fprintln(p.err, "  next: mend that, or leave the host out with --hosts; `kamald doctor` looks closer")
 	}
 	if len(done) > 1 && failed > 0 {
 		p.note("it failed in %d of %d places", failed, len(done))
