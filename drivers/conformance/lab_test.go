@@ -99,6 +99,7 @@ func dial(t *testing.T, l *lab.Lab, h *lab.Host) *reconcile.Connection {
 		Proxy:    proxy.New(engine, proxy.WithHostFiles(engine.HostPath, sftp.Read)),
 		Environ:  environ.NewRemote(client.Session),
 		Registry: registry.New(client.Dial, registry.Options{Host: h.Name, Settings: engine.RegistrySettings, Files: sftp}),
+		Shell:    ssh.Shell{Client: client},
 		Close:    func() error { return errors.Join(engine.Close(), client.Close()) }}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
@@ -108,7 +109,7 @@ func real(t *testing.T, l *lab.Lab, h *lab.Host, conn *reconcile.Connection, nam
 	s := &subject{
 		t: t, ctx: t.Context(), name: name, server: l.Registry.Server, arch: "amd64",
 		auth:   release.Auth{Server: l.Registry.Server, Username: l.Registry.Username, Password: release.NewSecret(l.Registry.Password.Reveal())},
-		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ, registry: conn.Registry,
+		engine: conn.Engine, files: conn.Files, prober: conn.Prober, proxy: conn.Proxy, environ: conn.Environ, registry: conn.Registry, shell: conn.Shell,
 	}
 	s.push = func(repository, tag string, p program) {
 		_, err := l.BuildApp(s.ctx, lab.AppImage{Repository: repository, Version: tag, Service: "conformance", Labels: map[string]string{"case": repository}, Env: p.environment(), Health: p.health, Cmd: p.command(), Files: p.files})

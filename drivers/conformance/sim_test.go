@@ -11,6 +11,7 @@ import (
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 const host = "h1"
@@ -36,6 +37,10 @@ func simulated(t *testing.T, name string) *subject {
 	w := sim.New(1, sim.WithCredentials(username, password))
 	w.AddHost(host)
 	w.Program("app", asApp)
+	w.Program("sleep", func(ctx context.Context, _ []string, _ map[string]string, _ state.Streams) int {
+		<-ctx.Done()
+		return 1
+	})
 	s := &subject{
 		t: t, ctx: t.Context(), name: name, server: "registry.example.com:5000", arch: "amd64",
 		auth:          release.Auth{Server: "registry.example.com:5000", Username: username, Password: release.NewSecret(password)},
@@ -49,10 +54,10 @@ func simulated(t *testing.T, name string) *subject {
 	s.connect = func() *reconcile.Connection {
 		c, err := w.Connector().Connect(t.Context(), release.Host{Name: host, Address: host})
 		s.must(err)
-		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Registry: c.Registry, Close: c.Close}
+		return &reconcile.Connection{Engine: c.Engine, Files: c.Files, Prober: c.Prober, Proxy: c.Proxy, Environ: c.Environ, Registry: c.Registry, Shell: c.Shell, Close: c.Close}
 	}
 	c := s.connect()
-	s.engine, s.files, s.prober, s.proxy, s.environ, s.registry = c.Engine, c.Files, c.Prober, c.Proxy, c.Environ, c.Registry
+	s.engine, s.files, s.prober, s.proxy, s.environ, s.registry, s.shell = c.Engine, c.Files, c.Prober, c.Proxy, c.Environ, c.Registry, c.Shell
 	return s
 }
 

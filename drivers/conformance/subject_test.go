@@ -48,6 +48,7 @@ type subject struct {
 	environ  reconcile.Environ
 	proxy    reconcile.Proxy
 	registry reconcile.Registry
+	shell    reconcile.Shell
 
 	name   string // of the case: nothing that it makes is named without it
 	server string // the registry

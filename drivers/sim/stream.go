@@ -156,7 +156,7 @@ func (s *Shell) Run(ctx context.Context, line string, streams state.Streams) (co
 	words := strings.Fields(line)
 	call := Call{Method: "Shell.Run", Args: words[0], Mutates: true}
 	err = s.call(ctx, call, func(*host) error { return nil }, func(ctx context.Context) (err error) {
-		code, err = s.runs(ctx, words, map[string]string{"HOSTNAME": s.host.name}, streams)
+		code, err = s.runs(ctx, words, map[string]string{"HOSTNAME": s.host.name, "HOME": s.host.home}, streams)
 		return err
 	})
 	return code, err
