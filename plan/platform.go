@@ -39,6 +39,19 @@ func WrongPlatform(desired release.Release, scope Filter, host state.Host, platf
 	return problems
 }
 
+// WrongAccessoryPlatform finds out whether an image for some platforms (none: it is not known) can be an accessory on a host; the zero
+// Problem when it can.
+func WrongAccessoryPlatform(a release.Accessory, host state.Host, platforms []string) Problem {
+	if len(platforms) == 0 || host.Engine.Arch == "" {
+		return Problem{}
+	}
+	summary, next := misfit(a.Options, "the accessory", host.Engine, platforms, pushed)
+	if summary == "" {
+		return Problem{}
+	}
+	return Problem{Host: host.Name, Role: state.AccessoryRole(a.Name), Summary: fmt.Sprintf("its image %s %s", a.Image, summary), Next: next}
+}
+
 // WrongProxyPlatform finds out whether an image for some platforms (none: it is not known) can be a proxy on a host; the zero Problem
 // when it can.
 func WrongProxyPlatform(desired release.Release, host state.Host, platforms []string) Problem {

@@ -142,6 +142,10 @@ func (f *Preflight) checkPorts(host state.Host, facts Facts) {
 			object("publish another port there", "is taken there by %s too", takings[twin].step.who())
 		case holder >= 0:
 			held := facts.Held[holder]
+			if c, beside := besideHolding(host, held, f.desired.App()); beside {
+				object("publish another port, or stop or remove that accessory", "is held there by %s, an accessory of this app", c.Name)
+				continue
+			}
 			if c, ours := owned(host, held, f.desired.App()); ours {
 				object("a port can be published by one container at a time: take publish out and have the proxy route to it, or make it a singleton, whose old container ends first",
 					"is held there by %s, which goes on until the new one serves", c.Name)
@@ -160,6 +164,9 @@ func (f *Preflight) checkPorts(host state.Host, facts Facts) {
 func (s *Step) who() string {
 	if s.Kind == StepProxy {
 		return "the proxy"
+	}
+	if accessory, is := state.AccessoryOf(s.Role); is {
+		return "accessory " + accessory
 	}
 	return "role " + s.Role
 }
@@ -194,6 +201,17 @@ func (f *Preflight) mayTake(t taking, held state.Port) bool {
 		return s.Kind == StepStop && s.Host == t.step.Host && s.Container == held.Container || slices.ContainsFunc(s.Needs, ended)
 	}
 	return slices.ContainsFunc(t.step.Needs, ended)
+}
+
+// besideHolding finds the container of an accessory of the app's that holds a port.
+func besideHolding(host state.Host, held state.Port, app state.App) (state.Container, bool) {
+	i := slices.IndexFunc(host.Containers, func(c state.Container) bool {
+		return c.ID == held.Container && c.Role == "" && strings.HasPrefix(c.Accessory, app.OwnedAs(""))
+	})
+	if i < 0 {
+		return state.Container{}, false
+	}
+	return host.Containers[i], true
 }
 
 // owned finds the container of the app that holds a port.

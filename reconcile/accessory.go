@@ -34,13 +34,7 @@ func (r *run) accessory(s plan.Step) (release.Accessory, bool) {
 func (r *run) fetch(ctx context.Context, conn *Connection, s plan.Step) error {
 	a, _ := r.accessory(s)
 	if err := r.c.accessoryCredentials(r.desired, a).pull(ctx, conn, s.Name, platformOf(a)); err != nil {
-		asked := wanted{ref: s.Name, server: "registry.server", all: "`image` of accessory " + strconv.Quote(a.Name), ours: true, login: r.desired.Registry}
-		if a.Registry != nil {
-			asked.login = a.Registry
-		} else if r.desired.Registry == nil || r.desired.Registry.Server != release.ServerOf(s.Name) {
-			asked.ours, asked.login = false, nil
-		}
-		return advised(asked, s.Host, err)
+		return advised(imageBeside(r.desired, a, s.Name), s.Host, err)
 	}
 	_, err := conn.Engine.Image(ctx, s.Name)
 	return err

@@ -25,7 +25,7 @@ func (c *Controller) examine(ctx context.Context, planned *Planned, ignore []pla
 	answers := make([]answer, len(hosts))
 	for i, on := range hosts {
 		seen, _ := planned.Snapshot.Host(on.Name)
-		asking.Go(func() { answers[i] = c.inquire(ctx, flight, planned.registry, on, seen) })
+		asking.Go(func() { answers[i] = c.inquire(ctx, flight, planned, on, seen) })
 	}
 	planned.registry.preflight(ctx, planned, flight)
 	asking.Wait()
@@ -34,6 +34,9 @@ func (c *Controller) examine(ctx context.Context, planned *Planned, ignore []pla
 		facts[on.Name] = answers[i].facts
 		if proxy := answers[i].proxy; proxy.Summary != "" {
 			flight.Object(proxy)
+		}
+		for _, problem := range answers[i].beside {
+			flight.Object(problem)
 		}
 		if err := answers[i].unknown; err != nil {
 			flight.Warn("%s: who holds which of its ports is not known: %s", on.Name, why(err, on.Name))
@@ -45,14 +48,18 @@ func (c *Controller) examine(ctx context.Context, planned *Planned, ignore []pla
 // answer is what a host says to a plan.
 type answer struct {
 	facts   plan.Facts
-	unknown error        // why its ports are not, or not all
-	proxy   plan.Problem // with the proxy's image; the zero Problem when there is none
+	unknown error          // why its ports are not, or not all
+	proxy   plan.Problem   // with the proxy's image; the zero Problem when there is none
+	beside  []plan.Problem // with accessories' images
 }
 
 // inquire puts the questions of a plan to a host.
-func (c *Controller) inquire(ctx context.Context, flight *plan.Preflight, registry *credentials, on release.Host, seen state.Host) (a answer) {
+func (c *Controller) inquire(ctx context.Context, flight *plan.Preflight, planned *Planned, on release.Host, seen state.Host) (a answer) {
 	var asking branches
 	var proxy plan.Problem
+	var beside []plan.Problem
+	registry := planned.registry
+	asking.Go(func() { beside = c.canGetBeside(ctx, planned, on, seen) })
 	if flight.MakesProxy(seen) && !plan.OwnProxy(registry.desired.ProxyServer.Image) {
 		asking.Go(func() { proxy = c.canGetProxy(ctx, registry, on, seen) })
 	}
@@ -60,7 +67,7 @@ func (c *Controller) inquire(ctx context.Context, flight *plan.Preflight, regist
 		a.facts, a.unknown = c.askPorts(ctx, on, seen, protocols, flight.AsksProxy(seen))
 	}
 	asking.Wait()
-	a.proxy = proxy
+	a.proxy, a.beside = proxy, beside
 	return a
 }
 
