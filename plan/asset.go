@@ -107,3 +107,26 @@ func (b *builder) removeAssets(host state.Host, gone map[string]bool) {
 	remove(state.AssetVolumes(b.in.Desired.RunDirectory, b.app), host.Assets.Volumes)
 	remove(state.AssetOwn(b.in.Desired.RunDirectory, b.app), host.Assets.Own)
 }
+
+// leaveAssets takes away all sets of a host that left the file, when no container of the app stays there.
+func (b *builder) leaveAssets(host state.Host) {
+	if b.kind == KindHeal || len(b.steps) == 0 && !b.in.Options.Prune {
+		return
+	}
+	gone := map[string]bool{}
+	for _, s := range b.pruned[host.Name] {
+		gone[s.Container] = true
+	}
+	if slices.ContainsFunc(ofApp(b.app, host), func(c state.Container) bool { return !gone[c.ID] }) {
+		return
+	}
+	needs := b.removalsOn(host.Name)
+	for _, kept := range []struct {
+		dir  string
+		sets []string
+	}{{state.AssetVolumes(b.in.Desired.RunDirectory, b.app), host.Assets.Volumes}, {state.AssetOwn(b.in.Desired.RunDirectory, b.app), host.Assets.Own}} {
+		for _, set := range kept.sets {
+			b.cleanFile(host.Name, path.Join(kept.dir, set), Orphan, "assets of a host that left the file", needs...)
+		}
+	}
+}

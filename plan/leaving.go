@@ -81,7 +81,7 @@ func (b *builder) holds(host state.Host) bool {
 		_, ours := OwnAccessory(b.app, b.in.HeldRelease, host.Name, c)
 		return ours
 	})
-	return beside || len(ofApp(b.app, host)) > 0 || len(b.formerRoutes(host)) > 0
+	return beside || len(ofApp(b.app, host)) > 0 || len(b.formerRoutes(host)) > 0 || len(host.Assets.Own)+len(host.Assets.Volumes) > 0
 }
 
 type formerRoute struct {

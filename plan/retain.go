@@ -43,6 +43,9 @@ func (b *builder) retain() {
 		b.removeAssets(host, gone)
 		b.removePages(host)
 	}
+	for _, host := range b.leaving {
+		b.leaveAssets(host)
+	}
 }
 
 // afterwards notes a step for when the release is recorded.

@@ -14,11 +14,12 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// listAssets lists the sets of assets on the host, where the release has any, or the one before it had.
+// listAssets lists the sets of assets on the host, where the release has any, or the one before it had, and where no role is any more.
 func (l *look) listAssets(ctx context.Context, group crew) {
 	had := len(l.old.Assets.Own)+len(l.old.Assets.Volumes) > 0
 	has := func(role release.Role) bool { return role.Assets != nil && slices.Contains(role.Hosts, l.on.Name) }
-	if !had && !slices.ContainsFunc(l.desired.Roles, has) {
+	left := slices.ContainsFunc(l.desired.Roles, func(role release.Role) bool { return role.Assets != nil }) && len(rolesOn(l.desired, plan.Filter{}, l.on.Name)) == 0
+	if !had && !left && !slices.ContainsFunc(l.desired.Roles, has) {
 		return
 	}
 	group.Go(func() (err error) { l.host.Assets.Own, err = l.conn.Files.List(ctx, l.paths.ownAssets()); return })

@@ -202,3 +202,29 @@ func TestSetsAreWholeWhateverFails(t *testing.T) {
 		}
 	}
 }
+
+// A host that leaves the file keeps none of the app's assets, whoever empties it.
+func TestAHostThatLeavesIsEmptiedOfItsAssets(t *testing.T) {
+	for _, elsewhere := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 77)
+			w.pushWithAssets("v1")
+			desired := w.withAssets("v1")
+			w.mustApply(desired)
+			if sets := w.Tree("h2", assetVolumes); len(sets) == 0 {
+				t.Fatal("h2 has no assets")
+			}
+			if elsewhere { // from a machine that has seen nothing yet
+				w.store = &memory{}
+			}
+			desired.Hosts = slices.DeleteFunc(slices.Clone(desired.Hosts), func(on release.Host) bool { return on.Name == "h2" })
+			desired.Roles[0].Hosts = []string{"h1"}
+			w.mustApply(desired)
+			if left := append(slices.Collect(maps.Keys(w.Tree("h2", assetVolumes))), slices.Collect(maps.Keys(w.Tree("h2", assetOwn)))...); len(left) > 0 {
+				t.Errorf("from elsewhere %t, h2 has %v", elsewhere, left)
+			}
+			w.mustHaveSet("h1", "web-v1", "v1", own("v1"))
+			w.mustBeEmpty(desired)
+		})
+	}
+}

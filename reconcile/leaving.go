@@ -105,7 +105,8 @@ func inOrder(desired release.Release, known, snapshot state.Snapshot) state.Snap
 func emptied(desired release.Release, known state.Snapshot, name string) bool {
 	host, ok := known.Host(name)
 	app := desired.App()
-	return ok && host.Leaving && host.Unreachable == "" && !slices.ContainsFunc(host.Containers, func(c state.Container) bool {
+	assets := len(host.Assets.Own)+len(host.Assets.Volumes) > 0
+	return ok && host.Leaving && host.Unreachable == "" && !assets && !slices.ContainsFunc(host.Containers, func(c state.Container) bool {
 		_, beside := plan.OwnAccessory(app, heldRelease(known), name, c)
 		return c.Service == app.Service && c.Destination == app.Destination && c.Role != "" || beside
 	}) && !slices.ContainsFunc(host.Proxy.Routes, func(r state.Route) bool { return ownRoute(desired, known, r) })
