@@ -71,7 +71,7 @@ func (p *program) completeWords(cmd *cobra.Command) {
 			if give == nil || len(args) > 0 && path != "diff" || len(args) > 1 {
 				return nil, directive
 			}
-			return beginning(give(p), typed), directive
+			return beginning(give(p), typed), directive | cobra.ShellCompDirectiveKeepOrder // the newest first
 		}
 	}
 }

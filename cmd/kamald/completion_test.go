@@ -30,6 +30,28 @@ func completions(t *testing.T, args ...string) []string {
 	return words
 }
 
+// released makes a store with releases of v1, v2, which failed, and v1.
+func released(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := state.App{Service: "shop"}
+	for i, outcome := range []state.Outcome{state.OutcomeSucceeded, state.OutcomeFailed, state.OutcomeSucceeded} {
+		r := state.Record{Schema: 1, App: app, Number: i + 1, Version: []string{"v1", "v2", "v1"}[i], Outcome: outcome}
+		if err := store.SaveRelease(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAShellIsOfferedWhatTheFileAndTheStoreHave(t *testing.T) {
 	dir := t.TempDir()
 	file, path := filepath.Join(dir, "deploy.hcl"), filepath.Join(dir, "state.db")
@@ -49,20 +71,7 @@ destination "production" {}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := state.App{Service: "shop"}
-	for i, outcome := range []state.Outcome{state.OutcomeSucceeded, state.OutcomeFailed, state.OutcomeSucceeded} {
-		r := state.Record{Schema: 1, App: app, Number: i + 1, Version: []string{"v1", "v2", "v1"}[i], Outcome: outcome}
-		if err := store.SaveRelease(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
+	released(t, path)
 	for line, want := range map[string][]string{
 		"status --hosts ":        {"web-1", "web-2", "jobs-1"},
 		"status --hosts w":       {"web-1", "web-2"},

@@ -124,7 +124,7 @@ func options(title string, flags *pflag.FlagSet) string {
 func paragraphs(text string) string {
 	var b strings.Builder
 	asIs := false
-	for _, line := range strings.Split(text, "\n") {
+	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
 		if indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"); indented != asIs {
 			b.WriteString(map[bool]string{true: ".nf\n", false: ".fi\n"}[indented])
 			asIs = indented

@@ -79,6 +79,22 @@ func TestTextInAManualPageMeansItself(t *testing.T) {
 	}
 }
 
+func TestMandocWarnsOfNoPage(t *testing.T) {
+	mandoc, err := exec.LookPath("mandoc")
+	if err != nil {
+		t.Skip("NOT RUN: mandoc is not installed")
+	}
+	t.Setenv("SOURCE_DATE_EPOCH", "1767225600")
+	pages, err := filepath.Glob(filepath.Join(writeManuals(t), "*.1"))
+	if err != nil || len(pages) == 0 {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(mandoc, append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("%v: %.2000s", err, out)
+	}
+}
+
 func TestGroffHasNothingToSayOfAnyPage(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	if err != nil {
