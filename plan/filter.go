@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,9 +49,20 @@ func FilterOf(desired release.Release, hosts, roles []string, except ...string) 
 	case !some && len(except) > 0:
 		return Filter{}, fmt.Errorf("every role of %s is left out", desired.App())
 	case !some:
-		return Filter{}, fmt.Errorf("no role of %s is on a host of %s", strings.Join(s.Roles, ", "), strings.Join(s.Hosts, ", "))
+		return Filter{}, fmt.Errorf("no role of %s is on a host of %s: %s", strings.Join(s.Roles, ", "), strings.Join(s.Hosts, ", "), placesOf(desired, s.Roles))
 	}
 	return s, nil
+}
+
+// placesOf says where roles are.
+func placesOf(desired release.Release, roles []string) string {
+	var parts []string
+	for _, role := range desired.Tenants() {
+		if slices.Contains(roles, role.Name) {
+			parts = append(parts, role.Name+" is on "+cmp.Or(strings.Join(role.Places(), ", "), "no host"))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Whole tells whether nothing is left out.

@@ -27,7 +27,7 @@ func TestAScopeIsChosenByNamesAndGlobs(t *testing.T) {
 			t.Errorf("%q: %+v, %v, want %+v", given, got, err, want)
 		}
 	}
-	for given, says := range map[string]string{"db-1": "web-1, web-2, work-1", "[": "glob", "web": "web-1", "|jobs": "web, workers", "work-1|web": "no role of web is on a host of work-1"} {
+	for given, says := range map[string]string{"db-1": "web-1, web-2, work-1", "[": "glob", "web": "web-1", "|jobs": "web, workers", "work-1|web": "no role of web is on a host of work-1: web is on web-1, web-2"} {
 		hosts, roles, _ := strings.Cut(given, "|")
 		if got, err := plan.FilterOf(shop(), list(hosts), list(roles)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q chose %v: %v", given, got, err)

@@ -157,13 +157,21 @@ func (e *execution) inNew(ctx context.Context) error {
 			return e.leave(ctx, e.container, err)
 		case e.o.Detach:
 			if err := e.conn.Engine.Start(ctx, id); err != nil {
-				return e.leave(ctx, id, err)
+				return e.leave(ctx, id, e.unstarted(err))
 			}
 			return nil
 		}
 		e.code, err = e.conn.Engine.RunThrough(ctx, id, streams)
-		return e.leave(ctx, id, err)
+		return e.leave(ctx, id, e.unstarted(err))
 	})
+}
+
+// unstarted says what to do about a program that the image does not have.
+func (e *execution) unstarted(err error) error {
+	if err == nil || errors.Is(err, state.ErrUnreachable) || !saysNoProgram(err) {
+		return err
+	}
+	return fmt.Errorf("%w\n  next: the image has no program %q that can be run: name another, or its whole path where it is not in the image's PATH", err, e.o.Argv[0])
 }
 
 // spec is that of the container, with the streams that it gets.

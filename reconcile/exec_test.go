@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
@@ -110,6 +111,28 @@ func TestACommandRunsInAContainerLikeTheRolesThatIsGoneAfterwards(t *testing.T) 
 			t.Errorf("the host's audit file: %s", log)
 		}
 		w.mustBeEmpty(w.release("v1"))
+	})
+}
+
+// An engine says in its own words that an image has no such program; what to do is for kamald to say.
+func TestAProgramThatTheImageLacksIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.mustApply(w.release("v1"))
+		w.Before(func(c sim.Call) error {
+			if c.Method == "Engine.RunThrough" || c.Method == "Engine.Start" {
+				return errors.New(`start container 4a86a31c5a54: unable to start container process: exec: "bash": executable file not found in $PATH: unknown`)
+			}
+			return nil
+		})
+		for _, detach := range []bool{false, true} {
+			var o outputs
+			for _, done := range w.execs(t.Context(), reconcile.ExecOptions{Argv: []string{"bash", "-l"}, Streams: o.streams(""), Detach: detach}, "web") {
+				if done.Err == nil || !strings.Contains(done.Err.Error(), "\n  next: the image has no program \"bash\" that can be run") {
+					t.Errorf("%v", done.Err)
+				}
+			}
+		}
 	})
 }
 

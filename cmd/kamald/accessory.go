@@ -33,6 +33,19 @@ func ofAccessories(cmd *cobra.Command) *cobra.Command {
 	return limits(cmd)
 }
 
+// knowsAccessory refuses a name that the file does not have, before anybody is asked about it. What is wrong with the file comes later.
+func (p *program) knowsAccessory(name string) error {
+	var desired release.Release
+	for _, known := range p.outline().Accessories {
+		desired.Accessories = append(desired.Accessories, release.Accessory{Name: known})
+	}
+	if len(desired.Accessories) == 0 {
+		return nil
+	}
+	_, err := reconcile.AccessoryNames(desired, name)
+	return err
+}
+
 func (p *program) accessoryBootCommand() *cobra.Command {
 	var wait bool
 	cmd := ofAccessories(&cobra.Command{
@@ -56,6 +69,9 @@ func (p *program) accessoryRebootCommand() *cobra.Command {
 		Long: "Pulls the image, stops the container and starts another in its place, with what the file says now. Its volumes and directories stay. It\n" +
 			"is away meanwhile. When the new one does not become healthy, the old one comes back.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := p.knowsAccessory(args[0]); err != nil {
+				return err
+			}
 			if err := p.confirm("Whatever uses "+args[0]+" has to do without it until the new container is healthy.", yes); err != nil {
 				return err
 			}

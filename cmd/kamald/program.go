@@ -181,23 +181,6 @@ func (p *program) commands() []*cobra.Command {
 	}
 }
 
-// usage lets every command say how it is used when it is given too few or too many arguments.
-func usage(cmd *cobra.Command) {
-	for _, sub := range cmd.Commands() {
-		usage(sub)
-	}
-	check := cmd.Args
-	if check == nil || cmd.HasSubCommands() {
-		return
-	}
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return fmt.Errorf("%w; it is `%s`", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
-		}
-		return nil
-	}
-}
-
 // fail says what went wrong, on standard error; diagnostics with their source lines.
 func (p *program) fail(err error) {
 	var diags release.Diagnostics
