@@ -21,6 +21,9 @@ func (on *accessoryOn) tenant() *roleOn {
 // has and is not to have any more.
 func (on *accessoryOn) unroute(ctx context.Context) error {
 	route, there, err := on.routeKept(ctx)
+	if err != nil && on.accessory.Proxy == nil {
+		return nil // a database is not kept from stopping by a proxy that is no business of its
+	}
 	if err != nil || !there {
 		return err
 	}

@@ -388,3 +388,23 @@ func TestAnAccessoryTakesNoRouteOfAnotherApp(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAccessoryThatIsNotProxiedStopsWhateverTheProxySays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		w.mustApply(desired)
+		w.Before(func(c sim.Call) error {
+			if c.Method == "Proxy.Routes" && strings.Contains(w.progress(), "begin h3 accessory-stop") {
+				return fmt.Errorf("its state cannot be read")
+			}
+			return nil
+		})
+		w.accessories(func(c *reconcile.Controller) (reconcile.Commanded, error) {
+			return c.StopAccessories(t.Context(), desired, theRedis, nil, "")
+		})
+		if w.redis() != "redis:7 stopped" {
+			t.Errorf("it is %s", w.redis())
+		}
+	})
+}
