@@ -71,6 +71,7 @@ func TestWhileTheClusterIsAwayReadsComeFromMemoryAndSaySo(t *testing.T) {
 }
 
 func TestAMemberThatGoesIsNotNoticedAndAQuorumThatGoesIs(t *testing.T) {
+	defer etcd.SetPatience(5*time.Second, 300*time.Millisecond, time.Second)()
 	cluster := etcdtest.Start(t, 3)
 	s := open(t, cluster.Endpoints()...)
 	must(t, s.Append(shop, state.Event{Message: "with three"}))

@@ -116,7 +116,7 @@ func (s *session) confirm(sent time.Time) {
 
 // keep renews the lease until it is over, and gives it back then.
 func (s *session) keep() {
-	for wait := s.ttl / 3; ; {
+	for wait := s.ttl / 4; ; {
 		select {
 		case <-s.life.Done():
 			s.over()
@@ -133,22 +133,22 @@ func (s *session) keep() {
 		case err == nil:
 			s.confirm(sent)
 			s.sweep()
-			wait = s.ttl/3 - min(now().Sub(sent), s.ttl/3)
+			wait = s.ttl/4 - min(now().Sub(sent), s.ttl/4)
 		case is(err, rpctypes.ErrGRPCLeaseNotFound):
 			s.over()
 		default:
-			wait = min(s.ttl/12, time.Second)
+			wait = min(s.ttl/16, time.Second)
 		}
 	}
 }
 
-// renew asks once, and leaves time for another member to be asked.
+// renew asks once, and leaves time for two other members to be asked: one that is silent keeps nobody from renewing.
 func (s *session) renew() error {
 	client, err := s.e.s.dial()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.life), s.ttl/4)
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.life), max(s.ttl/8, 500*time.Millisecond))
 	defer cancel()
 	_, err = client.KeepAliveOnce(ctx, s.lease)
 	s.e.s.heard(err)
