@@ -48,69 +48,43 @@ func TestTheStoreIsWhereABastionsFileSays(t *testing.T) {
 }
 
 func TestAStoreIsMigratedIntoEtcdAndBack(t *testing.T) {
-	cluster := etcdtest.Start(t, 1)
-	dir := t.TempDir()
-	file, back, hcl := filepath.Join(dir, "state.db"), filepath.Join(dir, "back.db"), filepath.Join(dir, "kamald.hcl")
-	if err := os.WriteFile(hcl, fmt.Appendf(nil, "store { etcd = [%q] }\n", cluster.Members[0].Endpoint), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	app := state.App{Service: "shop"}
-	store, err := bolt.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 3 {
-		if err := store.SaveRelease(state.Record{App: app, Number: n + 1}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run := func(args ...string) (string, error) {
-		var out bytes.Buffer
-		p := &program{out: terminal{Writer: &out}, err: terminal{Writer: &out}}
-		p.flags.store = ""
-		if len(args) == 2 {
-			return out.String(), p.migrate(args[0], args[1])
-		}
-		p.flags.store = args[0]
-		err := p.checkStore()
-		return out.String(), err
-	}
-	lock, err := lockFile(file + ".lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := run(file, hcl); err == nil || !strings.Contains(err.Error(), "another kamald runs with this store") {
-		t.Errorf("while a daemon has the file: %v", err)
-	}
-	_ = lock.Close()
+	m := newMigration(t)
 	for range 2 { // again is the same
-		if _, err := run(file, hcl); err != nil {
+		if err := m.run(m.file, m.hcl); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := run(hcl, back); err != nil {
+	back := filepath.Join(m.dir, "back.db")
+	if err := m.run(m.hcl, back); err != nil {
 		t.Fatal(err)
 	}
-	copied, err := bolt.Open(back)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if records, err := copied.Releases(app); err != nil || len(records) != 3 {
+	if records, err := m.open(back).Releases(m.app); err != nil || len(records) != 3 {
 		t.Errorf("%d records came back, %v", len(records), err)
 	}
-	if err := store.SaveRelease(state.Record{App: app, Number: 1, Reason: "another"}); err != nil {
+	m.p.flags.store = m.hcl
+	if err := m.p.checkStore(); err != nil || !strings.Contains(m.said.String(), "is whole: 1 apps") {
+		t.Errorf("check: %v\n%s", err, m.said)
+	}
+}
+
+func TestAStoreThatIsInUseOrHasSomethingElseIsNotMigrated(t *testing.T) {
+	m := newMigration(t)
+	lock, err := lockFile(m.file + ".lock")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(file, hcl); err == nil || !strings.Contains(err.Error(), "is not empty") || !strings.Contains(err.Error(), "next: ") {
-		t.Errorf("into a store with something else: %v", err)
+	refuses(t, m.run(m.file, m.hcl), "another kamald runs with this store")
+	_ = lock.Close()
+	refuses(t, m.run(m.hcl, m.hcl), "is both stores")
+	refuses(t, m.run(filepath.Join(m.dir, "nowhere.db"), m.hcl), "there is no store at")
+	if err := m.run(m.file, m.hcl); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := run(hcl, hcl); err == nil {
-		t.Error("a store was migrated into itself")
+	if err := m.open(m.file).SaveRelease(state.Record{App: m.app, Number: 1, Reason: "another"}); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := run(hcl); err != nil {
-		t.Errorf("check: %v", err)
-	}
-	at, err := placeOf(hcl)
+	refuses(t, m.run(m.file, m.hcl), "is not empty", "a release of shop", "next: ")
+	at, err := placeOf(m.hcl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,10 +95,53 @@ func TestAStoreIsMigratedIntoEtcdAndBack(t *testing.T) {
 	defer leading.Close()
 	elector := leading.NewElector("bastion-1", time.Minute)
 	defer elector.Close()
-	if _, err := elector.Campaign(context.Background(), app); err != nil {
+	if _, err := elector.Campaign(context.Background(), m.app); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(hcl, filepath.Join(dir, "third.db")); err == nil || !strings.Contains(err.Error(), "bastion-1 (shop)") {
-		t.Errorf("while somebody leads: %v", err)
+	refuses(t, m.run(m.hcl, filepath.Join(m.dir, "third.db")), "bastion-1 (shop)", "next: ")
+}
+
+// migration is a store in a file with three releases, and an empty one in etcd.
+type migration struct {
+	t              *testing.T
+	app            state.App
+	dir, file, hcl string
+	p              *program
+	said           *bytes.Buffer
+}
+
+func newMigration(t *testing.T) *migration {
+	t.Helper()
+	m := &migration{t: t, app: state.App{Service: "shop"}, dir: t.TempDir(), said: &bytes.Buffer{}}
+	m.p = &program{out: terminal{Writer: m.said}, err: terminal{Writer: m.said}}
+	m.file, m.hcl = filepath.Join(m.dir, "state.db"), filepath.Join(m.dir, "kamald.hcl")
+	if err := os.WriteFile(m.hcl, fmt.Appendf(nil, "store { etcd = [%q] }\n", etcdtest.Start(t, 1).Members[0].Endpoint), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if err := m.open(m.file).SaveRelease(state.Record{App: m.app, Number: n + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func (m *migration) run(from, to string) error { return m.p.migrate(from, to) }
+
+func (m *migration) open(path string) *bolt.Store {
+	m.t.Helper()
+	store, err := bolt.Open(path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return store
+}
+
+func refuses(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("no %q: %v", part, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -229,64 +230,37 @@ func TestWithoutAQuorumNobodyLeadsAndWithItSomebodyDoesAgain(t *testing.T) {
 
 // Terms never overlap: electors whose lines are cut and healed at random, that resign at random, and at no moment two of them hold.
 func TestTermsNeverOverlap(t *testing.T) {
-	const electors = 4
 	length := 6 * time.Second
 	if os.Getenv("KAMALD_LONG") != "" {
 		length = 2 * time.Minute
 	}
-	cluster := etcdtest.Start(t, 1)
-	seed := rand.Uint64()
+	cluster, seed := etcdtest.Start(t, 1), rand.Uint64()
 	t.Logf("seed %d", seed)
 	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
 	var mu sync.Mutex
-	var terms [electors]*etcd.Term
 	var all sync.WaitGroup
-	count := 0
-	for i := range electors {
-		random := rand.New(rand.NewPCG(seed, uint64(i)))
+	newest, count := make([]*etcd.Term, 4), 0
+	for i := range newest {
 		line := etcdtest.NewLine(t, cluster.Members[0].Endpoint)
-		e := elector(t, string(rune('a'+i)), 2*time.Second, line.Endpoint)
+		e, random := elector(t, string(rune('a'+i)), 2*time.Second, line.Endpoint), rand.New(rand.NewPCG(seed, uint64(i)))
 		all.Go(func() {
-			for ctx.Err() == nil {
-				term, err := e.Campaign(ctx, shop)
-				if err != nil {
-					return
-				}
+			for term, err := e.Campaign(ctx, shop); err == nil; term, err = e.Campaign(ctx, shop) {
 				mu.Lock()
-				terms[i] = term
+				newest[i] = term
 				count++
 				mu.Unlock()
-				switch random.IntN(3) {
-				case 0:
-					line.Cut()
-					<-term.Done()
-					time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
-					line.Heal()
-				case 1:
-					line.Cut()
-					time.Sleep(time.Duration(random.IntN(2500)) * time.Millisecond)
-					line.Heal()
-				}
-				select {
-				case <-term.Done():
-				case <-time.After(time.Duration(random.IntN(500)) * time.Millisecond):
-				}
-				_ = term.Resign()
+				trouble(term, line, random)
+				_ = term.Resign() // it may be cut off
 			}
 		})
 	}
 	for ctx.Err() == nil {
 		mu.Lock()
-		now := terms
+		now := slices.Clone(newest)
 		mu.Unlock()
-		for i, a := range now {
-			for j, b := range now {
-				// Once over a term stays over: what holds before and after held in between.
-				if i != j && a != nil && b != nil && a.Holds() && b.Holds() && a.Holds() {
-					t.Fatalf("terms %d and %d hold at one moment", a.Number(), b.Number())
-				}
-			}
+		if a, b := both(now); a != nil {
+			t.Fatalf("terms %d and %d hold at one moment", a.Number(), b.Number())
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
@@ -295,6 +269,37 @@ func TestTermsNeverOverlap(t *testing.T) {
 		t.Errorf("%d terms in all: nothing was tried", count)
 	}
 	t.Logf("%d terms", count)
+}
+
+// trouble is what happens to whoever leads: the line is cut until the term is over, or for a while, or nothing does.
+func trouble(term *etcd.Term, line *etcdtest.Line, random *rand.Rand) {
+	switch random.IntN(3) {
+	case 0:
+		line.Cut()
+		<-term.Done()
+		time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
+		line.Heal()
+	case 1:
+		line.Cut()
+		time.Sleep(time.Duration(random.IntN(2500)) * time.Millisecond)
+		line.Heal()
+	}
+	select {
+	case <-term.Done():
+	case <-time.After(time.Duration(random.IntN(500)) * time.Millisecond):
+	}
+}
+
+// both finds two terms that hold at one moment. Once over a term stays over: one that holds before and after held in between.
+func both(terms []*etcd.Term) (a, b *etcd.Term) {
+	for i, a := range terms {
+		for _, b := range append(slices.Clone(terms[:i]), terms[i+1:]...) {
+			if a != nil && b != nil && a.Holds() && b.Holds() && a.Holds() {
+				return a, b
+			}
+		}
+	}
+	return nil, nil
 }
 
 func elector(t testing.TB, name string, ttl time.Duration, endpoints ...string) *etcd.Elector {
