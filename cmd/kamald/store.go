@@ -40,10 +40,18 @@ func (p place) String() string {
 
 // open gives the store. Nothing is made until something is kept.
 func (p place) open() (storage, error) {
-	if !p.inEtcd() {
-		return bolt.Open(p.file)
+	if p.inEtcd() {
+		store, err := p.openCluster()
+		if err != nil {
+			return nil, err // and no store that is nil within an interface
+		}
+		return store, nil
 	}
-	return p.openCluster()
+	store, err := bolt.Open(p.file)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 func (p place) openCluster() (*etcd.Store, error) {

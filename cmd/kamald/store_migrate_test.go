@@ -39,6 +39,10 @@ func TestTheStoreIsWhereABastionsFileSays(t *testing.T) {
 			t.Errorf("what is this machine's own lies beside %s", at.file)
 		}
 	}
+	missing, err := placeOf(write("tls.hcl", "store {\n etcd = [\"https://127.0.0.1:1\"]\n ca = \"nowhere.pem\"\n}\n"))
+	if store, opened := missing.open(); err != nil || opened == nil || store != nil || !strings.Contains(opened.Error(), "nowhere.pem") {
+		t.Errorf("without its authority: %v, %v %v", err, store, opened)
+	}
 	if _, err := placeOf(write("bad.hcl", "store { etcd = [\"nowhere\"] }\n")); err == nil {
 		t.Error("a bad address was taken")
 	}
