@@ -219,14 +219,14 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 	}
 	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, nil)
 	since := time.Now()
-	leads, follows := sh.begin()
+	sh.begin()
 	traffic := startLoad(t, 20, 30*time.Minute, f.host(1), f.host(2))
 	version := ""
 	for n := range kills {
 		version = fmt.Sprintf("v%d", n+2)
 		sh.propose(version)
 		time.Sleep(time.Duration(n*731%4000+700) * time.Millisecond)
-		leads, follows = sh.leader()
+		leads, follows := sh.leader()
 		leads.signal(syscall.SIGKILL)
 		killed := time.Now()
 		leads.wait()
@@ -240,7 +240,7 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 		leads.start()
 		sh.converged(leads, version)
 	}
-	leads, follows = sh.leader()
+	leads, follows := sh.leader()
 	version = fmt.Sprintf("v%d", kills+2)
 	sh.propose(version)
 	sh.underWay(leads)
@@ -268,7 +268,7 @@ func TestBastionsWithoutTheirStore(t *testing.T) {
 	f.image("v2", nil)
 	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, nil)
 	since := time.Now()
-	leads, _ := sh.begin()
+	sh.begin()
 	members := sh.cluster.Members
 	members[0].Stop()
 	f.exec(f.host(1), "docker", "rm", "-f", "shop-web-v1")
@@ -296,7 +296,7 @@ func TestBastionsWithoutTheirStore(t *testing.T) {
 		sh.converged(b, "v1")
 	}
 
-	leads, _ = sh.leader()
+	leads, _ := sh.leader()
 	before := sh.records()
 	sh.propose("v2")
 	sh.underWay(leads)
