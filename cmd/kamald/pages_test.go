@@ -79,12 +79,21 @@ func TestAccessoriesAsThePageSays(t *testing.T) {
 		if text, _ := r.File("10.0.0.1", "shop-cache/etc/redis.conf"); string(text) != "maxmemory 64mb\nrequirepass b\n" {
 			t.Errorf("the cache's file has %q", text)
 		}
+		r.Push(sim.Image{Ref: "axllent/mailpit:v1.21", Port: 8025, Behaviour: sim.Healthy(time.Second)})
+		r.follow("Put one behind the proxy")
+		r.answered("mail.example.com", "shop-mail")
+		r.serves("10.0.0.1", "shop-cache", "shop-db", "shop-mail", "shop-web-v1")
+		for _, command := range []string{"exec db -i --reuse psql -U shop", "exec db --raw --reuse pg_dump -U shop shop > shop.sql",
+			"exec db -i --reuse psql -U shop shop < shop.sql", "logs db -f"} {
+			r.lab["accessory "+command] = "TestAConsoleOnAnAccessory"
+		}
+		r.follow("Look into it")
 		r.edits(`"postgres:17"`, `"postgres:17.1"`)
 		for _, command := range []string{"accessory reboot db", "accessory remove db", "accessory remove db --with-data"} {
 			r.instead[command] = command + " -y"
 		}
 		r.follow("Change it", "Stop it for a while", "Remove it")
-		r.serves("10.0.0.1", "shop-cache", "shop-web-v1")
+		r.serves("10.0.0.1", "shop-cache", "shop-mail", "shop-web-v1")
 	})
 }
 
