@@ -299,21 +299,23 @@ func TestTheRouteOfAnAccessoryOutlivesTheApp(t *testing.T) {
 			}
 		})
 		w.mustServe("after app remove")
-		w.using(func(c *reconcile.Controller) {
-			done, err := c.RemoveService(t.Context(), desired, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.ContainsFunc(done.Done, func(one reconcile.CommandedOn) bool {
-				return one.Host == "h3" && strings.Contains(one.Did, "behind it (redis)")
-			}) {
-				t.Errorf("it did %+v", done.Done)
-			}
-		})
-		w.mustServe("after remove")
-		w.accessories(func(c *reconcile.Controller) (reconcile.Commanded, error) {
-			return c.RemoveAccessories(t.Context(), desired, theRedis, nil, true)
-		})
+		removed := func(desired release.Release, did string) {
+			t.Helper()
+			w.using(func(c *reconcile.Controller) {
+				done, err := c.RemoveService(t.Context(), desired, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(done.Done, func(one reconcile.CommandedOn) bool { return one.Host == "h3" && strings.Contains(one.Did, did) }) {
+					t.Errorf("it did %+v", done.Done)
+				}
+			})
+		}
+		shared := w.behindProxy("v1", "redis:7")
+		shared.Accessories[0].Shared = true
+		removed(shared, "behind it (redis)")
+		w.mustServe("after remove, where another destination may have it")
+		removed(desired, "removed shop-redis")
 		if w.routed() != "" {
 			t.Error("its route is left")
 		}
