@@ -299,6 +299,14 @@ func TestTheRouteOfAnAccessoryOutlivesTheApp(t *testing.T) {
 			}
 		})
 		w.mustServe("after app remove")
+		if _, there := w.File("h3", "/root/.kamal/apps/shop/env/accessories/redis.env"); !there {
+			t.Error("the secrets of an accessory that stays are gone")
+		}
+		for _, name := range w.FileNames("h1") {
+			if strings.Contains(name, "apps/shop/env/") {
+				t.Errorf("of the app's secrets there stays %s", name)
+			}
+		}
 		removed := func(desired release.Release, did string) {
 			t.Helper()
 			w.using(func(c *reconcile.Controller) {

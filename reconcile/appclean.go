@@ -221,16 +221,11 @@ func (r *removal) files(ctx context.Context, on release.Host) (CommandedOn, erro
 		}
 		list = append(list, paths.audit(), paths.appDir())
 	} else {
-		names, err := conn.Files.List(ctx, paths.appDir())
+		own, err := r.ownFiles(ctx, conn, paths)
 		if err != nil {
 			return result, err
 		}
-		for _, name := range names {
-			if file := path.Join(paths.appDir(), name); file != paths.ours() {
-				list = append(list, file)
-			}
-		}
-		list = append(list, path.Join(paths.ours(), "certificates"))
+		list = append(list, own...)
 	}
 	for _, file := range list {
 		if err := conn.Files.Remove(ctx, file); err != nil {
@@ -238,4 +233,34 @@ func (r *removal) files(ctx context.Context, on release.Host) (CommandedOn, erro
 		}
 	}
 	return result, nil
+}
+
+// ownFiles are what an app has on a host in its directory, without its release records and without what its accessories need: they stay.
+func (r *removal) ownFiles(ctx context.Context, conn *Connection, paths layout) (list []string, err error) {
+	names, err := conn.Files.List(ctx, paths.appDir())
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if file := path.Join(paths.appDir(), name); file != paths.ours() && name != "env" {
+			list = append(list, file)
+		}
+	}
+	for dir, but := range map[string]string{path.Join(paths.appDir(), "env"): "accessories", path.Join(paths.ours(), "certificates"): "accessory"} {
+		within, err := conn.Files.List(ctx, dir)
+		switch {
+		case err != nil:
+			return nil, err
+		case !slices.Contains(within, but):
+			list = append(list, dir)
+			continue
+		}
+		for _, name := range within {
+			if name != but {
+				list = append(list, path.Join(dir, name))
+			}
+		}
+	}
+	slices.Sort(list) // each run does the same in the same order
+	return list, nil
 }
