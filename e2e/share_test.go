@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kamald/kamald/lab"
 	"github.com/kamald/kamald/state/etcdtest"
 )
@@ -240,25 +242,32 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 		leads.start()
 		sh.converged(leads, version)
 	}
+	if long() { // what becomes of the process itself is in state/etcd's tests, too
+		sh.asleep(fmt.Sprintf("v%d", kills+2))
+	}
+	traffic.end(t)
+	sh.neverTwoWriters(since)
+	sh.end()
+}
+
+// asleep stops the leader in the middle of a release past its lease, and wakes it when the other has released: it changes nothing more.
+func (sh *sharing) asleep(version string) {
+	sh.t.Helper()
 	leads, follows := sh.leader()
-	version = fmt.Sprintf("v%d", kills+2)
 	sh.propose(version)
 	sh.underWay(leads)
 	leads.signal(syscall.SIGSTOP)
 	sh.eventually("the other leads", follows.leads)
 	sh.converged(follows, version)
-	before := [3][]container{f.containers(f.host(1)), f.containers(f.host(2)), f.containers(f.host(3))}
+	before := [3][]container{sh.containers(sh.host(1)), sh.containers(sh.host(2)), sh.containers(sh.host(3))}
 	leads.signal(syscall.SIGCONT)
 	sh.eventually("the one that slept follows", func() bool { s, ok := leads.shows(); return ok && s.Leader != nil && s.Leader.Name == follows.name })
 	time.Sleep(3 * time.Second) // what it would begin now would be seen
 	for i, list := range before {
-		if now := f.containers(f.host(i + 1)); len(now) != len(list) {
-			t.Errorf("h%d: the one that slept has changed something: %v, and then %v", i+1, list, now)
+		if now := sh.containers(sh.host(i + 1)); len(now) != len(list) {
+			sh.t.Errorf("h%d: the one that slept has changed something: %v, and then %v", i+1, list, now)
 		}
 	}
-	traffic.end(t)
-	sh.neverTwoWriters(since)
-	sh.end()
 }
 
 // The cluster loses members, and its quorum: what is under way goes on to its end, nothing new begins, and afterwards all goes on.
@@ -269,6 +278,7 @@ func TestBastionsWithoutTheirStore(t *testing.T) {
 	sh := f.shares(settings{root: "version = \"v1\"", more: keeps}, nil)
 	since := time.Now()
 	sh.begin()
+	sh.roundTrips()
 	members := sh.cluster.Members
 	members[0].Stop()
 	f.exec(f.host(1), "docker", "rm", "-f", "shop-web-v1")
@@ -376,6 +386,50 @@ func (sh *sharing) begin() (leads, follows *bastion) {
 	sh.converged(leads, "v1")
 	sh.converged(follows, "v1") // it shows what the other sees
 	return leads, follows
+}
+
+// roundTrips logs what a look that finds nothing asks of the cluster.
+func (sh *sharing) roundTrips() {
+	sh.t.Helper()
+	const looks = 5
+	leads, _ := sh.leader()
+	before := sh.asked()
+	for range looks {
+		response, err := socketClient(leads.socket).Post("http://kamald/v1/apps/shop/look", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			sh.t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		time.Sleep(time.Second)
+	}
+	for method, n := range sh.asked() {
+		if n -= before[method]; n > 0 {
+			sh.t.Logf("in %d looks of %d s: %s %.0f times", looks, looks, method, n)
+		}
+	}
+}
+
+// asked counts the calls that the members have answered, by their method.
+func (sh *sharing) asked() map[string]float64 {
+	sh.t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		sh.t.Fatal(err)
+	}
+	calls := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "grpc_server_handled_total" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "grpc_method" {
+					calls[label.GetValue()] += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return calls
 }
 
 // records counts those of releases on the first host.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ type terminal struct {
 	before       unix.Termios
 	cmd          *exec.Cmd
 	ended        chan struct{}
+	marked       sync.Once
+	whole        chan struct{} // closed when all that it wrote has been read
 
 	mu    sync.Mutex
 	shown strings.Builder
@@ -55,7 +58,7 @@ func (f *fixture) onTerminal(columns, rows uint16, cmd *exec.Cmd, drawn func([]b
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	x := &terminal{t: f.t, name: strings.Join(cmd.Args[1:], " "), ours: ours, theirs: theirs, cmd: cmd, drawn: drawn, ended: make(chan struct{}), more: make(chan struct{})}
+	x := &terminal{t: f.t, name: strings.Join(cmd.Args[1:], " "), ours: ours, theirs: theirs, cmd: cmd, drawn: drawn, ended: make(chan struct{}), whole: make(chan struct{}), more: make(chan struct{})}
 	x.resize(columns, rows)
 	x.before = x.mode()
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = theirs, theirs, theirs
@@ -83,16 +86,34 @@ func (f *fixture) commandOf(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// atEnd follows what a program has written, once it has ended: it writes none itself.
+const atEnd = 0
+
+// allRead waits until all that was written has been read: it may be on its way when the program has ended.
+func (x *terminal) allRead() {
+	x.t.Helper()
+	x.marked.Do(func() { _, _ = x.theirs.Write([]byte{atEnd}) }) // what does not come is met below
+	select {
+	case <-x.whole:
+	case <-time.After(time.Minute):
+		x.t.Fatal("the terminal is not read to its end")
+	}
+}
+
 func (x *terminal) read() {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := x.ours.Read(buffer)
+		data, _, all := bytes.Cut(buffer[:n], []byte{atEnd})
 		x.mu.Lock()
-		x.shown.Write(buffer[:n])
-		x.drawn(buffer[:n])
+		x.shown.Write(data)
+		x.drawn(data)
 		close(x.more)
 		x.more = make(chan struct{})
 		x.mu.Unlock()
+		if all {
+			close(x.whole)
+		}
 		if err != nil {
 			return
 		}
@@ -153,6 +174,7 @@ func (x *terminal) ends(code int) {
 	case <-time.After(2 * time.Minute):
 		x.t.Fatalf("kamald %s does not end:\n%s", x.name, x.shown.String())
 	}
+	x.allRead()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.t.Logf("kamald %s: exit %d\n%s", x.name, x.cmd.ProcessState.ExitCode(), x.shown.String())

@@ -95,7 +95,7 @@ func (p *program) checkStore() error {
 	}
 	result := map[string]any{"store": at.String(), "whole": true, "apps": append([]state.App{}, apps...)}
 	if at.inEtcd() {
-		return p.tell(result, "%s is whole: %d apps.\n", at, len(apps))
+		return p.tell(result, "%s is whole: %s.\n", at, counted(len(apps), "app", "apps"))
 	}
 	result["bytes"] = 0
 	info, err := os.Stat(at.file)
@@ -105,7 +105,7 @@ func (p *program) checkStore() error {
 		return err
 	}
 	result["bytes"] = info.Size()
-	return p.tell(result, "%s is whole: %s, %d apps.\n", at, plan.Size(info.Size()), len(apps))
+	return p.tell(result, "%s is whole: %s, %s.\n", at, plan.Size(info.Size()), counted(len(apps), "app", "apps"))
 }
 
 func (p *program) storeCompactCommand() *cobra.Command {

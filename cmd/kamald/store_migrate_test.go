@@ -66,7 +66,7 @@ func TestAStoreIsMigratedIntoEtcdAndBack(t *testing.T) {
 		t.Errorf("%d records came back, %v", len(records), err)
 	}
 	m.p.flags.store = m.hcl
-	if err := m.p.checkStore(); err != nil || !strings.Contains(m.said.String(), "is whole: 1 apps") {
+	if err := m.p.checkStore(); err != nil || !strings.Contains(m.said.String(), "is whole: 1 app") {
 		t.Errorf("check: %v\n%s", err, m.said)
 	}
 }
