@@ -123,7 +123,7 @@ func (k *keeper) run(soft, hard context.Context) {
 		}
 		timer.Reset(pause())
 	}
-	k.refuseFrom(errNotRunning, true)
+	k.refuseFrom(k.ending(), true)
 	k.beside.Wait()
 	if k.session != nil {
 		k.session.close()

@@ -39,7 +39,7 @@ const (
 )
 
 // errNotLeading: another daemon may lead by now. Nothing was begun.
-var errNotLeading = fmt.Errorf("this daemon leads the app no more: %w", errOtherwise)
+var errNotLeading = fmt.Errorf("this daemon leads the app no more: %w\n  next: ask again; `kamald status` says who leads", errOtherwise)
 
 // Leads tells whether this daemon drives an app now.
 func (l *Loop) Leads(app state.App) bool {
@@ -93,6 +93,14 @@ func endWith(over <-chan struct{}, within context.Context, end func()) {
 		end()
 	case <-within.Done():
 	}
+}
+
+// ending is why the worker takes no orders any more.
+func (k *keeper) ending() error {
+	if err := k.leads(); err != nil {
+		return err
+	}
+	return errNotRunning
 }
 
 // drives tells whether the worker runs, and takes orders.
