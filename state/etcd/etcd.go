@@ -18,8 +18,8 @@ import (
 type Config struct {
 	Endpoints []string // URLs of members, such as https://10.0.0.21:2379; one that answers is enough
 
-	// CA, Certificate and Key are files; "": what the system trusts, and no certificate of ours. They are read at each handshake, so
-	// that ones that are renewed need no restart.
+	// CA, Certificate and Key are files; "": what the system trusts, and no certificate of ours. Certificate and Key are read
+	// at each handshake, so that ones that are renewed need no restart; CA when the client is made.
 	CA, Certificate, Key string
 
 	// Username is an etcd user; "": none. Password gives its password when a connection is made, and nothing keeps that.
