@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 )
 
 // The scenarios of Kamal's own integration tests that no other test here plays, one after the other. docs/kamal-parity.md has the
-// rows: T-01 (what was done, in its order), T-03, T-05, T-07 and T-11.
+// rows: T-01 (what was done, in its order), T-03, T-04, T-05, T-07 and T-11.
 func TestKamalScenarios(t *testing.T) {
 	f := newFixture(t)
 	f.image("v1", nil)
@@ -25,6 +26,7 @@ func TestKamalScenarios(t *testing.T) {
 		{"two apps are behind one proxy, each by its name", twoApps},
 		{"two roles of one host", rolesOfOneHost},
 		{"what was done is told in its order", toldInOrder},
+		{"commands by the names that the file has for them", aliases},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.do(f.within(t)) }) {
 			break // each begins with what the one before has left
@@ -200,4 +202,28 @@ func toldInOrder(f *fixture) {
 	}
 	f.says(f.must(0, "history"), "v1", "v2")
 	f.says(f.must(0, "status"), "workers", "v2")
+}
+
+// aliases are commands on the servers, quiet or not, with words that follow.
+func aliases(f *fixture) {
+	f.till(f.host(1).Name)
+	text, err := os.ReadFile(filepath.Join(f.dir, "deploy.hcl"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write("deploy.hcl", string(text)+`
+alias "what" { command = "app version" }
+alias "worker-env" { command = "app exec --roles workers --reuse -q app env" }
+alias "kernel" { command = "server exec -q uname" }
+`, 0o600)
+	f.says(f.must(0, "what"), "v2")
+	f.says(f.must(0, "what", "--json"), `"schema"`)
+	for want, words := range map[string][]string{
+		"KAMAL_CONTAINER_NAME=till-workers-v2": {"worker-env", "KAMAL_CONTAINER_NAME"}, "Linux": {"kernel"}, strings.TrimSpace(f.exec(f.host(1), "uname", "-m")): {"kernel", "-m"},
+	} {
+		if out, said := f.execs(0, nil, words...); strings.TrimSpace(string(out)) != want || len(said) > 0 {
+			f.t.Errorf("%v says %q %q, and not %q alone", words, out, said, want)
+		}
+	}
+	f.must(1, "no-such-alias")
 }

@@ -245,6 +245,11 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 	if long() { // what becomes of the process itself is in state/etcd's tests, too
 		sh.asleep(fmt.Sprintf("v%d", kills+2))
 	}
+	_, follows := sh.leader()
+	r := f.must(0, "release", "v1", "--wait", "--server", follows.socket) // whoever is asked passes it on, and what comes of it back
+	if !strings.Contains(r.stdout, "Released shop v1") || !strings.Contains(r.stderr, "switch traffic of shop-web") {
+		t.Errorf("the one that follows does not tell what became of it:\n%s%s", r.stdout, r.stderr)
+	}
 	traffic.end(t)
 	sh.neverTwoWriters(since)
 	sh.end()

@@ -86,6 +86,9 @@ func (g *Group) answer(ctx context.Context, app state.App, data []byte) []byte {
 		r = failed(err)
 	}
 	text, err := packed(r)
+	if err == nil && len(text) > mostAnswered {
+		err = errors.New("the answer is too long to be passed on\n  next: ask for less, or ask the daemon that leads")
+	}
 	if err != nil {
 		text, _ = packed(failed(err))
 	}

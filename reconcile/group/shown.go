@@ -13,9 +13,10 @@ import (
 
 // The limits of what is shown: a board may be a store whose values are small.
 const (
-	mostShown   = 512 << 10 // bytes as they are kept
-	mostRead    = 64 << 20  // bytes as they are read
-	shownOrders = 32        // orders, the newest
+	mostShown    = 512 << 10 // bytes as they are kept
+	mostAnswered = 1 << 20   // the same, of an answer
+	mostRead     = 64 << 20  // bytes as they are read
+	shownOrders  = 32        // orders, the newest
 )
 
 // shown is what a daemon shows of an app that it leads.
