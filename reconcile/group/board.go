@@ -22,6 +22,8 @@ type Board interface {
 	// Answer takes the questions about an app until the context ends or the board cannot be read any more. Each is taken once.
 	Answer(ctx context.Context, app state.App, answer func(ctx context.Context, question []byte) []byte) error
 
+	// Standing names the daemons that would lead each app, the one that does first; nil when that is not known.
+	Standing() map[state.App][]string
 	// Leader names who leads an app now; false when nobody does, or that is not known.
 	Leader(app state.App) (string, bool)
 }

@@ -27,6 +27,7 @@ type Options struct {
 	Failed   func(error)
 	Patience time.Duration    // how long a question may go unanswered; 0: 20 seconds
 	Every    time.Duration    // how often at most what is shown of an app is renewed; 0: a second
+	Balance  time.Duration    // how often it is looked whether another should lead an app; 0: 30 seconds
 	Now      func() time.Time // nil: the clock
 }
 
@@ -56,7 +57,7 @@ func New(o Options) *Group {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	o.Patience, o.Every = cmp.Or(o.Patience, 20*time.Second), cmp.Or(o.Every, time.Second)
+	o.Patience, o.Every, o.Balance = cmp.Or(o.Patience, 20*time.Second), cmp.Or(o.Every, time.Second), cmp.Or(o.Balance, 30*time.Second)
 	return &Group{o: o, id: rand.Text()[:12], seen: map[state.App]shown{}, asked: map[string]passedOn{}, moved: make(chan struct{}),
 		dirty: map[state.App]bool{}, unled: map[state.App]time.Time{}, woken: make(chan struct{}, 1)}
 }

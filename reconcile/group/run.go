@@ -19,6 +19,7 @@ func (g *Group) Run(ctx context.Context) {
 	all.Go(func() { g.lastingly(ctx, func() error { return g.o.Board.Watch(ctx, g.saw) }) })
 	all.Go(func() { g.lastingly(ctx, func() error { return g.hear(ctx) }) })
 	all.Go(func() { g.lastingly(ctx, func() error { return g.show(ctx) }) })
+	all.Go(func() { g.lastingly(ctx, func() error { return g.balance(ctx) }) })
 	all.Wait()
 }
 

@@ -97,6 +97,8 @@ func (b *board) Answer(ctx context.Context, _ state.App, answer func(context.Con
 	return ctx.Err()
 }
 
+func (b *board) Standing() map[state.App][]string { return nil }
+
 func (b *board) Leader(state.App) (string, bool) { return b.leader() }
 
 // team is two daemons that share an app, and see each other.

@@ -40,9 +40,8 @@ type keeper struct {
 	app state.App
 	set Settings
 
-	term    Term   // nil: no other daemon could lead
-	yield   func() // ends the term
-	yielded bool   // it was ended for another daemon to try
+	term  Term   // nil: no other daemon could lead
+	yield func() // ends the term
 
 	signal chan struct{} // holds a token while the worker has something to do
 
@@ -63,6 +62,7 @@ type keeper struct {
 	quiet   time.Time // until then, what is heard is of the worker's own doing
 	// proposed is what the worker has read last, for whoever acts beside it.
 	proposed *Proposal
+	yielded  bool // the term was ended for another daemon to lead
 	renewed  bool // a person has changed what holds: what had been given up is tried again
 
 	// The worker's own.

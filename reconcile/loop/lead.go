@@ -47,6 +47,22 @@ func (l *Loop) Leads(app state.App) bool {
 	return err == nil && (l.o.Leadership == nil || k.drives())
 }
 
+// Yield lets another daemon lead an app, unless something is under way or ordered. It tells whether it does.
+func (l *Loop) Yield(app state.App) bool {
+	k, err := l.keeper(app)
+	if err != nil {
+		return false
+	}
+	k.mu.Lock()
+	idle := k.term != nil && k.hard != nil && !k.acting && k.aside == 0 && len(k.orders) == 0
+	k.yielded = k.yielded || idle
+	k.mu.Unlock()
+	if idle {
+		k.yield()
+	}
+	return idle
+}
+
 // Relay gives a notice of an app that another daemon leads to whoever watches this one.
 func (l *Loop) Relay(n Notice) { l.watch.send(n) }
 
@@ -80,6 +96,8 @@ func (l *Loop) serve(soft, hard context.Context, before *keeper, term Term) (*ke
 	l.keepers[k.app] = k
 	l.mu.Unlock()
 	k.run(within, hard)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.yielded {
 		return k, blindPause
 	}
@@ -132,7 +150,9 @@ func (k *keeper) blinded(seen state.Snapshot, now time.Time) {
 	case k.blind.IsZero():
 		k.blind = now
 	case now.Sub(k.blind) >= blindness:
+		k.mu.Lock()
 		k.yielded = true
+		k.mu.Unlock()
 		k.yield()
 	}
 }

@@ -294,3 +294,29 @@ func TestADaemonThatReachesNoServerLetsTheOtherLead(t *testing.T) {
 		w.want(all("v1"))
 	})
 }
+
+func TestADaemonHandsAnAppOverWhileNothingIsUnderWay(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.deployed("v1").pair()
+		w.settle()
+		w.push("slow", sim.Healthy(5*time.Second))
+		if _, err := p.loops[0].Order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "slow", By: loopPerson("ada")}); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(2 * time.Second)
+		if p.loops[0].Yield(shop) {
+			t.Error("it is handed over in the middle of a release")
+		}
+		w.pass(time.Minute)
+		if p.loops[1].Yield(shop) || !p.loops[0].Yield(shop) {
+			t.Error("it is not the one that leads that hands it over")
+		}
+		w.pass(5 * time.Second)
+		if p.leader() != 1 {
+			t.Fatalf("daemon %d leads", p.leader())
+		}
+		w.RemoveContainer("h1", "shop-web-slow")
+		w.pass(10 * time.Second)
+		w.want(all("slow"))
+	})
+}

@@ -42,6 +42,9 @@ func (b *Board) Hide(ctx context.Context, app state.App) error {
 // Leader names who leads an app now; not ok: nobody does, or the cluster does not answer.
 func (b *Board) Leader(app state.App) (name string, ok bool) { return b.e.Leader(app) }
 
+// Standing names those that would lead each app, the one that does first; nil: the cluster does not answer.
+func (b *Board) Standing() map[state.App][]string { return b.e.leaders.standing() }
+
 // Watch gives what is shown of every app, and then each change, until the context ends or the cluster does not answer any more. Data is nil
 // for what is shown no more. A call that follows another tells, too, what was taken away in between.
 func (b *Board) Watch(ctx context.Context, saw func(app state.App, data []byte)) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -152,4 +153,21 @@ func TestWhoDoesNotLeadTakesNoQuestion(t *testing.T) {
 	stop()
 	answering.Wait()
 	_ = two
+}
+
+func TestWhoStandsIsKnownInTheirOrder(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	one, board := standOf(t, c, "one")
+	two, _ := standOf(t, c, "two")
+	leadOf(t, one)
+	ctx, stop := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = two.Campaign(ctx, boardApp) })
+	for until := time.Now().Add(20 * time.Second); !slices.Equal(board.Standing()[boardApp], []string{"one", "two"}); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("there stand %v", board.Standing())
+		}
+	}
+	stop()
+	waiting.Wait()
 }

@@ -1,7 +1,9 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +39,29 @@ func (l *leaders) of(app state.App) (name string, ok bool) {
 		}
 	}
 	return name, first > 0
+}
+
+// standing names those that stand for each app, the first first.
+func (l *leaders) standing() map[state.App][]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.known {
+		return nil
+	}
+	keys := map[state.App][]string{}
+	for key := range l.entries {
+		if app, ok := appOf(strings.TrimPrefix(key, keyLeaders)); ok {
+			keys[app] = append(keys[app], key)
+		}
+	}
+	names := map[state.App][]string{}
+	for app, list := range keys {
+		slices.SortFunc(list, func(a, b string) int { return cmp.Compare(l.entries[a].number, l.entries[b].number) })
+		for _, key := range list {
+			names[app] = append(names[app], l.entries[key].name)
+		}
+	}
+	return names
 }
 
 // lose forgets who leads until the cluster tells again.
