@@ -171,9 +171,11 @@ func TestAnAccessorysLogsGoOnThroughItsReboot(t *testing.T) {
 		}
 		l := read(reconcile.LogOptions{Follow: true, Lines: 1})
 		time.Sleep(5 * time.Second)
-		desired.Accessories[0].Image = ours + "redis:8"
+		eight := desired
+		eight.Accessories = slices.Clone(desired.Accessories) // the other is read meanwhile
+		eight.Accessories[0].Image = ours + "redis:8"
 		w.using(func(c *reconcile.Controller) {
-			if _, err := c.BootAccessories(t.Context(), desired, []string{"redis"}, []string{"h3"}, true); err != nil {
+			if _, err := c.BootAccessories(t.Context(), eight, []string{"redis"}, []string{"h3"}, true); err != nil {
 				t.Fatal(err)
 			}
 		})
