@@ -69,6 +69,7 @@ func TestOneLeadsAndAnotherTakesOverAtOnceWhenItResigns(t *testing.T) {
 }
 
 func TestWhoIsCutOffLeadsNoMoreBeforeAnotherDoes(t *testing.T) {
+	t.Parallel() // it waits for leases
 	cluster := etcdtest.Start(t, 1)
 	line := etcdtest.NewLine(t, cluster.Members[0].Endpoint)
 	a, b := elector(t, "a", 2*time.Second, line.Endpoint), elector(t, "b", 2*time.Second, cluster.Endpoints()...)
@@ -174,6 +175,7 @@ func TestEtcdRefusesWhatComesAfterATerm(t *testing.T) {
 
 // A member that takes what it is sent and answers nothing is worse than one that is gone.
 func TestAMemberThatIsSilentTakesNoTermAway(t *testing.T) {
+	t.Parallel() // it waits for leases
 	cluster := etcdtest.Start(t, 3)
 	var lines []*etcdtest.Line
 	var endpoints []string
@@ -198,6 +200,7 @@ func TestAMemberThatIsSilentTakesNoTermAway(t *testing.T) {
 }
 
 func TestWithoutAQuorumNobodyLeadsAndWithItSomebodyDoesAgain(t *testing.T) {
+	t.Parallel() // it waits for leases
 	cluster := etcdtest.Start(t, 3)
 	a, b := elector(t, "a", 3*time.Second, cluster.Endpoints()...), elector(t, "b", 3*time.Second, cluster.Endpoints()...)
 	first := lead(t, a, shop)
@@ -230,6 +233,7 @@ func TestWithoutAQuorumNobodyLeadsAndWithItSomebodyDoesAgain(t *testing.T) {
 
 // Terms never overlap: electors whose lines are cut and healed at random, that resign at random, and at no moment two of them hold.
 func TestTermsNeverOverlap(t *testing.T) {
+	t.Parallel() // it waits for leases
 	length := 6 * time.Second
 	if os.Getenv("KAMALD_LONG") != "" {
 		length = 2 * time.Minute
