@@ -177,7 +177,7 @@ func onServers(f *fixture) {
 	if string(out) != "it's $HOME\na  b\n" {
 		f.t.Errorf("words came as %q", out)
 	}
-	x := f.inTerminal(90, 20, "server", "exec", "-i", "stty size; trap 'echo caught' INT; read a; read b; stty size; echo got $b; exit 5")
+	x := f.inTerminal(90, 20, "server", "exec", "-i", "trap 'echo caught' INT; stty size; read a; read b; stty size; echo got $b; exit 5")
 	x.shows("20 90")
 	x.types("\x03")
 	x.shows("caught")
