@@ -215,7 +215,7 @@ func (sh *sharing) neverTwoWriters(since time.Time) {
 // Killed in the middle of releases, and stopped past its lease: the other takes over, and what was begun is brought to its end.
 func TestTheOtherBastionTakesOver(t *testing.T) {
 	f := newFixture(t)
-	kills := count(1, 20)
+	kills := count(1, 12)
 	for n := range kills + 2 {
 		f.image(fmt.Sprintf("v%d", n+1), nil)
 	}
