@@ -27,20 +27,16 @@ func TestReleasesAreSeenWhileTheyGoOn(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		do   func(f *fixture)
-		long bool // in the long run alone
 	}{
-		{"a tree in a terminal, and a summary at its end", wideTerminal, false},
-		{"no colour where none is wanted, in forty columns", narrowTerminal, true},
-		{"a terminal that changes its size", resizedTerminal, false},
-		{"a line an event in a pipe", pipedEvents, false},
-		{"an object an event as JSON, and the result", jsonEvents, false},
-		{"only the result, and every call", quietAndLoud, true},
-		{"what is not healthy says why, and for how long", neverHealthy, false},
-		{"an engine that does not answer shows itself, by its call", stuckCall, false},
+		{"a tree in a terminal, and a summary at its end", wideTerminal},
+		{"no colour where none is wanted, in forty columns", narrowTerminal},
+		{"a terminal that changes its size", resizedTerminal},
+		{"a line an event in a pipe", pipedEvents},
+		{"an object an event as JSON, and the result", jsonEvents},
+		{"only the result, and every call", quietAndLoud},
+		{"what is not healthy says why, and for how long", neverHealthy},
+		{"an engine that does not answer shows itself, by its call", stuckCall},
 	} {
-		if part.long && !long() {
-			continue
-		}
 		if !t.Run(part.name, func(t *testing.T) { part.do(f.within(t)) }) {
 			break // each begins with what the one before has left
 		}
