@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/state"
 )
@@ -38,12 +39,14 @@ type Group struct {
 	loop *loop.Loop
 
 	mu    sync.Mutex
-	seen  map[state.App]shown     // what the others show
-	asked map[string]passedOn     // orders by their tickets, the newest
-	moved chan struct{}           // closed, and made anew, whenever one of the above changes
-	dirty map[state.App]bool      // what is to be shown anew
-	unled map[state.App]time.Time // since when nobody was seen to lead
-	woken chan struct{}           // holds a token while something is
+	seen  map[state.App]shown                // what the others show
+	asked map[string]passedOn                // orders by their tickets, the newest
+	moved chan struct{}                      // closed, and made anew, whenever one of the above changes
+	dirty map[state.App]bool                 // what is to be shown anew
+	lines map[state.App][]reconcile.Progress // the newest of what this daemon has under way
+	over  map[string]bool                    // orders of this daemon of whose end it has heard
+	unled map[state.App]time.Time            // since when nobody was seen to lead
+	woken chan struct{}                      // holds a token while something is
 }
 
 // New makes a group of which this daemon is one. Nothing is read or shown before Run.
@@ -59,7 +62,7 @@ func New(o Options) *Group {
 	}
 	o.Patience, o.Every, o.Balance = cmp.Or(o.Patience, 20*time.Second), cmp.Or(o.Every, time.Second), cmp.Or(o.Balance, 30*time.Second)
 	return &Group{o: o, id: rand.Text()[:12], seen: map[state.App]shown{}, asked: map[string]passedOn{}, moved: make(chan struct{}),
-		dirty: map[state.App]bool{}, unled: map[state.App]time.Time{}, woken: make(chan struct{}, 1)}
+		dirty: map[state.App]bool{}, lines: map[state.App][]reconcile.Progress{}, over: map[string]bool{}, unled: map[state.App]time.Time{}, woken: make(chan struct{}, 1)}
 }
 
 // Drives says by what loop this daemon drives the apps that it leads. That loop's Leadership is the group. It must be called before

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,13 +87,36 @@ func (g *Group) lastingly(ctx context.Context, do func() error) {
 // hear notes what has changed of the apps that this daemon leads.
 func (g *Group) hear(ctx context.Context) error {
 	notices := g.loop.Subscribe(ctx)
-	for _, s := range g.loop.Statuses() { // what came before
+	over := map[string]bool{}
+	for _, t := range g.loop.Tickets() { // what came before
+		over[t.ID] = t.Done()
+	}
+	g.mu.Lock()
+	g.over = over
+	g.mu.Unlock()
+	for _, s := range g.loop.Statuses() {
 		g.changed(s.App)
 	}
 	for n := range notices {
+		if n.Ticket != nil && n.Ticket.Done() {
+			g.mu.Lock()
+			g.over[n.Ticket.ID] = true
+			g.mu.Unlock()
+		}
+		if n.Progress != nil && !n.Progress.Passing() && g.loop.Leads(n.App) {
+			g.said(n.App, *n.Progress)
+		}
 		g.changed(n.App)
 	}
 	return nil // it was too slow, or the loop has ended
+}
+
+// said keeps a line of what is under way.
+func (g *Group) said(app state.App, line reconcile.Progress) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := append(g.lines[app], line)
+	g.lines[app] = slices.Clone(list[max(len(list)-shownLines, 0):]) // what is shown is read meanwhile
 }
 
 // changed has an app be shown anew.
@@ -139,7 +163,11 @@ func (g *Group) showOne(ctx context.Context, app state.App) error {
 	if err != nil {
 		return nil // it is driven no more
 	}
-	data, err := shown{By: g.id, Status: status, Tickets: g.ticketsOf(app)}.pack()
+	tickets := g.ticketsOf(app)
+	g.mu.Lock()
+	lines := g.lines[app]
+	g.mu.Unlock()
+	data, err := shown{By: g.id, Status: status, Lines: lines, Tickets: tickets}.pack()
 	if err != nil {
 		g.o.Failed(err)
 		return nil
@@ -166,31 +194,33 @@ func (g *Group) saw(app state.App, data []byte) {
 			g.note(t, now.By)
 		}
 	}
-	close(g.moved)
-	g.moved = make(chan struct{})
 	g.mu.Unlock()
 	if data != nil && now.By != g.id {
 		g.relay(before, now)
 	}
+	g.mu.Lock() // whoever waits for an order hears of its end after what came before it
+	close(g.moved)
+	g.moved = make(chan struct{})
+	g.mu.Unlock()
 }
 
-// relay tells what is new in what another daemon shows.
+// relay tells what is new in what another daemon shows: lines before the orders that they belong to.
 func (g *Group) relay(before, now shown) {
 	app, at := now.Status.App, g.o.Now()
-	for _, t := range now.Tickets {
-		if !contains(before.Tickets, t) {
-			g.loop.Relay(loop.Notice{Kind: loop.NoticeTicket, App: app, At: at, Ticket: &t})
-		}
-	}
-	if now.Status.Doing != nil {
+	if before.By == now.By { // else it is the past
 		var last time.Time
-		if before.Status.Doing != nil && before.Status.Doing.Since.Equal(now.Status.Doing.Since) && len(before.Status.Doing.Lines) > 0 {
-			last = before.Status.Doing.Lines[len(before.Status.Doing.Lines)-1].At
+		if n := len(before.Lines); n > 0 {
+			last = before.Lines[n-1].At
 		}
-		for _, line := range now.Status.Doing.Lines {
+		for _, line := range now.Lines {
 			if line.At.After(last) {
 				g.loop.Relay(loop.Notice{Kind: loop.NoticeProgress, App: app, At: line.At, Progress: &line})
 			}
+		}
+	}
+	for _, t := range now.Tickets {
+		if !contains(before.Tickets, t) {
+			g.loop.Relay(loop.Notice{Kind: loop.NoticeTicket, App: app, At: at, Ticket: &t})
 		}
 	}
 	if status, err := g.Status(app); err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
 )
 
@@ -16,14 +17,16 @@ const (
 	mostShown    = 512 << 10 // bytes as they are kept
 	mostAnswered = 1 << 20   // the same, of an answer
 	mostRead     = 64 << 20  // bytes as they are read
-	shownOrders  = 32        // orders, the newest
+	shownLines   = 200
+	shownOrders  = 32 // orders, the newest
 )
 
 // shown is what a daemon shows of an app that it leads.
 type shown struct {
-	By      string        `json:"by"` // the process
-	Status  loop.Status   `json:"status"`
-	Tickets []loop.Ticket `json:"tickets,omitempty"` // those that have not ended, and the newest that have; the oldest first
+	By      string               `json:"by"` // the process
+	Status  loop.Status          `json:"status"`
+	Lines   []reconcile.Progress `json:"lines,omitempty"`   // the newest of what was under way, also when it has ended; the oldest first
+	Tickets []loop.Ticket        `json:"tickets,omitempty"` // those that have not ended, and the newest that have; the oldest first
 }
 
 // pack is what is kept of it. What would be too large for the board is left out: first the plan that is pending, then the lines of progress.
@@ -31,7 +34,7 @@ func (s shown) pack() ([]byte, error) {
 	for _, less := range []func(){
 		func() {},
 		func() { s.Status.Pending = nil },
-		func() { s.Status.Doing = nil; s.Tickets = nil },
+		func() { s.Status.Doing, s.Lines, s.Tickets = nil, nil, nil },
 	} {
 		less()
 		data, err := packed(s)

@@ -122,10 +122,16 @@ func (g *Group) elsewhere(id string) (ticket loop.Ticket, lost, ok bool) {
 // ticketsOf are the orders of an app that are shown to the others.
 func (g *Group) ticketsOf(app state.App) []loop.Ticket {
 	var list []loop.Ticket
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, t := range g.loop.Tickets() {
-		if t.Order.App == app {
-			list = append(list, briefly(t))
+		if t.Order.App != app {
+			continue
 		}
+		if t.Done() && !g.over[t.ID] { // what was said before its end is not among the lines yet
+			t.Ended, t.Report, t.Error = time.Time{}, nil, ""
+		}
+		list = append(list, briefly(t))
 	}
 	slices.SortStableFunc(list, func(a, b loop.Ticket) int { return cmp.Compare(a.Taken.UnixNano(), b.Taken.UnixNano()) })
 	return list[max(len(list)-shownOrders, 0):]

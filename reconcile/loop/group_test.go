@@ -181,8 +181,22 @@ func TestWhoFollowsPassesOnWhatItIsAsked(t *testing.T) {
 		w.want(all("v2"))
 		w.pass(5 * time.Second)
 		stop()
-		for n := range notices {
+		written, over := 0, 0
+		for i := 1; ; i++ {
+			n, ok := <-notices
+			if !ok {
+				break
+			}
 			heard[n.Kind]++
+			if n.Progress != nil && n.Progress.Kind == "done" && strings.Contains(n.Progress.Message, "release record") {
+				written = i
+			}
+			if n.Ticket != nil && n.Ticket.Done() && over == 0 {
+				over = i
+			}
+		}
+		if written == 0 || over < written {
+			t.Errorf("the last that was done is told as %d, and that it has ended as %d", written, over)
 		}
 		for _, kind := range []string{loop.NoticeProgress, loop.NoticeTicket, loop.NoticeStatus} {
 			if heard[kind] == 0 {
