@@ -49,26 +49,7 @@ func TestHighAvailabilityAsThePageSays(t *testing.T) {
 	}
 	p.shell(blocks[3])
 
-	f.write("etcd/etcd.secrets", "ETCD_PASSWORD=change-me-2\n", 0o600)
-	store := ""
-	for _, block := range fenced(page, "") {
-		if strings.HasPrefix(block, "store {") {
-			store = block
-		}
-	}
-	var bastions []*bastion
-	for i := range 2 {
-		name := fmt.Sprintf("bastion-%d", i+1)
-		b := &bastion{f: f, name: name, dir: f.dir, socket: filepath.Join(f.dir, name+".sock")}
-		f.write(name+".hcl", p.placed(strings.ReplaceAll(store, "bastion-1", name))+fmt.Sprintf(`
-listen { socket = %q }
-log { format = "json" }
-app "shop" {
-  source "file" { path = "deploy.hcl" }
-}
-`, b.socket), 0o600)
-		bastions = append(bastions, b)
-	}
+	sh := &sharing{fixture: f, bastions: p.bastions(page)}
 	migrate := strings.Fields(p.placed(strings.TrimSpace(blocks[4])))
 	if r := f.withoutStore(migrate[1:]...); r.code != 0 || !strings.Contains(r.all(), "SHA-256") {
 		t.Fatalf("the store does not come to the cluster: %s", r.all())
@@ -76,30 +57,58 @@ app "shop" {
 	if r := f.withoutStore("history", "--no-refresh", "--store", "bastion-2.hcl"); r.code != 0 || !strings.Contains(r.stdout, "v1") {
 		t.Errorf("the history of the cluster: %s", r.all())
 	}
-	f.withoutStore("store", "check", "--store", "bastion-1.hcl")
-	for _, b := range bastions {
+	if r := f.withoutStore("store", "check", "--store", "bastion-1.hcl"); r.code != 0 || !strings.Contains(r.stdout, "is whole") {
+		t.Errorf("the store is not whole: %s", r.all())
+	}
+	sh.handOver()
+}
+
+// handOver starts the bastions, and ends the one that leads.
+func (sh *sharing) handOver() {
+	sh.t.Helper()
+	f := sh.fixture
+	for _, b := range sh.bastions {
 		b.process = f.beginOf(func(ctx context.Context) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, f.bin, "run", "-f", b.name+".hcl", "--no-color")
 			cmd.Dir, cmd.Env = f.dir, append(os.Environ(), "HOME="+f.dir, "SSH_AUTH_SOCK=", "XDG_STATE_HOME="+filepath.Join(f.dir, b.name))
 			return cmd
 		}, b.name)
 	}
-	sh := &sharing{fixture: f, bastions: [2]*bastion(bastions)}
 	leads, follows := sh.leader()
 	sh.converged(follows, "v1")
 	if r := f.withoutStore("status", "--server", follows.socket); !strings.Contains(r.stdout, "led by "+leads.name) {
-		t.Errorf("the status does not say who leads: %s", r.all())
+		sh.t.Errorf("the status does not say who leads: %s", r.all())
 	}
 	asked := time.Now()
 	leads.signal(syscall.SIGTERM)
 	f.eventually("the other leads", follows.leads)
-	t.Logf("handed over in %s", time.Since(asked).Round(time.Millisecond))
-	follows.signal(syscall.SIGTERM)
-	for _, b := range bastions {
-		if r := b.wait(); r.code != 0 {
-			t.Errorf("%s ended with %d", b.name, r.code)
+	sh.t.Logf("handed over in %s", time.Since(asked).Round(time.Millisecond))
+	sh.end()
+}
+
+// bastions are the two of the page, by the store block that it has for the first.
+func (p *availability) bastions(page string) (both [2]*bastion) {
+	p.t.Helper()
+	p.write("etcd/etcd.secrets", "ETCD_PASSWORD=change-me-2\n", 0o600)
+	store := ""
+	for _, block := range fenced(page, "") {
+		if strings.HasPrefix(block, "store {") {
+			store = block
 		}
 	}
+	for i := range both {
+		name := fmt.Sprintf("bastion-%d", i+1)
+		b := &bastion{f: p.fixture, name: name, dir: p.fixture.dir, socket: filepath.Join(p.fixture.dir, name+".sock")}
+		p.write(name+".hcl", p.placed(strings.ReplaceAll(store, "bastion-1", name))+fmt.Sprintf(`
+listen { socket = %q }
+log { format = "json" }
+app "shop" {
+  source "file" { path = "deploy.hcl" }
+}
+`, b.socket), 0o600)
+		both[i] = b
+	}
+	return both
 }
 
 // availability is a place in which the page's commands are typed, with addresses of this machine's own and directories of the test's.

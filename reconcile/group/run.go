@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -99,9 +100,7 @@ func (g *Group) hear(ctx context.Context) error {
 	}
 	for n := range notices {
 		if n.Ticket != nil && n.Ticket.Done() {
-			g.mu.Lock()
-			g.over[n.Ticket.ID] = true
-			g.mu.Unlock()
+			g.ended(n.Ticket.ID)
 		}
 		if n.Progress != nil && !n.Progress.Passing() && g.loop.Leads(n.App) {
 			g.said(n.App, *n.Progress)
@@ -109,6 +108,18 @@ func (g *Group) hear(ctx context.Context) error {
 		g.changed(n.App)
 	}
 	return nil // it was too slow, or the loop has ended
+}
+
+// ended notes that this daemon has heard of an order's end. Orders that nobody can ask for any more are forgotten.
+func (g *Group) ended(id string) {
+	known := map[string]bool{id: true}
+	for _, t := range g.loop.Tickets() {
+		known[t.ID] = true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over[id] = true
+	maps.DeleteFunc(g.over, func(old string, _ bool) bool { return !known[old] })
 }
 
 // said keeps a line of what is under way.

@@ -122,9 +122,10 @@ func (g *Group) elsewhere(id string) (ticket loop.Ticket, lost, ok bool) {
 // ticketsOf are the orders of an app that are shown to the others.
 func (g *Group) ticketsOf(app state.App) []loop.Ticket {
 	var list []loop.Ticket
+	tickets := g.loop.Tickets()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, t := range g.loop.Tickets() {
+	for _, t := range tickets {
 		if t.Order.App != app {
 			continue
 		}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile/group"
 	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/state"
@@ -165,7 +164,6 @@ func TestWhoFollowsPassesOnWhatItIsAsked(t *testing.T) {
 		follower := m.groups[1]
 		watching, stop := context.WithCancel(w.t.Context())
 		defer stop()
-		heard := map[string]int{}
 		notices := follower.Subscribe(watching)
 		ticket, err := follower.Order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "v2", By: loopPerson("ada")})
 		if err != nil {
@@ -181,23 +179,7 @@ func TestWhoFollowsPassesOnWhatItIsAsked(t *testing.T) {
 		w.want(all("v2"))
 		w.pass(5 * time.Second)
 		stop()
-		written, over := 0, 0
-		for i := 1; ; i++ {
-			n, ok := <-notices
-			if !ok {
-				break
-			}
-			heard[n.Kind]++
-			if n.Progress != nil && n.Progress.Kind == "done" && strings.Contains(n.Progress.Message, "release record") {
-				written = i
-			}
-			if n.Ticket != nil && n.Ticket.Done() && over == 0 {
-				over = i
-			}
-		}
-		if written == 0 || over < written {
-			t.Errorf("the last that was done is told as %d, and that it has ended as %d", written, over)
-		}
+		heard := inTheirOrder(t, notices)
 		for _, kind := range []string{loop.NoticeProgress, loop.NoticeTicket, loop.NoticeStatus} {
 			if heard[kind] == 0 {
 				t.Errorf("who watches where it was given hears no %s: %v", kind, heard)
@@ -231,16 +213,35 @@ func TestWhoFollowsPassesOnWhatItIsAsked(t *testing.T) {
 	})
 }
 
+// inTheirOrder counts notices by their kinds, and wants the last that a release has done to be told before its end.
+func inTheirOrder(t *testing.T, notices <-chan loop.Notice) map[string]int {
+	t.Helper()
+	heard := map[string]int{}
+	written, over := 0, 0
+	for i := 1; ; i++ {
+		n, ok := <-notices
+		if !ok {
+			break
+		}
+		heard[n.Kind]++
+		if n.Progress != nil && n.Progress.Kind == "done" && strings.Contains(n.Progress.Message, "release record") {
+			written = i
+		}
+		if n.Ticket != nil && n.Ticket.Done() && over == 0 {
+			over = i
+		}
+	}
+	if written == 0 || over < written {
+		t.Errorf("the last that was done is told as %d, and that it has ended as %d", written, over)
+	}
+	return heard
+}
+
 func TestAnOrderThatGoesDownWithItsDaemonIsNotWaitedForForEver(t *testing.T) {
 	inWorld(t, func(w *world) {
 		m := w.deployed("v1").team()
 		w.settle()
-		w.push("slow", sim.Healthy(8*time.Second))
-		ticket, err := m.groups[1].Order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "slow", By: loopPerson("ada")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.pass(3 * time.Second)
+		ticket := w.midRelease(m.groups[1].Order)
 		m.cut[0].Store(true) // its process is gone: it reaches neither servers
 		m.votes.lapse(true)  // nor the others
 		m.board.forget()

@@ -169,6 +169,18 @@ func (p *pair) leader() int {
 	return leads
 }
 
+// midRelease orders a release that takes a while, and returns in the middle of it.
+func (w *world) midRelease(order func(loop.Order) (loop.Ticket, error)) loop.Ticket {
+	w.t.Helper()
+	w.push("slow", sim.Healthy(5*time.Second))
+	ticket, err := order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "slow", By: loopPerson("ada")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.pass(2 * time.Second)
+	return ticket
+}
+
 func TestOneOfTwoDaemonsDrives(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.deployed("v1").pair()
@@ -214,12 +226,7 @@ func TestAReleaseOutlivesTheTermItBeganIn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.deployed("v1").pair()
 		w.settle()
-		w.push("slow", sim.Healthy(5*time.Second))
-		ticket, err := p.loops[0].Order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "slow", By: loopPerson("ada")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.pass(2 * time.Second)
+		ticket := w.midRelease(p.loops[0].Order)
 		before := p.acts[1].Load()
 		p.votes.lapse(true)
 		w.pass(time.Second)
@@ -299,11 +306,7 @@ func TestADaemonHandsAnAppOverWhileNothingIsUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.deployed("v1").pair()
 		w.settle()
-		w.push("slow", sim.Healthy(5*time.Second))
-		if _, err := p.loops[0].Order(loop.Order{Verb: loop.VerbRelease, App: shop, Version: "slow", By: loopPerson("ada")}); err != nil {
-			t.Fatal(err)
-		}
-		w.pass(2 * time.Second)
+		w.midRelease(p.loops[0].Order)
 		if p.loops[0].Yield(shop) {
 			t.Error("it is handed over in the middle of a release")
 		}
