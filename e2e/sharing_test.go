@@ -105,10 +105,12 @@ type shared struct {
 }
 
 // shows asks a bastion's socket; false when it does not answer.
-func (b *bastion) shows() (s shared, ok bool) {
+func (b *bastion) shows() (s shared, ok bool) { return b.showsOf("shop") }
+
+func (b *bastion) showsOf(app string) (s shared, ok bool) {
 	ctx, cancel := context.WithTimeout(b.f.t.Context(), 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://kamald/v1/apps/shop", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://kamald/v1/apps/"+app, nil)
 	if err != nil {
 		b.f.t.Fatal(err)
 	}
