@@ -101,9 +101,12 @@ func TestALogIsFollowedToItsEndAndTakenUpAgain(t *testing.T) {
 	if err := e.ReadLog(ctx, id, state.LogQuery{Follow: true}, func(l state.LogLine) { all = append(all, l) }); err != nil || len(all) != 51 {
 		t.Fatalf("%d lines, %v", len(all), err)
 	}
+	// The engine dates a line before it writes it, each stream's by itself: the order of the two is not that of their times.
 	var rest []state.LogLine
-	if err := e.ReadLog(ctx, id, state.LogQuery{Since: all[30].At}, func(l state.LogLine) { rest = append(rest, l) }); err != nil || !slices.Contains(rest, all[30]) || !slices.Contains(rest, all[50]) || len(rest) > 21+5 {
-		t.Errorf("from the 31st on come %d lines, %v", len(rest), err)
+	since := all[30].At
+	late := slices.DeleteFunc(slices.Clone(all), func(l state.LogLine) bool { return l.At.Before(since) })
+	if err := e.ReadLog(ctx, id, state.LogQuery{Since: since}, func(l state.LogLine) { rest = append(rest, l) }); err != nil || !slices.Equal(rest, late) || len(rest) < 10 {
+		t.Errorf("since the 31st come %d lines, not %d, %v", len(rest), len(late), err)
 	}
 	if time.Since(all[0].At).Abs() > time.Hour || !slices.ContainsFunc(all, func(l state.LogLine) bool { return l.Stderr }) {
 		t.Errorf("the first is of %s, and none of them of standard error", all[0].At)
