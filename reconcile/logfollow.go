@@ -17,9 +17,8 @@ type followedLog struct {
 	box  state.Container
 	role string
 
-	at    time.Time       // of the last line that came, by the engine's clock; before any, when the reading began
-	same  int             // how many lines of that time came
-	first *state.LogQuery // what is asked for as long as no line came; nil: what came since at
+	mark  logMark
+	first *state.LogQuery // what is asked for as long as no line came; nil: what came since the mark
 
 	unread bool // it cannot be read
 	over   bool // its container has ended
@@ -27,24 +26,20 @@ type followedLog struct {
 	again  bool // it has started anew meanwhile: its end is none
 }
 
-// took notes the time of a line that came.
-func (t *followedLog) took(at time.Time) {
+// took notes a line that came.
+func (t *followedLog) took(l state.LogLine) {
 	t.first = nil
-	if at.Equal(t.at) {
-		t.same++
-		return
-	}
-	t.at, t.same = at, 1
+	t.mark.took(l)
 }
 
 // query is what is asked of it next: what came after what came.
-func (t *followedLog) query() (q state.LogQuery, skip int) {
+func (t *followedLog) query() state.LogQuery {
 	if t.first != nil {
-		q = *t.first
+		q := *t.first
 		q.Follow = true
-		return q, 0
+		return q
 	}
-	return state.LogQuery{Since: t.at, Follow: true}, t.same
+	return state.LogQuery{Since: t.mark.since(), Follow: true}
 }
 
 // logFollow follows logs.
@@ -208,7 +203,7 @@ func (f *logFollow) join(on release.Host, box state.Container, role string, firs
 	t := f.tails[key]
 	fresh := t == nil
 	if fresh {
-		t = &followedLog{on: on, box: box, role: role, first: &first}
+		t = &followedLog{on: on, box: box, role: role, mark: markBefore(first, time.Time{}), first: &first}
 		f.tails[key] = t
 	}
 	t.over = false
@@ -278,15 +273,13 @@ func (f *logFollow) ended(t *followedLog, err error) bool {
 
 // stream tells what one connection brings of a log.
 func (f *logFollow) stream(conn *Connection, t *followedLog) error {
-	q, skip := t.query()
-	from := t.at
+	again := t.mark.again()
 	source := logSource{on: t.on, box: t.box, role: t.role}
-	return conn.Engine.ReadLog(f.ctx, t.box.ID, q, func(l state.LogLine) {
-		if skip > 0 && l.At.Equal(from) {
-			skip--
+	return conn.Engine.ReadLog(f.ctx, t.box.ID, t.query(), func(l state.LogLine) {
+		if again(l) {
 			return
 		}
-		t.took(l.At)
+		t.took(l)
 		if !f.matches(l.Text) {
 			return
 		}

@@ -229,7 +229,7 @@ func (r *logReading) backlog(ctx context.Context, sources []logSource) []*follow
 	var all branches
 	for i, source := range sources {
 		lines := make(chan LogLine, 64)
-		logs[i], tails[i] = lines, &followedLog{on: source.on, box: source.box, role: source.role, at: r.begun[source.on.Name],
+		logs[i], tails[i] = lines, &followedLog{on: source.on, box: source.box, role: source.role, mark: markBefore(r.query(source.on.Name), r.begun[source.on.Name]),
 			over: !source.box.Running() && source.box.Status != state.StatusRestarting}
 		all.Go(func() {
 			defer close(lines)
@@ -251,7 +251,7 @@ func (r *logReading) readOne(ctx context.Context, source logSource, tail *follow
 	err := source.conn.Engine.ReadLog(ctx, source.box.ID, r.query(source.on.Name), func(l state.LogLine) {
 		silence.Stop() // whoever shows the lines may take the time
 		defer silence.Reset(logSilence)
-		tail.took(l.At)
+		tail.took(l)
 		if r.matches(l.Text) {
 			select {
 			case lines <- source.line(l):
