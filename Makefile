@@ -16,7 +16,9 @@ DIST_KINDS  ?= tar,deb,rpm,image
 
 # Packages whose tests use the lab share its hosts, so they come last and one at a time.
 LAB_TESTS    = $(shell $(GO) list -f '{{$$lab := eq .ImportPath "$(MODULE)/lab"}}{{range .TestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "$(MODULE)/lab"}}{{$$lab = true}}{{end}}{{end}}{{if $$lab}}{{.ImportPath}}{{end}}' ./...)
-OTHER_TESTS  = $(filter-out $(LAB_TESTS) $(PLAIN_TESTS),$(shell $(GO) list ./...))
+OTHER_TESTS  = $(FIRST_TESTS) $(filter-out $(LAB_TESTS) $(PLAIN_TESTS) $(FIRST_TESTS),$(shell $(GO) list ./...))
+# Those that wait most of their time, for leases and time limits, begin first, so that others have the processors meanwhile.
+FIRST_TESTS  = $(addprefix $(MODULE)/,state/etcd proxy)
 # Packages that start no goroutine, which a test holds them to: the race detector has nothing to find there.
 PLAIN_TESTS  = $(addprefix $(MODULE)/,release release/kamal release/kamal/ruby state)
 
