@@ -51,13 +51,18 @@ func (c *Controller) Maintain(ctx context.Context, desired release.Release, m Ma
 		}})
 }
 
-// Live ends the maintenance of the proxied roles in scope, also one that was begun by hand or by Kamal.
+// Live ends the maintenance of the proxied roles in scope, also one that was begun by hand or by Kamal. Where there is no route, nothing
+// serves: that is said, and an error where no maintenance was to be ended.
 func (c *Controller) Live(ctx context.Context, desired release.Release, hosts, roles []string) (Commanded, error) {
 	return c.onRoutes(ctx, desired, hosts, roles, routeCommand{verb: "live", past: "Made live",
 		do: func(ctx context.Context, on *routeOn) error {
 			known, asked := on.seen.Maintenance(on.role)
 			asked = asked && !known.Lifted
 			switch {
+			case !on.there && !asked:
+				return fmt.Errorf("the proxy does not know the route %s; %s", on.route.Name, on.brought())
+			case !on.there: // nothing serves, and what comes is not to be shut
+				on.did = "its maintenance is forgotten; there is no route: " + on.brought()
 			case !on.route.Stopped && !on.route.Paused && !asked:
 				on.unchanged, on.did = true, "serves already"
 				return nil
@@ -191,6 +196,14 @@ func (c *Controller) onRoute(ctx context.Context, w *work, on release.Host, d de
 // intentFor is a new word on an intent of this run's owner.
 func (c *Controller) intentFor(host, kind string) state.Intent {
 	return state.Intent{Schema: state.IntentSchema, Kind: kind, Host: host, Who: c.Owner.Who, Where: c.Owner.Where(), Since: c.now().UTC().Round(time.Second)}
+}
+
+// brought says what brings a route that is not there.
+func (on *routeOn) brought() string {
+	if stop, ok := on.seen.Stop(on.role); ok && stop.Holds(on.c.now()) {
+		return "the role was stopped on purpose by " + stop.By() + "; `kamald app start` starts it"
+	}
+	return "`kamald apply` makes it, `kamald plan` says more"
 }
 
 // lift ends a maintenance that is known.

@@ -296,3 +296,53 @@ func TestNoRouteIsStoppedOfARoleThatIsNotProxiedOrOutOfScope(t *testing.T) {
 		})
 	})
 }
+
+func TestLiveDoesNotSayThatARouteServesThatIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 830)
+		w.mustApply(w.release("v1"))
+		if _, err := w.maintain(t.Context(), reconcile.Maintenance{}, "h2"); err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []string{"h1", "h2"} {
+			w.RemoveRoute(host, "shop-web")
+		}
+		done, err := w.live(t.Context())
+		if err == nil || !strings.Contains(done.Done[0].Error, "does not know the route shop-web") {
+			t.Errorf("nobody asked for a maintenance on h1, and it serves nothing: %+v %v", done.Done, err)
+		}
+		if did := done.Done[1].Did; !strings.Contains(did, "there is no route: `kamald apply` makes it") || strings.Contains(did, "serves") {
+			t.Errorf("h2: %q", did)
+		}
+		if w.mustApply(w.release("v1")); w.answers() != bothServe {
+			t.Errorf("the maintenance on h2 was ended: %v", w.answers())
+		}
+	})
+}
+
+func TestLiveOfWhatWasStoppedOnPurposeSaysWhatStartsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 831)
+		w.mustApply(w.release("v1"))
+		if _, err := w.maintain(t.Context(), reconcile.Maintenance{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.stopApp(t.Context(), reconcile.StopReason{Reason: "new disk"}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, said := range []func(reconcile.CommandedOn) string{
+			func(on reconcile.CommandedOn) string { return on.Did },
+			func(on reconcile.CommandedOn) string { return on.Error }, // again: there is no maintenance to end any more
+		} {
+			done, _ := w.live(t.Context())
+			for _, on := range done.Done {
+				if !strings.Contains(said(on), "new disk; `kamald app start` starts it") {
+					t.Errorf("%+v", on)
+				}
+			}
+		}
+		if _, err := w.startApp(); err != nil || w.answers() != bothServe {
+			t.Errorf("%v %v", err, w.answers())
+		}
+	})
+}
