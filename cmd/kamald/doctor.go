@@ -52,8 +52,12 @@ func (p *program) doctor(ctx context.Context) error {
 		list = append(list, found...)
 		return err
 	})
-	if err != nil {
-		return errors.Join(p.showFindings(list), err)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return err
+	case err != nil:
+		list = append(list, reconcile.Finding{Where: "the servers", What: "reach", Level: reconcile.LevelWrong,
+			Said: "they could not be looked at: " + strings.TrimSpace(err.Error()), Next: "mend that first"})
 	}
 	return p.showFindings(list)
 }
