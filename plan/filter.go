@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kamald/kamald/release"
+	"github.com/kamald/kamald/state"
 )
 
 // Filter is what a plan is limited to, by names of hosts and roles. An empty list is all of them; the zero value is the whole
@@ -71,6 +72,20 @@ func (s Filter) Whole() bool { return len(s.Hosts) == 0 && len(s.Roles) == 0 && 
 // Has tells whether a role on a host is within.
 func (s Filter) Has(host, role string) bool {
 	return s.hasHost(host) && (len(s.Roles) == 0 || slices.Contains(s.Roles, role)) && !slices.Contains(s.Except, host+"/"+role)
+}
+
+// Concerns tells whether something within is to be on a host, or has a container there as the host was seen.
+func (s Filter) Concerns(desired release.Release, host state.Host) bool {
+	if len(s.Roles) == 0 {
+		return s.hasHost(host.Name)
+	}
+	wanted := slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
+		return slices.Contains(role.Hosts, host.Name) && s.Has(host.Name, role.Name)
+	})
+	app := desired.App()
+	return wanted || slices.ContainsFunc(host.Containers, func(c state.Container) bool {
+		return c.Service == app.Service && c.Destination == app.Destination && s.Has(host.Name, c.Role)
+	})
 }
 
 func (s Filter) hasHost(host string) bool { return len(s.Hosts) == 0 || slices.Contains(s.Hosts, host) }

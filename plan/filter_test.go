@@ -35,6 +35,31 @@ func TestAScopeIsChosenByNamesAndGlobs(t *testing.T) {
 	}
 }
 
+func TestAScopeConcernsTheHostsOfItsRolesAndThoseThatHaveSomethingOfThem(t *testing.T) {
+	left := state.Container{Service: "shop", Role: "workers"}
+	for given, want := range map[string][]string{
+		"":             {"web-1", "web-2", "work-1", "gone-1"},
+		"web-1":        {"web-1"},
+		"|web":         {"web-1", "web-2"},
+		"|workers":     {"web-2", "work-1", "gone-1"},
+		"web-1|web":    {"web-1"},
+		"web-*|w*":     {"web-1", "web-2"},
+		"work-1|work*": {"work-1"},
+	} {
+		hosts, roles, _ := strings.Cut(given, "|")
+		scope, err := plan.FilterOf(shop(), list(hosts), list(roles))
+		var got []string
+		for _, host := range []state.Host{{Name: "web-1"}, {Name: "web-2"}, {Name: "work-1"}, {Name: "gone-1", Containers: []state.Container{left}}} {
+			if scope.Concerns(shop(), host) {
+				got = append(got, host.Name)
+			}
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q concerns %v, want %v: %v", given, got, want, err)
+		}
+	}
+}
+
 func list(given string) []string {
 	if given == "" {
 		return nil

@@ -16,6 +16,8 @@ type Look struct {
 	Held     *state.Record   // nil: nothing is
 	Moved    []plan.HandMove // by another than kamald, without a record
 	Scope    plan.Filter     // what was asked for
+
+	desired release.Release
 }
 
 // Look sees every host in two dependent calls, or takes what was seen last.
@@ -28,7 +30,7 @@ func (c *Controller) Look(ctx context.Context, desired release.Release, hosts, r
 	if err != nil {
 		return Look{}, err
 	}
-	found := Look{Snapshot: snapshot, Held: newestRecord(snapshot), Scope: scope}
+	found := Look{Snapshot: snapshot, Held: newestRecord(snapshot), Scope: scope, desired: desired}
 	if found.Held == nil {
 		return found, nil
 	}
@@ -166,6 +168,6 @@ func (l Look) hosts() []state.Host {
 
 func (l Look) inScope() []state.Host {
 	return slices.DeleteFunc(slices.Clone(l.Snapshot.Hosts), func(host state.Host) bool {
-		return len(l.Scope.Hosts) > 0 && !slices.Contains(l.Scope.Hosts, host.Name)
+		return !l.Scope.Concerns(l.desired, host)
 	})
 }

@@ -74,7 +74,7 @@ func (p *program) detailsCommand() *cobra.Command {
 }
 
 func detailsOf(desired release.Release, found reconcile.Look) details {
-	d := details{status: statusOf(desired, found.Snapshot).within(found.Scope), Proxies: []proxyStatus{}, Intents: []state.Intent{}}
+	d := details{status: statusOf(desired, found.Snapshot).within(found.Scope, desired, found.Snapshot), Proxies: []proxyStatus{}, Intents: []state.Intent{}}
 	d.Gates, d.Moved, d.Held = plan.Gates(desired, found.Snapshot, time.Now()), found.Moved, heldOf(found.Held)
 	for _, host := range d.Hosts {
 		seen, _ := found.Snapshot.Host(host.Host)

@@ -76,7 +76,7 @@ func (p *program) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter)
+				found := statusOf(s.desired, planned.Snapshot).within(planned.Plan.Filter, s.desired, planned.Snapshot)
 				found.Gates = plan.Gates(s.desired, planned.Snapshot, time.Now())
 				found.Moved, found.News = planned.Plan.Moved, p.news
 				found.Held = heldOf(planned.Held)
@@ -110,11 +110,13 @@ func (nothing) Renew(string) (release.Secret, bool, error)  { return release.Sec
 func (nothing) Sources() []string                           { return nil }
 
 // within leaves out what is not in scope.
-func (s status) within(scope plan.Filter) status {
+func (s status) within(scope plan.Filter, desired release.Release, seen state.Snapshot) status {
 	hosts := []hostStatus{}
 	for _, host := range s.Hosts {
 		host.Containers = slices.DeleteFunc(host.Containers, func(c containerStatus) bool { return !scope.Has(host.Host, c.Role) })
-		if len(scope.Hosts) == 0 || slices.Contains(scope.Hosts, host.Host) {
+		on, _ := seen.Host(host.Host)
+		on.Name = host.Host // also of one that nothing is known of
+		if scope.Concerns(desired, on) {
 			hosts = append(hosts, host)
 		}
 	}
