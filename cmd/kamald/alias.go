@@ -13,21 +13,33 @@ import (
 )
 
 // expanded puts what an alias of the file stands for in its place: only where the first word is no command.
-func (p *program) expanded(args []string) ([]string, error) {
+func (p *program) expanded(root *cobra.Command, args []string) ([]string, error) {
 	if len(args) > 2 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
 		last := len(args) - 1 // what is being typed is no word yet
-		words, err := p.expanded(args[1:last])
+		words, err := p.expanded(root, args[1:last])
 		return append(append([]string{args[0]}, words...), args[last]), err
 	}
 	before, word, after := p.firstWord(args)
 	if word == "" || slices.Contains(p.names, word) {
 		return args, nil
 	}
-	words, found, err := release.Expanded(p.outlineFor(args).Aliases, append([]string{word}, after...))
+	line := append([]string{word}, after...)
+	words, found, err := release.Expanded(p.aliasesFor(root, before, line), line)
 	if err != nil || !found {
 		return args, err // that it is no command, cobra says
 	}
 	return append(slices.Clone(before), words...), nil
+}
+
+// aliasesFor are those of the file that a command line names. Flags behind an alias may name it, too, but for the words of a program
+// that the alias runs: its -c is no file of ours.
+func (p *program) aliasesFor(root *cobra.Command, before, line []string) []release.Alias {
+	all := append(slices.Clone(before), line...)
+	words, found, err := release.Expanded(p.outlineFor(before).Aliases, line)
+	if found && err == nil {
+		all = own(root, append(slices.Clone(before), words...))
+	}
+	return p.outlineFor(all).Aliases
 }
 
 // firstWord cuts a command line at the word that says which command it is; flags of every command may stand before it.

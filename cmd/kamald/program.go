@@ -86,15 +86,7 @@ func (p *program) run(args []string) int {
 	ctx, interrupt := watchInterrupts(context.Background(), &p.err)
 	defer interrupt.stop()
 	p.interrupt = interrupt
-	if slices.Contains(args, "--json") {
-		p.flags.json = true // also for what is wrong with the flags themselves
-	}
-	root := p.command()
-	args, err := p.expanded(args)
-	if err == nil {
-		root.SetArgs(args)
-		err = root.ExecuteContext(ctx)
-	}
+	err := p.execute(ctx, args)
 	if err == nil {
 		return exitDone
 	}
@@ -102,6 +94,20 @@ func (p *program) run(args []string) int {
 		p.fail(message)
 	}
 	return exitCode(err, interrupt.happened())
+}
+
+// execute carries a command line out.
+func (p *program) execute(ctx context.Context, args []string) error {
+	root := p.command()
+	args, err := p.expanded(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
+	if err != nil && p.running == "" { // something is wrong with the words themselves, and not all flags were read
+		p.flags.json = p.flags.json || slices.Contains(own(root, args), "--json")
+	}
+	return err
 }
 
 func (p *program) command() *cobra.Command {

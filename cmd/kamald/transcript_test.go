@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,10 +186,7 @@ func (tr *transcript) kamaldOf(ctx context.Context, args []string) said {
 	p.here = func(context.Context, release.Auth) error { return nil }
 	p.reach, p.owner = simulated{tr.Connector()}, &reconcile.Owner{Who: tr.who, Machine: tr.who + "s-desk", PID: 100 + tr.lines}
 	tr.lines++
-	p.flags.json = slices.Contains(args, "--json")
-	root := p.command()
-	root.SetArgs(append([]string{"--store", tr.who + ".db"}, args...))
-	err := root.ExecuteContext(ctx)
+	err := p.execute(ctx, append([]string{"--store", tr.who + ".db"}, args...))
 	if message := messageOf(err); message != nil {
 		p.fail(message)
 	}
