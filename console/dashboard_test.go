@@ -76,7 +76,7 @@ func rich(m *model) {
 	m.change(shop, func(s *loop.Status) {
 		s.Doing = nil
 		s.Conditions = append(s.Conditions,
-			state.Condition{Kind: loop.ConditionUnreachable, Host: "web-1", Reason: "dial tcp 10.0.0.11:22: connect: no route to host", Next: "mend it, or `kamald server cordon web-1`", Since: now.Add(-40 * time.Minute)},
+			state.Condition{Kind: loop.ConditionUnreachable, Host: "web-1", Reason: "dial: 10.0.0.11:22: no route to host", Next: "mend it, or `kamald server cordon web-1`", Since: now.Add(-40 * time.Minute)},
 			state.Condition{Kind: loop.ConditionDrifted, Host: "web-2", Role: "worker", Reason: "shop-worker-v1 does not run", Since: now.Add(-3 * time.Minute)})
 	})
 	m.change(shopEU, func(s *loop.Status) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -135,14 +136,30 @@ func openFailure(ctx context.Context, t target, err error) *Error {
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns):
-		stage = StageResolve
-		err = fmt.Errorf("%s: %w", t.host, err)
+		stage, err = StageResolve, dns // it names the host
 	case ctx.Err() != nil:
 		err = fmt.Errorf("%s: %w", t.address(), context.Cause(ctx))
 	default:
-		err = fmt.Errorf("%s: %w", t.address(), err)
+		err = fmt.Errorf("%s: %w", t.address(), bare(t, err))
 	}
 	return &Error{Host: t.label, Stage: stage, Err: err}
+}
+
+// bare is why a dial failed without what is said of it already; of the address there stays what a name came to.
+func bare(t target, err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" {
+		return err
+	}
+	reason := op.Err
+	var call *os.SyscallError
+	if errors.As(reason, &call) {
+		reason = call.Err
+	}
+	if op.Addr != nil && op.Addr.String() != t.address() {
+		return fmt.Errorf("%w (%s)", reason, op.Addr)
+	}
+	return reason
 }
 
 func shakeFailure(ctx context.Context, t target, keys *hostKeys, ring *keyring, err error) *Error {

@@ -174,6 +174,9 @@ func TestANameThatDoesNotResolveIsAnErrorOfThatStage(t *testing.T) {
 	h := release.Host{Name: "web-1", Address: "no-such-host.invalid", SSH: release.SSH{Port: 22, DNSRetries: 1}}
 	_, err := Dial(t.Context(), u.options, h)
 	stage(t, err, StageResolve, "web-1", "no-such-host.invalid")
+	if strings.Count(err.Error(), "no-such-host.invalid") != 1 || strings.Contains(err.Error(), "dial") {
+		t.Errorf("the name is said more than once: %v", err)
+	}
 }
 
 func TestAPortThatNobodyListensOnIsAnErrorOfTheDial(t *testing.T) {
@@ -183,9 +186,12 @@ func TestAPortThatNobodyListensOnIsAnErrorOfTheDial(t *testing.T) {
 	s.listener.Close()
 	_, err := Dial(t.Context(), u.options, h)
 	stage(t, err, StageDial, fmt.Sprintf("127.0.0.1:%d", s.port()))
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("got %v", err)
+	if want := fmt.Sprintf("web-1: dial: 127.0.0.1:%d: connection refused", s.port()); !errors.Is(err, syscall.ECONNREFUSED) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
+	h.Address = "localhost"
+	_, err = Dial(t.Context(), u.options, h)
+	stage(t, err, StageDial, fmt.Sprintf("web-1: dial: localhost:%d: connection refused (", s.port()))
 }
 
 func TestCancellingEndsADialWhoseServerSaysNothing(t *testing.T) {

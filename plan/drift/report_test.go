@@ -42,7 +42,7 @@ func reports() map[string]Report {
 			finding("tag", Warning, "web-1", "", "latest-production", "it was moved: version: v1 → v2", "move the tag back to v2", 3*time.Hour, ""),
 			finding("route", Critical, "web-1", "web", "shop-web-production", "the proxy does not know it", "put the route back", 0, ""),
 			finding("spec", Warning, "web-1", "web", "shop-web-production-v2", "it was changed on the host: option memory: 256m → 512m", "set it right in place", 30*time.Second, ""),
-		}, Unreachable: []plan.Skipped{{Host: "web-2", Reason: "dial tcp 192.0.2.2:22: i/o timeout"}},
+		}, Unreachable: []plan.Skipped{{Host: "web-2", Reason: "dial: 192.0.2.2:22: no answer within 15s"}},
 			Gates: []plan.Gate{{Host: "web-1", Role: "web", Route: "shop-web-production", State: state.RoutePaused}}},
 		"moved": {Schema: Schema, App: state.App{Service: "shop"}, Version: "v2", At: noon, Against: "the file", Drift: []plan.Item{},
 			Findings: []state.Finding{moved(plan.HandMove{Host: "web-1", What: "tag latest", From: "v2", To: "v1"}, noon)}, Moved: []plan.HandMove{{Host: "web-1", What: "tag latest", From: "v2", To: "v1"}}},
