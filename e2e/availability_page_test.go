@@ -29,7 +29,7 @@ func TestHighAvailabilityAsThePageSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := fenced(page, "sh")
-	if len(blocks) != 5 {
+	if len(blocks) != 6 {
 		t.Fatalf("the page has %d blocks of commands", len(blocks))
 	}
 	p.shell(strings.ReplaceAll(blocks[0], `IP:${at#*=}"`, `IP:${at#*=},IP:127.0.0.1"`)) // members look at where a connection comes from
@@ -60,11 +60,23 @@ func TestHighAvailabilityAsThePageSays(t *testing.T) {
 	if r := f.withoutStore("store", "check", "--store", "bastion-1.hcl"); r.code != 0 || !strings.Contains(r.stdout, "is whole") {
 		t.Errorf("the store is not whole: %s", r.all())
 	}
-	sh.handOver()
+	sh.handOver(func() { p.backUp(blocks[5]) })
 }
 
-// handOver starts the bastions, and ends the one that leads.
-func (sh *sharing) handOver() {
+// backUp types the page's backup, while bastions run, and reads what is in it.
+func (p *availability) backUp(text string) {
+	p.t.Helper()
+	f, backup := p.fixture, filepath.Join(p.dir, "kamald.db")
+	if r := f.withoutStore(strings.Fields(p.placed(strings.TrimSpace(text)))[1:]...); r.code != 0 || !strings.Contains(r.stdout, "Led meanwhile by bastion-") {
+		p.t.Errorf("no backup is made beside bastions: %s", r.all())
+	}
+	if r := f.withoutStore("history", "--no-refresh", "--store", backup); r.code != 0 || !strings.Contains(r.stdout, "v1") {
+		p.t.Errorf("the history of the backup: %s", r.all())
+	}
+}
+
+// handOver starts the bastions, does something while one leads, and ends that one.
+func (sh *sharing) handOver(led func()) {
 	sh.t.Helper()
 	f := sh.fixture
 	for _, b := range sh.bastions {
@@ -79,6 +91,7 @@ func (sh *sharing) handOver() {
 	if r := f.withoutStore("status", "--server", follows.socket); !strings.Contains(r.stdout, "led by "+leads.name) {
 		sh.t.Errorf("the status does not say who leads: %s", r.all())
 	}
+	led()
 	asked := time.Now()
 	leads.signal(syscall.SIGTERM)
 	f.eventually("the other leads", follows.leads)
@@ -120,7 +133,7 @@ type availability struct {
 
 func (p *availability) placed(text string) string {
 	return strings.NewReplacer("10.0.0.", "127.0.77.", "/etc/kamald/kamald.hcl", filepath.Join(p.fixture.dir, "bastion-1.hcl"), "/etc/kamald/etcd.secrets", filepath.Join(p.dir, "etcd.secrets"),
-		"/var/lib/kamald/state.db", p.store, "/etc/etcd", p.dir, "/var/lib/etcd", p.dir).Replace(text)
+		"/var/lib/kamald/state.db", p.store, "/etc/etcd", p.dir, "/var/lib/etcd", p.dir, "/var/backups", p.dir).Replace(text)
 }
 
 func (p *availability) try(text string) (string, error) {

@@ -127,7 +127,7 @@ func (p *program) storeCompactCommand() *cobra.Command {
 	}
 }
 
-const inEtcdBackup = "`etcdctl snapshot save FILE` backs up the cluster, `kamald store migrate --to FILE` what kamald keeps there"
+const inEtcdBackup = "`etcdctl snapshot save FILE` backs up the cluster, `kamald store migrate --from KAMALD.HCL --to FILE` what kamald keeps there"
 
 // withFile opens the store, which must be in a file, and closes it.
 func (p *program) withFile(command, instead string, do func(store *bolt.Store, path string) error) error {

@@ -102,7 +102,52 @@ func TestAStoreThatIsInUseOrHasSomethingElseIsNotMigrated(t *testing.T) {
 	if _, err := elector.Campaign(context.Background(), m.app); err != nil {
 		t.Fatal(err)
 	}
-	refuses(t, m.run(m.hcl, filepath.Join(m.dir, "third.db")), "bastion-1 (shop)", "next: ")
+	refuses(t, m.run(m.hcl, m.file), "bastion-1 (shop)", "next: ")
+}
+
+// What is in the file that the cluster was filled from is old by then.
+func TestABackupOfAClusterHasWhatCameSinceTheMigrationAlsoWhileABastionLeads(t *testing.T) {
+	m := newMigration(t)
+	if err := m.run(m.file, m.hcl); err != nil {
+		t.Fatal(err)
+	}
+	at, err := placeOf(m.hcl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leading, err := at.openCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leading.Close()
+	elector := leading.NewElector("bastion-1", time.Minute)
+	defer elector.Close()
+	if _, err := elector.Campaign(context.Background(), m.app); err != nil {
+		t.Fatal(err)
+	}
+	if err := leading.SaveRelease(state.Record{App: m.app, Number: 4}); err != nil {
+		t.Fatal(err)
+	}
+	m.p.flags.store = m.hcl
+	for from, says := range map[string]string{m.hcl: "stays as it is", "": "that is the store that commands use here"} {
+		m.said.Reset()
+		backup := filepath.Join(m.dir, "backup-"+filepath.Base(from)+".db")
+		if err := m.run(from, backup); err != nil {
+			t.Fatal(err)
+		}
+		if records, err := m.open(backup).Releases(m.app); err != nil || len(records) != 4 {
+			t.Errorf("%d records are in the backup, %v", len(records), err)
+		}
+		for _, part := range []string{says, "etcd at http", "Led meanwhile by bastion-1 (shop)"} {
+			if !strings.Contains(m.said.String(), part) {
+				t.Errorf("no %q:\n%s", part, m.said)
+			}
+		}
+		refuses(t, m.run(from, backup), "bastion-1 (shop)") // a file that is there is no backup's to write over
+	}
+	if left, _ := filepath.Glob(filepath.Join(m.dir, "*.part*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }
 
 // migration is a store in a file with three releases, and an empty one in etcd.

@@ -26,7 +26,8 @@ type Moved struct {
 	Releases int       `json:"releases"`
 	Plans    int       `json:"plans"`
 	Events   int       `json:"events"`
-	Digest   string    `json:"digest"` // SHA-256 of all of it, in hex: the same in both
+	Digest   string    `json:"digest"`           // SHA-256 of all of it, in hex: the same in both
+	Moving   bool      `json:"moving,omitempty"` // it was written to while it was read: what came meanwhile may be there in part
 }
 
 // Copy brings all that a store keeps into another, which is empty or has a part of just that: what a Copy that was interrupted has left.
@@ -96,10 +97,15 @@ func compare(from, to state.Store, app state.App) (Moved, error) {
 	if err != nil {
 		return Moved{}, err
 	}
+	return alike(was, is)
+}
+
+// alike holds what one store has of an app to what the other has.
+func alike(was, is content) (Moved, error) {
 	a, b := was.moved(), is.moved()
 	if a != b {
 		return Moved{}, fmt.Errorf("of %s the two stores have not the same: %d releases, %d plans, %d events (%.12s) and %d, %d, %d (%.12s)",
-			app, a.Releases, a.Plans, a.Events, a.Digest, b.Releases, b.Plans, b.Events, b.Digest)
+			was.app, a.Releases, a.Plans, a.Events, a.Digest, b.Releases, b.Plans, b.Events, b.Digest)
 	}
 	return a, nil
 }

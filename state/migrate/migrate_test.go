@@ -97,6 +97,41 @@ func TestAStoreWithSomethingElseIsLeftAsItIs(t *testing.T) {
 	}
 }
 
+func TestABackupIsOfOneMomentOfWhatIsWrittenToMeanwhile(t *testing.T) {
+	for writes, moving := range map[int]bool{0: false, 4: false, 1000: true} {
+		from, to := file(t), file(t)
+		fill(t, from)
+		moved, err := migrate.Backup(&restless{Store: from, left: writes}, to)
+		must(t, err)
+		if len(moved) != 2 || moved[0].Moving || moved[1].Moving != moving || moved[1].Events < 450 {
+			t.Errorf("%d writes: %+v", writes, moved)
+		}
+		if moving {
+			continue
+		}
+		whole, err := migrate.Copy(from, to) // nothing is missing there
+		must(t, err)
+		if fmt.Sprint(moved) != fmt.Sprint(whole) || moved[1].Events != 450+writes {
+			t.Errorf("%d writes:\n%+v\n%+v", writes, moved, whole)
+		}
+	}
+}
+
+// restless is written to each time that it is read, so many times.
+type restless struct {
+	state.Store
+	left int
+}
+
+func (r *restless) Events(app state.App, limit int) ([]state.Event, error) {
+	events, err := r.Store.Events(app, limit)
+	if app == shop && r.left > 0 {
+		r.left--
+		err = errors.Join(err, r.Append(shop, state.Event{Message: fmt.Sprint(r.left)}))
+	}
+	return events, err
+}
+
 var errDied = errors.New("died")
 
 // failing takes so many writes, and no more.
