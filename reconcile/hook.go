@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,14 +212,19 @@ const leastConcealed = 4
 
 // concealing takes values out of texts; one of several lines also line by line.
 func concealing(secrets map[string]release.Secret) func(string) string {
-	var pairs []string
-	for _, name := range sortedKeys(secrets) {
-		for _, part := range strings.Split(secrets[name].Reveal(), "\n") {
+	var values []string
+	for _, secret := range secrets {
+		for _, part := range strings.Split(secret.Reveal(), "\n") {
 			if part = strings.TrimSpace(part); len(part) >= leastConcealed {
-				pairs = append(pairs, part, secrets[name].String())
+				values = append(values, part)
 			}
 		}
 	}
-	replacer := strings.NewReplacer(pairs...)
-	return replacer.Replace
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) // one may be part of another
+	return func(text string) string {
+		for _, value := range values {
+			text = strings.ReplaceAll(text, value, release.Secret{}.String())
+		}
+		return text
+	}
 }

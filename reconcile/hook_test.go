@@ -95,6 +95,23 @@ func (w *world) everywhere(version string) release.Release {
 	return desired
 }
 
+func TestNothingOfASecretIsShownThatBeginsWithAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		c := w.hooked(&hereHooks{says: map[string][]string{"pre-deploy": {"it is p4ssword-and-more, not p4ssword"}}})
+		defer func() { _ = c.Close() }()
+		c.AllSecrets = func() (map[string]release.Secret, []error) {
+			return map[string]release.Secret{"A": release.NewSecret("p4ssword"), "B": release.NewSecret("p4ssword-and-more")}, nil
+		}
+		if err := c.RunHooks(t.Context(), w.everywhere("v1"), release.HookPreDeploy, reconcile.HookAbout{Kind: "release"}); err != nil {
+			t.Fatal(err)
+		}
+		if progress := w.progress(); !strings.Contains(progress, "it is (secret), not (secret)") {
+			t.Errorf("shown:\n%s", progress)
+		}
+	})
+}
+
 func onRelease(at string) []string {
 	if at == release.HookRollback {
 		return nil
