@@ -94,19 +94,43 @@ func (r *removal) orphans(ctx context.Context, on release.Host, conn *Connection
 	return names, nil
 }
 
-// passing removes the containers that a person had made for one command, and gives their names.
+// passing removes the containers that were made for one command (a person's, a hook's) or to take assets out of an image, and gives
+// their names. A hook that still runs is asked to end first.
 func (r *removal) passing(ctx context.Context, conn *Connection) (names []string, err error) {
-	app := r.desired.App()
-	list, err := conn.Engine.Containers(ctx, state.Filter{Labels: map[string]string{state.LabelService: app.Service}})
+	list, err := conn.Engine.Containers(ctx, state.Filter{}) // an extractor has no label of ours
 	for _, c := range list {
-		if c.Exec == "" || c.Destination != app.Destination || err != nil {
+		if err != nil || !r.passes(c) {
 			continue
+		}
+		if c.Hook != "" && (c.Running() || c.Status == state.StatusRestarting) {
+			if err = endHook(ctx, conn, c.ID); err != nil {
+				continue
+			}
 		}
 		if err = unless(conn.Engine.Remove(ctx, c.ID), state.ErrNotFound); err == nil {
 			names = append(names, c.Name)
 		}
 	}
 	return names, err
+}
+
+// passes tells whether a container is of the app, and of none of its roles.
+func (r *removal) passes(c state.Container) bool {
+	app := r.desired.App()
+	if c.Exec != "" || c.Hook != "" {
+		return c.Service == app.Service && c.Destination == app.Destination
+	}
+	return c.Role == "" && c.Status == state.StatusCreated && (c.Service == "" || c.Service == app.Service) &&
+		slices.ContainsFunc(r.desired.Roles, func(role release.Role) bool { return c.Name == extractorName(app, role.Name) })
+}
+
+// endHook stops a hook's container, with the grace that is stored on it.
+func endHook(ctx context.Context, conn *Connection, id string) error {
+	grace := engineGrace
+	if seen, err := conn.Engine.Inspect(ctx, id, state.View{}); err == nil {
+		grace = plan.Grace(seen, grace)
+	}
+	return stop(ctx, conn, id, grace)
 }
 
 // references are the names under which the app's repository has images on a host: those that can go, and those that others need. An

@@ -158,6 +158,48 @@ func TestARemovedServiceLeavesNothingAndNobodyElsesThings(t *testing.T) {
 	}
 }
 
+// A migration that failed and one that still runs, and what an interrupted run took assets out of, have the app's image.
+func TestARemovedServiceLeavesNoContainerOfAHookNorOfAssets(t *testing.T) {
+	for _, runs := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 927)
+			w.mustApply(w.release("v1"))
+			desired := w.migrating("v2", sim.Exits(3, time.Minute))
+			if _, err := w.apply(t.Context(), desired); err == nil {
+				t.Fatal("the migration succeeds")
+			}
+			if runs {
+				w.StartContainer("h1", "shop-hook.migrate-2")
+			}
+			conn, err := w.Connector().Connect(t.Context(), release.Host{Name: "h1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Engine.Create(t.Context(), "shop-web-assets", state.Spec{Image: repository + ":v1", Cmd: []string{"assets"}}, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			all := w.Containers("h1", state.View{})
+			hook := all[slices.IndexFunc(all, func(c state.Container) bool { return c.Hook != "" })].ID
+			before := len(w.History())
+			w.using(func(c *reconcile.Controller) {
+				if done, err := c.RemoveService(t.Context(), desired, false); err != nil {
+					t.Fatalf("%+v %v", done, err)
+				}
+			})
+			for _, c := range w.Containers("h1", state.View{}) {
+				t.Errorf("%s is left", c.Name)
+			}
+			if left := w.remains("h1", desired.App()); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			stopped := slices.ContainsFunc(w.History()[before:], func(c sim.Call) bool { return c.Method == "Engine.Stop" && c.Args == hook })
+			if stopped != runs {
+				t.Errorf("it runs: %t, and is asked to end: %t", runs, stopped)
+			}
+		})
+	}
+}
+
 func allBut(list []string, one string) []string {
 	return slices.DeleteFunc(list, func(x string) bool { return x == one })
 }

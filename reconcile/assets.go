@@ -97,7 +97,7 @@ func beside(dir string) string { return path.Join(path.Dir(dir), "."+path.Base(d
 // extract unpacks the image's assets into a directory, from a container of it that is never started.
 func (r *run) extract(ctx context.Context, conn *Connection, s plan.Step, dir string) error {
 	a := *s.Assets
-	name := r.desired.App().ContainerPrefix(s.Role) + "assets" // Kamal's name for it
+	name := extractorName(r.desired.App(), s.Role)
 	spec := state.Spec{Image: a.Image, Digest: a.Digest, Cmd: []string{"assets"}}
 	id, err := r.extractor(ctx, conn, name, spec)
 	if err != nil {
@@ -111,6 +111,9 @@ func (r *run) extract(ctx context.Context, conn *Connection, s plan.Step, dir st
 	defer cancel()
 	return errors.Join(err, conn.Engine.Remove(ending, id))
 }
+
+// extractorName is Kamal's name for the container that a role's assets are taken out of.
+func extractorName(app state.App, role string) string { return app.ContainerPrefix(role) + "assets" }
 
 // extractor makes the container. One that an interrupted run left, of ours or Kamal's, makes way: it has no role, and was never started.
 func (r *run) extractor(ctx context.Context, conn *Connection, name string, spec state.Spec) (string, error) {
