@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -44,8 +46,9 @@ func noRoom(err error) bool {
 }
 
 const (
-	engineData = "the engine's data"
-	runFiles   = "kamald's files"
+	engineData  = "the engine's data"
+	runFiles    = "kamald's files"
+	placedFiles = "an accessory's files"
 )
 
 // full says of an error about a full disk where that is, how much is free there, and what to do; any other error stays as it is.
@@ -55,7 +58,7 @@ func full(ctx context.Context, conn *Connection, host, what, dir string, err err
 	}
 	e := &FullError{Host: host, What: what, Path: dir, Free: -1, why: err,
 		Next: fmt.Sprintf("make room on %s and do the same again: `kamald prune` removes what no rollback needs, `docker system df -v` says what else the engine keeps", host)}
-	if what == runFiles {
+	if what != engineData {
 		e.Next = fmt.Sprintf("make room on %s and do the same again: `df -h %s` and `df -i %s` say what is taken", host, dir, dir)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -70,10 +73,23 @@ func full(ctx context.Context, conn *Connection, host, what, dir string, err err
 func (r *run) full(ctx context.Context, conn *Connection, s plan.Step, err error) error {
 	seen, _ := r.seen.Host(s.Host)
 	switch s.Kind {
-	case plan.StepEnv, plan.StepCertificate, plan.StepAssets, plan.StepPages, plan.StepRecord, plan.StepKeep, plan.StepClean:
+	case plan.StepEnv, plan.StepCertificate, plan.StepAssets, plan.StepPages, plan.StepRecord, plan.StepKeep, plan.StepLift, plan.StepClean:
 		return full(ctx, conn, s.Host, runFiles, seen.RunDir, err)
+	case plan.StepPlace:
+		return full(ctx, conn, s.Host, placedFiles, r.placedIn(s, seen.Home), err)
 	}
 	return full(ctx, conn, s.Host, engineData, seen.Engine.Root, err)
+}
+
+// placedIn is where a step puts files of an accessory: below the SSH user's home, unless the file says where.
+func (r *run) placedIn(s plan.Step, home string) string {
+	a, _ := r.accessory(s)
+	for _, placed := range slices.Concat(a.Files, a.Directories) {
+		if slices.Contains(s.Paths, placed.To) && path.IsAbs(onHost(placed.Path)) {
+			return path.Dir(onHost(placed.Path))
+		}
+	}
+	return home
 }
 
 // byHand adds to the error of a prune that could not even lock on a full disk what to remove there without kamald: what it would

@@ -65,6 +65,28 @@ func TestAReleaseThatMeetsAFullDiskIsTakenBackAndSaysWhereItIsFull(t *testing.T)
 	}
 }
 
+// An accessory's files lie in the home of who logs in, or where the file says, and not with the engine.
+func TestAnAccessorysFilesThatFindNoRoomAreNoneOfTheEngines(t *testing.T) {
+	for at, where := range map[string]string{"./shop-redis/etc/redis.conf": "/root", "/srv/redis/redis.conf": "/srv/redis"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorldWithRedis(t)
+			w.Before(func(c sim.Call) error {
+				if c.Method == "Files.Write" && strings.Contains(c.Args, "redis.conf") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			desired := w.withRedis("v1", "redis:7")
+			desired.Accessories[0].Files[0].Path = at
+			_, err := w.apply(t.Context(), desired)
+			mustSay(t, err, "h3: ", "an accessory's files ("+where+")", "`df -h "+where+"`")
+			if err != nil && strings.Contains(err.Error(), "docker system df") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 // A prune needs a few bytes for its lock. Without them it says what it would have removed.
 func TestAPruneOnACompletelyFullDiskSaysWhatToRemoveByHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
