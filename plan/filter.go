@@ -23,15 +23,12 @@ type Filter struct {
 // scope that leaves nothing out is the whole release. except are roles on hosts, as host/role, that are left out of it.
 func FilterOf(desired release.Release, hosts, roles []string, except ...string) (Filter, error) {
 	s := Filter{Except: except}
-	var hostNames, roleNames []string
-	for _, on := range desired.Hosts {
-		hostNames = append(hostNames, on.Name)
-	}
+	var roleNames []string
 	for _, role := range desired.Tenants() {
 		roleNames = append(roleNames, role.Name)
 	}
 	var err error
-	if s.Hosts, err = choose("host", hosts, hostNames); err != nil {
+	if s.Hosts, err = choose("host", hosts, hostNames(desired)); err != nil {
 		return Filter{}, err
 	}
 	if s.Roles, err = choose("role", roles, roleNames); err != nil {
@@ -49,10 +46,29 @@ func FilterOf(desired release.Release, hosts, roles []string, except ...string) 
 		return Filter{}, nil
 	case !some && len(except) > 0:
 		return Filter{}, fmt.Errorf("every role of %s is left out", desired.App())
+	case !some && len(s.Roles) == 0:
+		return Filter{}, fmt.Errorf("no role of %s is on %s", desired.App(), strings.Join(s.Hosts, ", "))
 	case !some:
 		return Filter{}, fmt.Errorf("no role of %s is on a host of %s: %s", strings.Join(s.Roles, ", "), strings.Join(s.Hosts, ", "), placesOf(desired, s.Roles))
 	}
 	return s, nil
+}
+
+// HostsOf names the hosts of a release that one of the patterns (names or globs) matches, whatever is to run there, in the file's order;
+// without a pattern all of them. One that matches nothing is an error that names what there is.
+func HostsOf(desired release.Release, patterns []string) ([]string, error) {
+	names := hostNames(desired)
+	if len(patterns) == 0 {
+		return names, nil
+	}
+	return choose("host", patterns, names)
+}
+
+func hostNames(desired release.Release) (names []string) {
+	for _, on := range desired.Hosts {
+		names = append(names, on.Name)
+	}
+	return names
 }
 
 // placesOf says where roles are.

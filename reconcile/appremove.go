@@ -34,6 +34,9 @@ func (c *Controller) RemoveApp(ctx context.Context, desired release.Release, rea
 		return list
 	}
 	r.work.do = r.do
+	if len(r.concerned()) == 0 {
+		return Commanded{}, noRole(desired, scope)
+	}
 	return r.carryOut(ctx)
 }
 

@@ -99,6 +99,9 @@ func (c *Controller) onRoles(ctx context.Context, desired release.Release, hosts
 		err = cmd.do(ctx, r)
 		return CommandedOn{Host: on.Name, Role: d.role, Did: r.did, Unchanged: r.unchanged, Notes: r.notes}, err
 	}
+	if len(w.concerned()) == 0 {
+		return Commanded{}, noRole(desired, scope)
+	}
 	return w.carryOut(ctx)
 }
 

@@ -267,43 +267,6 @@ func (w *world) removalFailed() bool {
 	})
 }
 
-func TestALineRunsOnTheServers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3206)
-		w.Bare("h2") // it needs no engine there
-		desired := w.release("v1")
-		var o outputs
-		streams := o.streams("")
-		run := func(line string, hosts ...string) (done []reconcile.Executed) {
-			w.using(func(c *reconcile.Controller) {
-				done = c.ServerExec(t.Context(), desired, hosts, reconcile.ServerCommand{Line: line, Word: strings.Fields(line)[0],
-					Streams: func(host string) state.Streams { return streams(reconcile.Place{Host: host}) }})
-			})
-			return done
-		}
-		hosts, err := reconcile.ServerHosts(desired, nil, nil)
-		if err != nil || !slices.Equal(hosts, []string{"h1", "h2", "h3"}) {
-			t.Fatal(hosts, err)
-		}
-		for _, d := range run("printenv HOSTNAME", hosts...) {
-			if d.Err != nil || d.Code != 0 || o.of(d.Host+"/") != d.Host+"\n" {
-				t.Errorf("%+v %q", d, o.of(d.Host+"/"))
-			}
-		}
-		w.Cut("h1")
-		done := run("exit 3", hosts...)
-		if done[0].Err == nil || done[1].Code != 3 || done[2].Code != 3 {
-			t.Errorf("%+v", done)
-		}
-		if last := w.store.events[len(w.store.events)-1]; last.Kind != "server exec" || last.Message != "run exit on the host" {
-			t.Errorf("noted is %+v", last)
-		}
-		if hosts, err := reconcile.ServerHosts(desired, nil, []string{"workers"}); err != nil || !slices.Equal(hosts, []string{"h3"}) {
-			t.Error(hosts, err)
-		}
-	})
-}
-
 // A command may take as long as it wants; the end of the connection under it is noticed, and what it left is taken away over another.
 func TestALongCommandIsNotCutShortAndALostConnectionIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

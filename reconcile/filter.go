@@ -101,6 +101,7 @@ func pinFromPartials(desired release.Release, observed state.Snapshot, held *sta
 }
 
 // RolesInScope names the roles that hosts and roles, names or globs, are about, and the hosts that have one of them, in the file's order.
+// There is at least one.
 func RolesInScope(desired release.Release, hosts, roles []string) (plan.Filter, error) {
 	scope, err := plan.FilterOf(desired, hosts, roles)
 	if err != nil {
@@ -117,6 +118,9 @@ func RolesInScope(desired release.Release, hosts, roles []string) (plan.Filter, 
 				named.Roles = append(named.Roles, role)
 			}
 		}
+	}
+	if len(named.Hosts) == 0 {
+		return plan.Filter{}, noRole(desired, scope)
 	}
 	return named, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -17,7 +18,7 @@ type Place struct {
 }
 
 // Places are the roles on hosts that patterns select, the primary role's first, then in the file's order: where nothing is selected the
-// first is the primary role on the primary host. There is at least one.
+// first is the primary role on the primary host. There is at least one: hosts that have none of the app's roles are an error.
 func Places(desired release.Release, hosts, roles []string) ([]Place, error) {
 	scope, err := plan.FilterOf(desired, hosts, roles)
 	if err != nil {
@@ -35,7 +36,28 @@ func Places(desired release.Release, hosts, roles []string) ([]Place, error) {
 			}
 		}
 	}
+	if len(list) == 0 {
+		return nil, noRole(desired, scope)
+	}
 	return list, nil
+}
+
+// noRole says that what was asked for has no role of the app's, and what there is.
+func noRole(desired release.Release, scope plan.Filter) error {
+	where := "in scope"
+	if len(scope.Hosts) > 0 {
+		where = "on " + strings.Join(scope.Hosts, ", ")
+	}
+	var beside []string
+	for _, a := range desired.Accessories {
+		if slices.ContainsFunc(a.Hosts, func(host string) bool { return scope.Has(host, state.AccessoryRole(a.Name)) }) {
+			beside = append(beside, a.Name)
+		}
+	}
+	if len(beside) == 0 {
+		return fmt.Errorf("no role of %s is %s", desired.App(), where)
+	}
+	return fmt.Errorf("no role of %s is %s; `kamald accessory` has the commands for what is there: %s", desired.App(), where, strings.Join(beside, ", "))
 }
 
 // AccessoryPlaces are an accessory's hosts that patterns select, in the file's order, under the name of state.AccessoryRole. There is at

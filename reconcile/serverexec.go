@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
@@ -18,35 +19,31 @@ type ServerCommand struct {
 	Streams func(host string) state.Streams
 }
 
-// ServerHosts are the hosts that patterns select, the primary host first. There is at least one.
+// ServerHosts are the hosts that patterns select, the primary host first. There is at least one. Without roles nothing has to run there: a
+// host may have accessories alone, or nothing yet.
 func ServerHosts(desired release.Release, hosts, roles []string) ([]string, error) {
-	scope, err := plan.FilterOf(desired, hosts, roles)
+	names, err := plan.HostsOf(desired, hosts)
 	if err != nil {
 		return nil, err
 	}
-	var first, rest []string
-	for _, on := range desired.Hosts {
-		switch {
-		case !scope.Whole() && !hasAny(desired, scope, on.Name):
-		case on.Name == desired.PrimaryHost():
-			first = append(first, on.Name)
-		default:
-			rest = append(rest, on.Name)
+	if len(roles) > 0 {
+		scope, err := plan.FilterOf(desired, hosts, roles)
+		if err != nil {
+			return nil, err
 		}
+		names = slices.DeleteFunc(names, func(host string) bool { return !hasAny(desired, scope, host) })
 	}
-	return append(first, rest...), nil
+	slices.SortStableFunc(names, func(a, b string) int {
+		return rankIf(b == desired.PrimaryHost()) - rankIf(a == desired.PrimaryHost())
+	})
+	return names, nil
 }
 
-// hasAny tells whether any role on a host is in scope.
+// hasAny tells whether any role or accessory on a host is in scope.
 func hasAny(desired release.Release, scope plan.Filter, host string) bool {
-	for _, role := range desired.Roles {
-		for _, on := range role.Hosts {
-			if on == host && scope.Has(host, role.Name) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
+		return slices.Contains(role.Hosts, host) && scope.Has(host, role.Name)
+	})
 }
 
 // ServerExec runs a line on hosts, all at once, and gives how it ended on each, in their order.
