@@ -33,6 +33,7 @@ func TestAConsoleOnProduction(t *testing.T) {
 		{"commands everywhere, and what is noted of them", commandsEverywhere},
 		{"a command that nobody waits for", detached},
 		{"commands on the servers", onServers},
+		{"a reader that has had enough", enough},
 		{"logs of all hosts by time, and on through a release", logsAcross},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.do(f.within(t)) }) {
@@ -187,6 +188,40 @@ func onServers(f *fixture) {
 	x.shows("19 77")
 	x.ends(5)
 	f.says(f.must(0, "audit"), "run hostname on the host")
+}
+
+// enough is a reader that takes a byte and goes away, as head does: what is shown to it ends with it, and nothing is wrong with a server.
+func enough(f *fixture) {
+	for _, args := range [][]string{
+		{"app", "logs", "--follow"},
+		{"server", "exec", "yes"},
+		{"server", "exec", "--primary", "--raw", "head -c 8388608 /dev/zero; sleep 3600"},
+		{"app", "exec", "--primary", "--raw", "app", "bytes", "100000000"},
+		{"app", "exec", "--reuse", "--primary", "--raw", "app", "bytes", "100000000"},
+	} {
+		ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
+		cmd := f.commandOf(ctx, args...)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		_, _ = out.Read(make([]byte, 1))
+		_ = out.Close()
+		_ = cmd.Wait() // its code says it
+		cancel()
+		if code := cmd.ProcessState.ExitCode(); code != 141 || strings.Contains(said.String(), "kamald:") {
+			f.t.Errorf("kamald %s: exit code %d, and it says %s", strings.Join(args, " "), code, said.String())
+		}
+	}
+	if left := f.containers(f.host(1), "label=kamald.exec"); len(left) != 0 {
+		f.t.Errorf("it left %v", left)
+	}
+	f.must(0, "plan", "--version", "v1", "--detailed-exitcode")
 }
 
 func logsAcross(f *fixture) {

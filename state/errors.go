@@ -12,6 +12,8 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrNoLog: the container's log goes where the engine cannot read it.
 	ErrNoLog = errors.New("its log driver keeps no log that could be read")
+	// ErrUnwritten: what a command says could not be written here. Its host has no part in that.
+	ErrUnwritten = errors.New("the output cannot be written here")
 	// ErrNotLeader: the store refused what came from a bastion that does not lead, or not any more. Nothing was written.
 	ErrNotLeader = errors.New("this bastion does not lead")
 	// ErrDenied: the registry or the host refused who asked.

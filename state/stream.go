@@ -3,7 +3,7 @@ package state
 import "io"
 
 // Streams are what the input and the output of a command are carried between. Whoever carries them writes to Out from one goroutine, and
-// to Err from one.
+// to Err from one. A write that fails ends the carrying with ErrUnwritten.
 type Streams struct {
 	In       io.Reader // nil: the command has no input
 	Out, Err io.Writer

@@ -137,6 +137,8 @@ func (p *program) execIn(ctx context.Context, s *session, places []reconcile.Pla
 		return err
 	}
 	defer through.close()
+	ctx, enough := through.heard(ctx)
+	defer enough()
 	done := s.Exec(ctx, s.desired, places, reconcile.ExecOptions{Argv: argv, Version: p.flags.version, Env: env, Reuse: e.reuse, Detach: e.detach,
 		Streams: through.place})
 	through.close()
@@ -177,6 +179,9 @@ func placeName(place reconcile.Place) string { return prefix(place.Host, place.R
 
 // showExecuted says how commands ended, as far as their output does not, and gives the exit code: the first that is not 0.
 func (p *program) showExecuted(ctx context.Context, desired release.Release, done []reconcile.Executed, e execFlags) error {
+	if err := leftBy(ctx); err != nil {
+		return err
+	}
 	code, failed, hosts := 0, 0, map[string]bool{}
 	for _, d := range done {
 		hosts[d.Host] = true

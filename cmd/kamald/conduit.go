@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type conduit struct {
 	in       io.Reader
 	terminal *state.Terminal
 	restore  func()
+	left     context.CancelCauseFunc
 
 	mu      sync.Mutex // one line at a time
 	writers []*prefixed
@@ -32,7 +34,7 @@ type conduit struct {
 // newConduit makes one for places by their names. With a terminal in front of us, an interactive command gets it: what is typed goes to the
 // command alone, Ctrl-C too.
 func (p *program) newConduit(e execFlags, names []string) (*conduit, error) {
-	c := &conduit{p: p, many: len(names) > 1 && !e.raw, restore: func() {}}
+	c := &conduit{p: p, many: len(names) > 1 && !e.raw, restore: func() {}, left: func(error) {}}
 	for _, name := range names {
 		c.width = max(c.width, len(name))
 	}
@@ -119,6 +121,12 @@ func (c *conduit) close() {
 	c.writers = nil
 }
 
+// heard gives a context that ends, too, when what commands say cannot be written any more.
+func (c *conduit) heard(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, c.left = context.WithCancelCause(ctx)
+	return ctx, func() { c.left(nil) }
+}
+
 // place gives a place's streams.
 func (c *conduit) place(place reconcile.Place) state.Streams { return c.named(placeName(place)) }
 
@@ -131,7 +139,7 @@ func (c *conduit) named(name string) state.Streams {
 		color := colorOf(name)
 		return state.Streams{Out: c.writer(name, c.p.out, color), Err: c.writer(name, c.p.err, color)}
 	}
-	return state.Streams{In: c.in, Out: c.p.out.Writer, Err: c.p.err.Writer, Terminal: c.terminal}
+	return state.Streams{In: c.in, Out: audience{c.p.out, c.left}, Err: audience{c.p.err, c.left}, Terminal: c.terminal}
 }
 
 func (c *conduit) writer(name string, to terminal, color string) io.Writer {
@@ -141,7 +149,7 @@ func (c *conduit) writer(name string, to terminal, color string) io.Writer {
 	if color != "" {
 		text = to.in(color, text)
 	}
-	w := &prefixed{one: &c.mu, to: to, prefix: []byte(text)}
+	w := &prefixed{one: &c.mu, to: audience{to, c.left}, prefix: text}
 	c.writers = append(c.writers, w)
 	return w
 }
@@ -153,7 +161,7 @@ const lineHeld = 64 << 10
 type prefixed struct {
 	one    *sync.Mutex
 	to     io.Writer
-	prefix []byte
+	prefix string
 	begun  []byte
 }
 
@@ -171,7 +179,6 @@ func (w *prefixed) Write(b []byte) (int, error) {
 			}
 			return n, nil
 		}
-		w.begun = append(w.begun, '\n')
 		w.flush()
 		b = rest
 	}
@@ -180,12 +187,11 @@ func (w *prefixed) Write(b []byte) (int, error) {
 // end writes a line that was begun.
 func (w *prefixed) end() {
 	if len(w.begun) > 0 {
-		w.begun = append(w.begun, '\n')
 		w.flush()
 	}
 }
 
 func (w *prefixed) flush() {
-	_, _ = w.to.Write(append(bytes.Clone(w.prefix), w.begun...)) // a reader that has gone away is no failure of what runs
+	_, _ = io.WriteString(w.to, w.prefix+string(w.begun)+"\n") // it never fails: whoever reads it may leave
 	w.begun = w.begun[:0]
 }

@@ -100,7 +100,7 @@ func TestTheAuditHasAProgramAndNoSecretOfALine(t *testing.T) {
 
 func TestAPrefixHasTheVersionWhereSeveralContainersWrite(t *testing.T) {
 	var out, errs bytes.Buffer
-	v := &logView{p: newProgram(&out, &errs), app: state.App{Service: "shop"}, seen: map[string]logID{}, width: len("h1 web")}
+	v := &logView{p: newProgram(&out, &errs), out: &out, app: state.App{Service: "shop"}, seen: map[string]logID{}, width: len("h1 web")}
 	at := time.Date(2026, 1, 31, 18, 0, 0, 5e6, time.UTC)
 	for _, l := range []reconcile.LogLine{
 		{At: at, Host: "h1", Role: "web", ID: "a1", Version: "v1", Text: "one"},

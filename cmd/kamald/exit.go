@@ -17,6 +17,7 @@ const (
 	exitStale       = 5 // a saved plan that the world has left behind, or that was used
 	exitSkipped     = 6 // done, but hosts were skipped
 	exitInterrupted = 130
+	exitUnread      = 141 // who read the output has gone away, and what was shown ended with that: as a shell says of such a pipe
 )
 
 // exit ends the program with a code and says nothing more: the result is there already.

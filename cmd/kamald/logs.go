@@ -132,9 +132,13 @@ func (p *program) showLogs(ctx context.Context, o reconcile.LogOptions, stamps b
 				return err
 			}
 		}
-		view := newLogView(p, s.desired, o, stamps)
+		ctx, left := context.WithCancelCause(ctx)
+		defer left(nil)
+		view := newLogView(p, audience{p.out, left}, s.desired, o, stamps)
 		err := s.ReadLogs(ctx, s.desired, o, view.line, view.note)
-		switch {
+		switch gone := leftBy(ctx); {
+		case gone != nil:
+			return gone
 		case ctx.Err() != nil && o.Follow:
 			return &exit{code: exitInterrupted} // it was asked to end, and nothing else ends it
 		case err != nil:

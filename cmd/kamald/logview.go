@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
+	"io"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ var prefixColors = []string{"36", "32", "35", "34", "96", "92", "95", "94"}
 // logView shows lines of logs: with a prefix that says whose each is, or as JSON.
 type logView struct {
 	p       *program
+	out     io.Writer
 	app     state.App
 	stamps  bool
 	width   int              // of the longest prefix
@@ -31,8 +34,8 @@ type logView struct {
 type logID map[string]string
 
 // newLogView knows the places whose logs are shown, so that the lines stand below each other from the first on.
-func newLogView(p *program, desired release.Release, o reconcile.LogOptions, stamps bool) *logView {
-	v := &logView{p: p, app: desired.App(), stamps: stamps, seen: map[string]logID{}}
+func newLogView(p *program, out io.Writer, desired release.Release, o reconcile.LogOptions, stamps bool) *logView {
+	v := &logView{p: p, out: out, app: desired.App(), stamps: stamps, seen: map[string]logID{}}
 	places, err := o.Places(desired)
 	if err != nil {
 		return v // whoever reads them says it
@@ -57,12 +60,15 @@ func (v *logView) line(l reconcile.LogLine) {
 	if v.stamps && !l.At.IsZero() {
 		stamp = v.p.out.in(faint, l.At.UTC().Format(logStamp)) + " "
 	}
-	text := l.Text
 	if v.p.out.file == nil {
-		v.p.printf("%s%s | %s\n", stamp, v.padded(l), text)
+		v.print("%s%s | %s\n", stamp, v.padded(l), l.Text)
 		return
 	}
-	v.p.printf("%s%s %s\n", stamp, v.p.out.in(colorOf(l.Host+" "+l.Role), v.padded(l)+" |"), text)
+	v.print("%s%s %s\n", stamp, v.p.out.in(colorOf(l.Host+" "+l.Role), v.padded(l)+" |"), l.Text)
+}
+
+func (v *logView) print(format string, args ...any) {
+	_, _ = fmt.Fprintf(v.out, format, args...) // whoever reads it may leave
 }
 
 // padded is the prefix of a line: host and role, and where several containers of the role have been met the version, or what else tells
@@ -136,7 +142,7 @@ func (v *logView) note(n reconcile.LogNote) {
 
 // write writes an object on a line of its own.
 func (v *logView) write(object any) {
-	encoder := json.NewEncoder(v.p.out)
+	encoder := json.NewEncoder(v.out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(object) // a reader that has gone away
+	_ = encoder.Encode(object) // whoever reads it may leave
 }

@@ -59,6 +59,8 @@ func (p *program) serverExec(ctx context.Context, e execFlags, command reconcile
 			return err
 		}
 		defer through.close()
+		ctx, enough := through.heard(ctx)
+		defer enough()
 		command.Streams = through.named
 		done := s.ServerExec(ctx, s.desired, hosts, command)
 		through.close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -80,8 +81,16 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	t.Chdir(dir)
+	onServers(t, func(tr *transcript) {
+		play(tr)
+		held(tr.t, golden, masked(tr.text.String()))
+	})
+}
+
+// onServers gives simulated servers, an app's images and its file.
+func onServers(t *testing.T, play func(*transcript)) {
+	t.Helper()
+	t.Chdir(t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
 		tr := &transcript{World: sim.New(1, sim.WithCredentials("deploy", "registry-password")), t: t, who: "ada"}
 		for _, host := range []string{"web-1", "web-2", "jobs-1", "web-3"} {
@@ -93,7 +102,6 @@ func inTranscript(t *testing.T, name string, play func(*transcript)) {
 		tr.write("deploy.hcl", shopFile)
 		tr.write(".kamald/secrets", "REGISTRY_PASSWORD=registry-password\n")
 		play(tr)
-		held(t, golden, masked(tr.text.String()))
 	})
 }
 
@@ -181,7 +189,13 @@ func (tr *transcript) kamald(ctx context.Context, line string) said {
 // kamaldOf is kamald for words that have spaces in them.
 func (tr *transcript) kamaldOf(ctx context.Context, args []string) said {
 	var o, e bytes.Buffer
-	p := newProgram(&o, &e)
+	code := tr.kamaldTo(ctx, &o, &e, args)
+	return said{o.String(), e.String(), code}
+}
+
+// kamaldTo is kamald with an output of one's own, and gives the exit code.
+func (tr *transcript) kamaldTo(ctx context.Context, out, errs io.Writer, args []string) int {
+	p := newProgram(out, errs)
 	p.interrupt = &interrupt{}
 	p.here = func(context.Context, release.Auth) error { return nil }
 	p.reach, p.owner = simulated{tr.Connector()}, &reconcile.Owner{Who: tr.who, Machine: tr.who + "s-desk", PID: 100 + tr.lines}
@@ -190,5 +204,5 @@ func (tr *transcript) kamaldOf(ctx context.Context, args []string) said {
 	if message := messageOf(err); message != nil {
 		p.fail(message)
 	}
-	return said{o.String(), e.String(), exitCode(err, false)}
+	return exitCode(err, false)
 }

@@ -97,14 +97,26 @@ func carry(ctx context.Context, stream client.HijackedResponse, s state.Streams,
 		}()
 	}
 	if s.Terminal != nil {
-		_, err = io.Copy(s.Out, stream.Reader)
+		_, err = io.Copy(output{s.Out}, stream.Reader)
 	} else {
-		_, err = stdcopy.StdCopy(s.Out, s.Err, stream.Reader)
+		_, err = stdcopy.StdCopy(output{s.Out}, output{s.Err}, stream.Reader)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// output is where a command's output goes. A pipe of ours that broke is not to be taken for the engine's connection.
+type output struct{ io.Writer }
+
+// Write implements io.Writer.
+func (o output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", state.ErrUnwritten, err)
+	}
+	return n, err
 }
 
 // keepSize has the command's terminal as large as ours. The engine knows none of it for a moment after it has begun.

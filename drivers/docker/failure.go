@@ -26,6 +26,9 @@ func (e *Engine) failure(err error, format string, args ...any) error {
 		args[i] = shortened(arg)
 	}
 	what := e.prefix() + fmt.Sprintf(format, args...)
+	if errors.Is(err, state.ErrUnwritten) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	var dial *dialFailure
 	if errors.As(err, &dial) {
 		if errors.Is(dial.cause, state.ErrUnreachable) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -15,7 +14,8 @@ import (
 
 // Run runs a command to its end and gives its exit code; one that a signal ended has 128 and more. Each word of argv reaches the
 // command as it is. What it says is written as it comes: to stdout by one goroutine, to stderr by another. The error is for a
-// command that could not be run, or whose end was not seen: when ctx ends first the command is asked to stop, and may go on.
+// command that could not be run, or whose end was not seen: when ctx ends first, or what it says cannot be written, the command is asked
+// to stop, and may go on.
 func (c *Client) Run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	return c.run(ctx, argv, stdin, stdout, stderr, func(session *ssh.Session) {
 		// sshd says that a channel has ended no sooner than its command has, and not every one passes a signal on.
@@ -46,19 +46,17 @@ func (c *Client) run(ctx context.Context, argv []string, stdin io.Reader, stdout
 	if c.agent {
 		_ = agent.RequestAgentForwarding(session)
 	}
-	out, complaint := &gate{to: stdout}, &gate{to: stderr}
-	session.Stdin, session.Stdout, session.Stderr = stdin, out, complaint
+	into := newGates(stdout, stderr)
+	session.Stdin, session.Stdout, session.Stderr = stdin, into.out, into.complaint
 	ended := make(chan error, 1)
 	go func() { ended <- session.Run(line) }()
-	select {
-	case err = <-ended:
-		session.Close()
-	case <-ctx.Done():
+	err, given := into.wait(ctx, ended)
+	if given != nil {
 		go leave(session) // a peer that is gone takes nothing
-		out.shut()
-		complaint.shut()
-		return 0, fmt.Errorf("running %s: %w", argv[0], context.Cause(ctx))
+		into.shut()
+		return 0, fmt.Errorf("running %s: %w", argv[0], given)
 	}
+	session.Close()
 	var exit *ssh.ExitError
 	switch {
 	case err == nil:
@@ -67,29 +65,6 @@ func (c *Client) run(ctx context.Context, argv []string, stdin io.Reader, stdout
 		return exit.ExitStatus(), nil
 	}
 	return 0, c.broken(fmt.Errorf("running %s: %w", argv[0], err))
-}
-
-// gate lets writes through until it is shut: a command that nobody waits for any more may still say something.
-type gate struct {
-	mu  sync.Mutex
-	to  io.Writer
-	off bool
-}
-
-// Write implements io.Writer.
-func (g *gate) Write(b []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.off {
-		return 0, io.ErrClosedPipe
-	}
-	return g.to.Write(b)
-}
-
-func (g *gate) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.off = true
 }
 
 // commandLine writes words so that the user's shell on the host reads just these.

@@ -16,8 +16,8 @@ import (
 // Shell runs command lines on the host of a connection, by the user's own shell there.
 type Shell struct{ Client *Client }
 
-// Run runs a line to its end and gives its exit code; one that a signal ended has 128 and more. When ctx ends first the command is asked
-// to stop, as by a terminal that goes away where it has one.
+// Run runs a line to its end and gives its exit code; one that a signal ended has 128 and more. When ctx ends first, or what it says cannot
+// be written, the command is asked to stop, as by a terminal that goes away where it has one.
 func (s Shell) Run(ctx context.Context, line string, streams state.Streams) (int, error) {
 	c := s.Client
 	session, err := inBackground(ctx, func() (*ssh.Session, error) {
@@ -31,8 +31,8 @@ func (s Shell) Run(ctx context.Context, line string, streams state.Streams) (int
 	if c.agent {
 		_ = agent.RequestAgentForwarding(session)
 	}
-	out, complaint := &gate{to: streams.Out}, &gate{to: streams.Err}
-	session.Stdout, session.Stderr = out, complaint
+	into := newGates(streams.Out, streams.Err)
+	session.Stdout, session.Stderr = into.out, into.complaint
 	if t := streams.Terminal; t != nil {
 		if err := session.RequestPty(cmp.Or(t.Kind, "xterm"), cmp.Or(t.Size.Height, 24), cmp.Or(t.Size.Width, 80), ssh.TerminalModes{}); err != nil {
 			return 0, c.broken(fmt.Errorf("sshd gives no terminal: %w", err))
@@ -46,16 +46,14 @@ func (s Shell) Run(ctx context.Context, line string, streams state.Streams) (int
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- session.Wait() }()
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
+	err, given := into.wait(ctx, ended)
+	if given != nil {
 		go func() { // a peer that is gone takes nothing
 			_ = session.Signal(ssh.SIGTERM)
 			session.Close()
 		}()
-		out.shut()
-		complaint.shut()
-		return 0, fmt.Errorf("running it: %w", context.Cause(ctx))
+		into.shut()
+		return 0, fmt.Errorf("running it: %w", given)
 	}
 	var exit *ssh.ExitError
 	switch {
