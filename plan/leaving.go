@@ -17,7 +17,7 @@ func CordonedIn(observed state.Snapshot, now time.Time) map[string]string {
 		if intent.Kind != state.IntentCordon || !intent.Holds(now) {
 			continue
 		}
-		reason := "cordoned by " + intent.Who
+		reason := "cordoned by " + Printable(intent.Who) // a file on a host says so
 		if !intent.Since.IsZero() {
 			reason += " since " + intent.Since.UTC().Format("2006-01-02 15:04 MST")
 		}
@@ -25,7 +25,7 @@ func CordonedIn(observed state.Snapshot, now time.Time) map[string]string {
 			reason += " until " + intent.Until.UTC().Format("2006-01-02 15:04 MST")
 		}
 		if intent.Reason != "" {
-			reason += ": " + intent.Reason
+			reason += ": " + Printable(intent.Reason)
 		}
 		if cordoned == nil {
 			cordoned = map[string]string{}

@@ -149,7 +149,7 @@ func (c *conduit) writer(name string, to terminal, color string) io.Writer {
 	if color != "" {
 		text = to.in(color, text)
 	}
-	w := &prefixed{one: &c.mu, to: audience{to, c.left}, prefix: text}
+	w := &prefixed{one: &c.mu, to: audience{to, c.left}, prefix: text, terminal: to.file != nil}
 	c.writers = append(c.writers, w)
 	return w
 }
@@ -159,10 +159,11 @@ const lineHeld = 64 << 10
 
 // prefixed writes whole lines with a prefix: what several write at once is told apart.
 type prefixed struct {
-	one    *sync.Mutex
-	to     io.Writer
-	prefix string
-	begun  []byte
+	one      *sync.Mutex
+	to       io.Writer
+	prefix   string
+	terminal bool // to is one: what would do anything to it is taken out
+	begun    []byte
 }
 
 // Write implements io.Writer.
@@ -192,6 +193,10 @@ func (w *prefixed) end() {
 }
 
 func (w *prefixed) flush() {
-	_, _ = io.WriteString(w.to, w.prefix+string(w.begun)+"\n") // it never fails: whoever reads it may leave
+	line := string(w.begun)
+	if w.terminal {
+		line = harmless(strings.TrimSuffix(line, "\r"))
+	}
+	_, _ = io.WriteString(w.to, w.prefix+line+"\n") // it never fails: whoever reads it may leave
 	w.begun = w.begun[:0]
 }

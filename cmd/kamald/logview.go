@@ -64,7 +64,8 @@ func (v *logView) line(l reconcile.LogLine) {
 		v.print("%s%s | %s\n", stamp, v.padded(l), l.Text)
 		return
 	}
-	v.print("%s%s %s\n", stamp, v.p.out.in(colorOf(l.Host+" "+l.Role), v.padded(l)+" |"), l.Text)
+	whose := harmless(v.padded(l)) // a label may have given it
+	v.print("%s%s %s\n", stamp, v.p.out.in(colorOf(l.Host+" "+l.Role), whose+" |"), harmless(l.Text))
 }
 
 func (v *logView) print(format string, args ...any) {
