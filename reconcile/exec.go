@@ -8,18 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
-)
-
-const (
-	// execStops is how long a command has to end when nobody waits for it any more.
-	execStops = 10 * time.Second
-	// execLeaves bounds what is done about its container then.
-	execLeaves = 45 * time.Second
 )
 
 // ExecOptions say which command is run in the app's containers, and how.
@@ -39,7 +31,8 @@ type Executed struct {
 	Container string `json:"container,omitempty"`
 	Version   string `json:"version,omitempty"`
 	Code      int    `json:"code"`
-	Error     string `json:"error,omitempty"` // why it did not run, or its end was not seen
+	Running   bool   `json:"running,omitempty"` // it goes on in its container, and its end was not waited for
+	Error     string `json:"error,omitempty"`   // why it did not run, or its end was not seen
 	Err       error  `json:"-"`
 }
 
@@ -71,6 +64,7 @@ type execution struct {
 
 	container, version string
 	code               int
+	running            bool
 }
 
 func (e *execution) run(ctx context.Context) Executed {
@@ -80,7 +74,7 @@ func (e *execution) run(ctx context.Context) Executed {
 	} else if err == nil {
 		err = e.inNew(ctx)
 	}
-	done := Executed{Place: e.place, Container: e.container, Version: e.version, Code: e.code, Err: err}
+	done := Executed{Place: e.place, Container: e.container, Version: e.version, Code: e.code, Running: e.running, Err: err}
 	if err != nil {
 		done.Error = why(err, e.place.Host)
 	}
@@ -108,6 +102,9 @@ func (e *execution) inCurrent(ctx context.Context) error {
 		e.code, err = e.conn.Engine.Converse(ctx, current.ID, e.o.Argv, e.o.Env, e.o.Streams(e.place))
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("it is not waited for any more, and may go on in %s: %w", current.Name, context.Cause(ctx))
+		}
+		if errors.Is(err, state.ErrUnreachable) {
+			return fmt.Errorf("%w; it may go on in %s", err, current.Name)
 		}
 		return err
 	})
@@ -269,26 +266,6 @@ func (e *execution) secrets(ctx context.Context, spec *state.Spec) (map[string]r
 		spec.Secrets[name], values[name] = "", value
 	}
 	return values, nil
-}
-
-// leave sees that nothing of the container stays, however the command ended.
-func (e *execution) leave(ctx context.Context, container string, failed error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), execLeaves)
-	defer cancel()
-	conn := e.conn
-	if failed != nil {
-		var err error
-		if conn, _, err = standing(ctx, e.c.fleet, e.on); err != nil {
-			return fmt.Errorf("%w; the container %s may still be there: it is removed when it ends", failed, e.container)
-		}
-		if err := conn.Engine.Stop(ctx, container, execStops); errors.Is(err, state.ErrNotFound) {
-			return failed // it was never made, or is gone
-		}
-	}
-	if err := conn.Engine.Remove(ctx, container); unless(err, state.ErrNotFound) != nil {
-		e.c.report(Progress{Kind: "warn", Host: e.on.Name, Role: e.role.Name, Message: fmt.Sprintf("the container %s could not be removed: %s", e.container, why(err, e.on.Name))})
-	}
-	return failed
 }
 
 // noted does what is noted: in the store before it, and meanwhile in the host's audit file.

@@ -231,7 +231,7 @@ func (p *program) sayExecuted(done []reconcile.Executed, e execFlags, failed int
 			_, _ = fmt.Fprintf(p.err, "%s %s: it ended with exit code %d\n", p.err.in(red, "kamald:"), name, d.Code)
 		}
 	}
-	if slices.ContainsFunc(done, func(d reconcile.Executed) bool { return errors.Is(d.Err, state.ErrUnreachable) }) {
+	if slices.ContainsFunc(done, func(d reconcile.Executed) bool { return errors.Is(d.Err, state.ErrUnreachable) && !d.Running }) {
 		_, _ = fmt.Fprintln(p.err, "  next: mend that, or leave the host out with --hosts; `kamald doctor` looks closer")
 	}
 	if len(done) > 1 && failed > 0 {
