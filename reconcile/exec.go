@@ -98,8 +98,10 @@ func (e *execution) inCurrent(ctx context.Context) error {
 		return err
 	}
 	e.container, e.version = current.Name, current.Version()
+	streams := e.o.Streams(e.place)
 	return e.noted(ctx, "in "+current.Name, func() (err error) {
-		e.code, err = e.conn.Engine.Converse(ctx, current.ID, e.o.Argv, e.o.Env, e.o.Streams(e.place))
+		e.code, err = e.conn.Engine.Converse(ctx, current.ID, e.o.Argv, e.o.Env, streams)
+		over(streams)
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("it is not waited for any more, and may go on in %s: %w", current.Name, context.Cause(ctx))
 		}
@@ -159,6 +161,7 @@ func (e *execution) inNew(ctx context.Context) error {
 			return nil
 		}
 		e.code, err = e.conn.Engine.RunThrough(ctx, id, streams)
+		over(streams)
 		return e.leave(ctx, id, e.unstarted(err))
 	})
 }

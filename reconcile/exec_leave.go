@@ -64,3 +64,11 @@ func (e *execution) goesOn(failed error) error {
 func (e *execution) perhaps(failed error) error {
 	return fmt.Errorf("%w; the container %s may still be there: it is removed when it ends", failed, e.container)
 }
+
+// over tells whoever has a command's streams that nothing is carried any more: what is still to be done about its container may take a
+// while, and a terminal is to be its owner's again.
+func over(s state.Streams) {
+	if s.Over != nil {
+		s.Over()
+	}
+}

@@ -74,7 +74,9 @@ func (c *Controller) serverExec(ctx context.Context, desired release.Release, ho
 	}
 	d := deed{kind: "server exec", host: host, step: "server exec/" + host, message: "run " + o.Word + " on the host"}
 	err = c.notedOn(ctx, conn, desired, d, "Executed "+o.Word+" on the host", func() (err error) {
-		code, err = conn.Shell.Run(ctx, o.Line, o.Streams(host))
+		streams := o.Streams(host)
+		code, err = conn.Shell.Run(ctx, o.Line, streams)
+		over(streams)
 		if err != nil && ctx.Err() == nil && errors.Is(err, state.ErrUnreachable) {
 			return fmt.Errorf("%w; it may go on there", err)
 		}

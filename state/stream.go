@@ -8,6 +8,7 @@ type Streams struct {
 	In       io.Reader // nil: the command has no input
 	Out, Err io.Writer
 	Terminal *Terminal // nil: it has none. With one all output comes to Out
+	Over     func()    // is called when nothing is carried any more, whatever is left to be done; nil: nobody asks
 }
 
 // Terminal is what a command gets that is to have one.

@@ -139,7 +139,7 @@ func (c *conduit) named(name string) state.Streams {
 		color := colorOf(name)
 		return state.Streams{Out: c.writer(name, c.p.out, color), Err: c.writer(name, c.p.err, color)}
 	}
-	return state.Streams{In: c.in, Out: audience{c.p.out, c.left}, Err: audience{c.p.err, c.left}, Terminal: c.terminal}
+	return state.Streams{In: c.in, Out: audience{c.p.out, c.left}, Err: audience{c.p.err, c.left}, Terminal: c.terminal, Over: c.restore}
 }
 
 func (c *conduit) writer(name string, to terminal, color string) io.Writer {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"github.com/kamald/kamald/cmd/kamald/screen"
 	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/reconcile"
+	"github.com/kamald/kamald/state"
 )
 
 // inAChild names what TestApplyInAChild does; it is a process of its own so that a terminal's keys end it as they end kamald.
@@ -46,9 +49,36 @@ func TestApplyInAChild(t *testing.T) {
 		})
 	}
 	world.Push(image)
-	p := newProgram(os.Stdout, os.Stderr)
-	p.reach, p.owner = simulated{world.Connector()}, &reconcile.Owner{Who: "ada", Machine: "adas-desk", PID: 1}
-	os.Exit(p.run(strings.Fields(os.Getenv(inAChild + "_ARGS"))))
+	run := func(out, errs io.Writer, args string) int {
+		p := newProgram(out, errs)
+		p.reach, p.owner = simulated{world.Connector()}, &reconcile.Owner{Who: "ada", Machine: "adas-desk", PID: 1}
+		return p.run(strings.Fields(args))
+	}
+	if scene == "lingers" {
+		run(io.Discard, io.Discard, "apply")
+		lingers(world)
+	}
+	os.Exit(run(os.Stdout, os.Stderr, os.Getenv(inAChild+"_ARGS")))
+}
+
+// lingers has a console that ends with a q, and an engine that does not come to remove its container.
+func lingers(world *sim.World) {
+	world.Program("console", func(_ context.Context, _ []string, _ map[string]string, s state.Streams) int {
+		_, _ = fmt.Fprint(s.Out, "your word? ")
+		for key := make([]byte, 1); key[0] != 'q'; {
+			if _, err := s.In.Read(key); err != nil {
+				return 1
+			}
+		}
+		_, _ = fmt.Fprint(s.Out, "bye\r\n")
+		return 0
+	})
+	world.Before(func(c sim.Call) error {
+		if c.Method == "Engine.Remove" {
+			time.Sleep(time.Minute)
+		}
+		return nil
+	})
 }
 
 // writeQuickFile writes a deploy.hcl that needs no secret and no patience.
@@ -258,6 +288,39 @@ func TestWhoLeavesAtOnceHasTheTerminalInOrder(t *testing.T) {
 	}
 	if strings.Contains(text, "Releasing shop") {
 		t.Errorf("the tree is still on the screen:\n%s", text)
+	}
+}
+
+// The terminal is the command's as long as that lasts: what is still to be done about its container may take a while, and Ctrl-C ends that.
+func TestATerminalIsItsOwnersAgainWhenTheCommandHasEnded(t *testing.T) {
+	c := onATerminal(t, "lingers", "app exec -i --primary console", 100, "XDG_STATE_HOME="+t.TempDir())
+	modes := c.modes()
+	c.shows("your word?")
+	c.turns("raw", func() bool { return *c.modes() != *modes })
+	c.types("q")
+	c.shows("bye")
+	c.turns("as it was", func() bool { return *c.modes() == *modes })
+	for range 200 { // the first that is heard asks it to end, the second has it leave at once
+		_, _ = c.master.WriteString("\x03")
+		select {
+		case <-c.ended:
+		case <-time.After(50 * time.Millisecond):
+			continue
+		}
+		break
+	}
+	if code := c.ends(); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+}
+
+// turns waits for the terminal to be so.
+func (c *child) turns(what string, so func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the terminal is not %s; the screen shows\n%s", what, c.text())
+		}
 	}
 }
 
