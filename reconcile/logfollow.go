@@ -11,6 +11,9 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
+// startedBefore is how much earlier than its engine tells of it a container may have begun to write.
+const startedBefore = 5 * time.Second
+
 // followedLog is a container's log that is followed.
 type followedLog struct {
 	on   release.Host
@@ -121,9 +124,21 @@ func (f *logFollow) heard(what Happening) {
 		e := *what.Event
 		box := state.Container{ID: e.Container, Name: e.Name, Service: e.Service, Destination: e.Destination, Role: e.Role}
 		if role, ok := f.wants(on, box); ok {
-			f.join(on, box, role, state.LogQuery{})
+			f.join(on, box, role, state.LogQuery{Since: f.started(on.Name, e.At)})
 		}
 	}
+}
+
+// started is since when a container may have written whose engine tells at a time that it has started. What is older is of an earlier life,
+// as a rollback gives it another: nobody has asked for that.
+func (f *logFollow) started(host string, told time.Time) time.Time {
+	f.logReading.mu.Lock()
+	defer f.logReading.mu.Unlock()
+	since := told.Add(-startedBefore)
+	if begun := f.begun[host]; begun.After(since) {
+		return begun
+	}
+	return since
 }
 
 // note says that a host was lost, or is back: once each.
@@ -160,20 +175,15 @@ func (f *logFollow) look(on release.Host) error {
 	if err != nil {
 		return err
 	}
-	f.logReading.mu.Lock()
-	begun, met := f.begun[on.Name]
-	if !met {
-		f.begun[on.Name] = now
-	}
-	f.logReading.mu.Unlock()
+	begun, again := f.met(on.Name, now)
 	for _, box := range boxes {
 		role, ok := f.wants(on, box)
 		if !ok || !box.Running() && box.Status != state.StatusRestarting {
 			continue
 		}
 		first := f.query(on.Name)
-		if met && !box.Created.Before(begun.Truncate(time.Second)) { // it was made since, and nothing of it was told
-			first = state.LogQuery{}
+		if again { // it has started since, or else it would be known
+			first = state.LogQuery{Since: begun}
 		}
 		f.join(on, box, role, first)
 	}

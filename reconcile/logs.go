@@ -51,7 +51,7 @@ type logReading struct {
 	mu       sync.Mutex // of what follows
 	tellLine func(LogLine)
 	tellNote func(LogNote)
-	begun    map[string]time.Time // by the hosts' clocks; none of one that was not reached
+	begun    map[string]time.Time // by the hosts' clocks; none of one whose containers were not seen
 }
 
 func (r *logReading) tell(line LogLine) {
@@ -114,14 +114,14 @@ func (r *logReading) findOn(ctx context.Context, on release.Host) ([]logSource, 
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	r.begun[on.Name] = now
-	r.mu.Unlock()
 	source := func(box state.Container, role string) logSource {
 		return logSource{on: on, conn: conn, box: box, role: role}
 	}
 	if name := r.named(); name != "" {
 		box, err := conn.Engine.Inspect(ctx, name, state.View{})
+		if unless(err, state.ErrNotFound) == nil {
+			r.met(on.Name, now)
+		}
 		switch {
 		case errors.Is(err, state.ErrNotFound) && r.o.Proxy:
 			r.say(LogNote{Host: on.Name, Message: "there is no proxy; `kamald proxy boot` makes it"})
@@ -137,6 +137,7 @@ func (r *logReading) findOn(ctx context.Context, on release.Host) ([]logSource, 
 	if err != nil {
 		return nil, err
 	}
+	r.met(on.Name, now)
 	var list []logSource
 	for _, role := range rolesAt(r.places, on.Name) {
 		chosen, note := r.choose(ctx, conn, boxes, role)
@@ -148,6 +149,16 @@ func (r *logReading) findOn(ctx context.Context, on release.Host) ([]logSource, 
 		}
 	}
 	return list, nil
+}
+
+// met notes when a host's containers were seen first: what is not among those starts later.
+func (r *logReading) met(host string, now time.Time) (begun time.Time, again bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if begun, again = r.begun[host]; !again {
+		r.begun[host], begun = now, now
+	}
+	return begun, again
 }
 
 // named is the container that is read by its name; "" where those of roles are.

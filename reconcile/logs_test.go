@@ -246,3 +246,36 @@ func TestTheProxiesLogsAreReadTheSameWay(t *testing.T) {
 		}
 	})
 }
+
+// A container that is kept for a rollback has an old log, and what starts it again asks for none of that.
+func TestAnOldContainerThatStartsAgainJoinsFromThere(t *testing.T) {
+	for name, cut := range map[string]bool{"it is heard": false, "it is found after a cut": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3107)
+				w.mustApply(w.release("v1"))
+				w.talks("v1", 3)
+				w.mustApply(w.release("v2"))
+				before := w.talks("v2", 1)
+				l := w.logs(reconcile.LogOptions{Follow: true, Match: func(string) bool { return true }})
+				time.Sleep(time.Minute)
+				if cut {
+					w.Cut("h1")
+					w.StopContainer("h1", "shop-web-v2")
+					w.StartContainer("h1", "shop-web-v1")
+					w.Say("h1", "shop-web-v1", "v1 again")
+					time.Sleep(time.Minute)
+					w.Restore("h1")
+				} else if back := w.rollBack(t.Context(), w.release("v2"), reconcile.Back{}); back.err != nil {
+					t.Fatal(back.err)
+				} else {
+					w.Say("h1", "shop-web-v1", "v1 again")
+				}
+				time.Sleep(time.Minute)
+				l.end()
+				l.wait()
+				heldLines(t, l, append(before, "h1 web: v1 again"))
+			})
+		})
+	}
+}
