@@ -52,14 +52,19 @@ type logFollow struct {
 	lines chan LogLine
 	all   branches
 
+	seeking context.Context // until the one container has ended, where it was found
+	enough  context.CancelFunc
+
 	mu    sync.Mutex
 	tails map[string]*followedLog // host/ID
 	lost  map[string]bool
 }
 
-// follow tells lines as they come, until the context ends, or the one container whose log is followed.
-func (r *logReading) follow(ctx context.Context, tails []*followedLog) {
+// follow tells lines as they come, until the context ends, or the one container whose log is followed. It tells whether there was any.
+func (r *logReading) follow(ctx context.Context, tails []*followedLog) bool {
 	f := &logFollow{logReading: r, ctx: ctx, lines: make(chan LogLine, 64), tails: map[string]*followedLog{}, lost: map[string]bool{}}
+	f.seeking, f.enough = context.WithCancel(ctx)
+	defer f.enough()
 	for _, t := range tails {
 		f.tails[t.on.Name+"/"+t.box.ID] = t
 	}
@@ -72,11 +77,33 @@ func (r *logReading) follow(ctx context.Context, tails []*followedLog) {
 			for _, t := range tails {
 				f.begin(t)
 			}
+			for _, on := range r.unseen {
+				f.all.Go(func() { f.seek(on) })
+			}
 		}
 		f.all.Wait()
 	})
 	f.pump()
 	reading.Wait()
+	return len(f.tails) > 0
+}
+
+// seek looks for the one container on a host that could not be asked, until it can be.
+func (f *logFollow) seek(on release.Host) {
+	pauses := newRetries(on.Name)
+	for sleep(f.seeking, pauses.next()) == nil {
+		sources, err := f.findOn(f.seeking, on)
+		if err != nil {
+			continue
+		}
+		for _, s := range sources {
+			f.join(s.on, s.box, s.role, f.query(on.Name))
+		}
+		return
+	}
+	if f.ctx.Err() == nil {
+		f.say(LogNote{Host: on.Name, Message: "its logs were not followed: it could not be asked", Missing: true})
+	}
 }
 
 // pump puts the lines into order and tells them.
@@ -272,7 +299,14 @@ func (f *logFollow) ended(t *followedLog, err error) bool {
 		return false
 	}
 	t.active, t.again, t.over, t.unread = false, false, true, err != nil
+	last := true
+	for _, other := range f.tails {
+		last = last && (other.over || other.unread)
+	}
 	f.mu.Unlock()
+	if last {
+		f.enough()
+	}
 	message := fmt.Sprintf("%s has ended", t.box.Name)
 	if errors.Is(err, state.ErrNoLog) {
 		message = fmt.Sprintf("the log of %s cannot be read: %s", t.box.Name, why(err, t.on.Name))

@@ -31,11 +31,15 @@ func (c *Controller) ReadLogs(ctx context.Context, desired release.Release, o Lo
 		return err
 	}
 	tails := r.backlog(ctx, sources)
+	found := true
 	if o.Follow && ctx.Err() == nil {
-		r.follow(ctx, tails)
+		found = r.follow(ctx, tails)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case !found && o.Container != "":
+		return r.nowhere()
 	}
 	return nil
 }
@@ -46,6 +50,7 @@ type logReading struct {
 	desired release.Release
 	o       LogOptions
 	places  []Place           // of a proxy's the role is ""
+	unseen  []release.Host    // where the one container was not looked for yet
 	beside  release.Accessory // whose logs are read; the zero value where they are the roles' or the proxies'
 
 	mu       sync.Mutex // of what follows
@@ -91,21 +96,36 @@ func (r *logReading) find(ctx context.Context) ([]logSource, error) {
 	var all branches
 	for i, on := range hosts {
 		all.Go(func() {
-			if found[i], errs[i] = r.findOn(ctx, on); errs[i] != nil && ctx.Err() == nil && !r.watched() { // who watches says it
+			found[i], errs[i] = r.findOn(ctx, on)
+			switch {
+			case errs[i] == nil || ctx.Err() != nil || r.watched(): // who watches says it
+			case r.o.Follow:
+				r.say(LogNote{Host: on.Name, Message: "its logs are not followed: " + why(errs[i], on.Name) + ". It is tried again"})
+			default:
 				r.say(LogNote{Host: on.Name, Message: "its logs cannot be read: " + why(errs[i], on.Name), Missing: true})
 			}
 		})
 	}
 	all.Wait()
-	sources := slices.Concat(found...)
-	if r.o.Container != "" && len(sources) == 0 && errors.Join(errs...) == nil {
-		var names []string
-		for _, on := range hosts {
-			names = append(names, on.Name)
+	for i, on := range hosts {
+		if errs[i] != nil {
+			r.unseen = append(r.unseen, on)
 		}
-		return nil, fmt.Errorf("there is no container %s on %s", r.o.Container, strings.Join(names, ", "))
+	}
+	sources := slices.Concat(found...)
+	if r.o.Container != "" && len(sources)+len(r.unseen) == 0 {
+		return nil, r.nowhere()
 	}
 	return sources, ctx.Err()
+}
+
+// nowhere says that the one container is on none of the hosts.
+func (r *logReading) nowhere() error {
+	var names []string
+	for _, on := range hostsOn(r.desired, r.places) {
+		names = append(names, on.Name)
+	}
+	return fmt.Errorf("there is no container %s on %s", r.o.Container, strings.Join(names, ", "))
 }
 
 // findOn looks on one host.

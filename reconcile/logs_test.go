@@ -233,6 +233,34 @@ func TestTheLogOfOneContainerIsFollowedToItsEnd(t *testing.T) {
 	})
 }
 
+// Who follows one container waits for a host that cannot be reached, as who follows them all does.
+func TestTheLogOfOneContainerIsFollowedAsSoonAsItsHostIsReached(t *testing.T) {
+	for name, there := range map[string]bool{"shop-workers-v1": true, "shop-workers-v9": false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 3108)
+			w.mustApply(w.release("v1"))
+			w.Say("h3", "shop-workers-v1", "first words")
+			w.Cut("h3")
+			l := w.logs(reconcile.LogOptions{Container: name, Follow: true})
+			time.Sleep(5 * time.Minute)
+			w.Restore("h3")
+			time.Sleep(time.Minute)
+			w.Say("h3", "shop-workers-v1", "last words")
+			w.StopContainer("h3", "shop-workers-v1")
+			l.wait()
+			switch {
+			case !there && (l.err == nil || !strings.Contains(l.err.Error(), "there is no container shop-workers-v9 on h1, h2, h3")):
+				t.Errorf("one that is nowhere: %v", l.err)
+			case there && (l.err != nil || !slices.Equal(l.text(), []string{"h3 workers: first words", "h3 workers: last words"})):
+				t.Errorf("%v %v", l.err, l.text())
+			}
+			if said := l.said(); strings.Contains(said, " true: ") || strings.Count(said, "h3  false: its logs are not followed: ") != 1 {
+				t.Errorf("it says:\n%s", said)
+			}
+		})
+	}
+}
+
 func TestTheProxiesLogsAreReadTheSameWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3106)
@@ -257,7 +285,7 @@ func TestAnOldContainerThatStartsAgainJoinsFromThere(t *testing.T) {
 				w.talks("v1", 3)
 				w.mustApply(w.release("v2"))
 				before := w.talks("v2", 1)
-				l := w.logs(reconcile.LogOptions{Follow: true, Match: func(string) bool { return true }})
+				l := w.logs(reconcile.LogOptions{Follow: true})
 				time.Sleep(time.Minute)
 				if cut {
 					w.Cut("h1")

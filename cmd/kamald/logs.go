@@ -96,7 +96,9 @@ func (p *program) appLogsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Hosts, o.Roles = p.flags.hosts, p.flags.roles
+			if o.Hosts, o.Roles = p.flags.hosts, p.flags.roles; o.Container != "" && len(o.Roles) > 0 {
+				return errors.New("--container does not go with --roles: it names one container, whatever its role is; --hosts says where to look for it")
+			}
 			return p.showLogs(cmd.Context(), o, l.stamps)
 		},
 	})
