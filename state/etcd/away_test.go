@@ -100,6 +100,25 @@ func TestAMemberThatGoesIsNotNoticedAndAQuorumThatGoesIs(t *testing.T) {
 	}
 }
 
+// The size is asked of one member after the other: one that is gone says nothing of the store.
+func TestTheSizeIsKnownWithTheFirstMemberAway(t *testing.T) {
+	cluster := etcdtest.Start(t, 3)
+	s := open(t, cluster.Endpoints()...)
+	must(t, s.Append(shop, state.Event{Message: "x"}))
+	cluster.Members[0].Stop()
+	if size, err := s.Size(); err != nil || size <= 0 {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	cluster.Members[1].Stop()
+	cluster.Members[2].Stop()
+	if size, err := s.Size(); !errors.Is(err, etcd.ErrAway) {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	if since, err := s.Stale(); !since.IsZero() {
+		t.Errorf("stale since %v, since nobody knows the size: %v", since, err)
+	}
+}
+
 // An answer that is lost has the call made again: what it did stands there once.
 func TestWhatWasDoneWithoutAnAnswerIsNotDoneTwice(t *testing.T) {
 	defer etcd.SetPatience(8*time.Second, time.Second, 300*time.Millisecond)()

@@ -102,23 +102,26 @@ func (s *Store) Writable() error {
 	return err
 }
 
-// Size is how much the database of one member takes on its disk, in bytes, with whatever else is kept there.
+// sizeTime is how long one member may take to say how large its database is.
+const sizeTime = time.Second
+
+// Size is how much the database of the first member that answers takes on its disk, in bytes, with whatever else is kept there. What becomes
+// of the question says nothing about whether the cluster answers: each member is asked for itself, and one that is gone leaves the others time.
 func (s *Store) Size() (int64, error) {
-	var size int64
-	err := s.attempt(tryTime, func(ctx context.Context, client *clientv3.Client) error {
-		status, err := client.Status(ctx, client.Endpoints()[0])
-		for _, endpoint := range client.Endpoints()[1:] {
-			if err == nil {
-				break
-			}
-			status, err = client.Status(ctx, endpoint)
-		}
+	client, err := s.dial()
+	if err != nil {
+		return 0, s.explain(err)
+	}
+	for _, endpoint := range s.config.Endpoints {
+		var status *clientv3.StatusResponse
+		ctx, cancel := context.WithTimeout(s.life, sizeTime)
+		status, err = client.Status(ctx, endpoint)
+		cancel()
 		if err == nil {
-			size = status.DbSize
+			return status.DbSize, nil
 		}
-		return err
-	})
-	return size, err
+	}
+	return 0, s.explain(err)
 }
 
 // Check reads all that is kept, and tells what of it does not read.
