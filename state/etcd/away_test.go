@@ -45,7 +45,7 @@ func TestWhileTheClusterIsAwayReadsComeFromMemoryAndSaySo(t *testing.T) {
 	if watch, ok, err := s.Watch(shop); err != nil || !ok || watch.Comparator != "1" {
 		t.Errorf("the watch: %v %v %v", watch, ok, err)
 	}
-	if records, err := s.Releases(shop); err != nil || len(records) != 100 || records[0].Number != 150 {
+	if records, err := s.Releases(shop); err != nil || len(records) != 150 || records[0].Number != 150 {
 		t.Errorf("%d records, %v", len(records), err)
 	}
 	if apps, err := s.Apps(); err != nil || len(apps) != 1 {
@@ -178,6 +178,47 @@ func TestTheSameValueIsNotWrittenTwice(t *testing.T) {
 	must(t, s.SaveWatch(state.Watch{App: shop}))
 	if watch, _, err := other.Watch(shop); err != nil || watch.Comparator != "" {
 		t.Errorf("%v %v", watch, err)
+	}
+}
+
+// Of the releases that a store has read it is sent what changed, however many there are.
+func TestReleasesThatAreKnownAreNotSentAgain(t *testing.T) {
+	cluster := etcdtest.Start(t, 1)
+	line := etcdtest.NewLine(t, cluster.Members[0].Endpoint)
+	s, other := open(t, line.Endpoint), open(t, cluster.Endpoints()...)
+	long := noise(2000)
+	for n := range 300 {
+		must(t, other.SaveRelease(state.Record{App: shop, Number: n + 1, Reason: long}))
+	}
+	sent := func(want int, reason string) int64 {
+		t.Helper()
+		before := line.Answered()
+		records, err := s.Releases(shop)
+		if err != nil || len(records) != want || records[0].Reason != reason || records[want-1].Reason != long {
+			t.Fatalf("%d records, not %d, %v", len(records), want, err)
+		}
+		return line.Answered() - before
+	}
+	if n := sent(300, long); n < 400_000 {
+		t.Fatalf("%d bytes were sent of all: they are not counted", n)
+	}
+	if n := sent(300, long); n > 2000 {
+		t.Errorf("%d bytes were sent, and nothing had changed", n)
+	}
+	must(t, other.SaveRelease(state.Record{App: shop, Number: 300, Reason: "changed"}))
+	must(t, other.SaveRelease(state.Record{App: shop, Number: 150, Reason: long + long}))
+	if n := sent(300, "changed"); n > 10_000 {
+		t.Errorf("%d bytes were sent, and two had changed", n)
+	}
+	must(t, other.SaveRelease(state.Record{App: shop, Number: 10_100, Reason: "newest"})) // the oldest hundred go
+	if n := sent(201, "newest"); n > 40_000 {
+		t.Errorf("%d bytes were sent, and one was new", n)
+	}
+	// Where there is room for some of them alone, all are sent, and all are there.
+	defer etcd.SetRemembered(50_000)()
+	sent(201, "newest")
+	if n := sent(201, "newest"); n < 250_000 {
+		t.Errorf("%d bytes were sent of all", n)
 	}
 }
 

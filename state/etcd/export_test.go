@@ -15,3 +15,10 @@ func SetMost(bytes int) (back func()) {
 	most = bytes
 	return func() { most = before }
 }
+
+// SetRemembered leaves so much room for release records in memory.
+func SetRemembered(bytes int) (back func()) {
+	before := remembered
+	remembered = bytes
+	return func() { remembered = before }
+}

@@ -9,8 +9,9 @@ import (
 	"github.com/kamald/kamald/state"
 )
 
-// remembered is how many of an app's newest release records stay in memory.
-const remembered = 100
+// remembered is how many bytes of an app's newest release records, compressed, stay in memory. It does for all that are kept, unless they
+// are very large.
+var remembered = 32 << 20
 
 // entry is a value as it was encoded, and the revision that it is of.
 type entry struct {
@@ -19,7 +20,7 @@ type entry struct {
 }
 
 // memory is what was last read or written: for when the cluster is away, and so that what has not changed is not sent again. Of each
-// app it has a snapshot, a watch and the newest records, compressed.
+// app it has a snapshot, a watch and the records, compressed.
 type memory struct {
 	mu      sync.Mutex
 	apps    []state.App
@@ -80,11 +81,20 @@ func (m *memory) recordsOf(app state.App) (records map[int]entry, all, ok bool) 
 	return maps.Clone(records), !m.partly[app], ok
 }
 
+// record gives one of them; the zero entry: it is not remembered.
+func (m *memory) record(app state.App, number int) entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records[app][number]
+}
+
 // keepRecords takes all the records of an app, and keeps the newest.
 func (m *memory) keepRecords(app state.App, records map[int]entry) {
-	numbers := slices.Sorted(maps.Keys(records))
-	kept := make(map[int]entry, min(len(numbers), remembered))
-	for _, n := range numbers[max(len(numbers)-remembered, 0):] {
+	kept, size := make(map[int]entry, len(records)), 0
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(records))) {
+		if size += len(records[n].encoded); size > remembered {
+			break
+		}
 		kept[n] = records[n]
 	}
 	m.mu.Lock()
@@ -92,5 +102,11 @@ func (m *memory) keepRecords(app state.App, records map[int]entry) {
 	if m.records == nil {
 		m.records, m.partly = map[state.App]map[int]entry{}, map[state.App]bool{}
 	}
-	m.records[app], m.partly[app] = kept, len(numbers) > len(kept)
+	m.records[app], m.partly[app] = kept, len(records) > len(kept)
+}
+
+func (m *memory) forgetRecords(app state.App) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, app)
 }

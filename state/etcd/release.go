@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kamald/kamald/state"
@@ -26,8 +29,8 @@ func (s *Store) SaveRelease(record state.Record) error {
 		return s.misuse("a release record of %s cannot be kept: %w", record.App, err)
 	}
 	k := releaseKey(record.App, record.Number)
-	if records, _, _ := s.memory.recordsOf(record.App); records[record.Number].revision > 0 && string(records[record.Number].encoded) == string(encoded) {
-		there := clientv3.Compare(clientv3.ModRevision(k.value()), "=", records[record.Number].revision)
+	if known := s.memory.record(record.App, record.Number); known.revision > 0 && bytes.Equal(known.encoded, encoded) {
+		there := clientv3.Compare(clientv3.ModRevision(k.value()), "=", known.revision)
 		if result, err := s.write(change{when: []clientv3.Cmp{there}}); err != nil || result.held {
 			return err
 		}
@@ -53,11 +56,13 @@ func below(dir, end key) []clientv3.Op {
 	}
 }
 
-// Releases implements state.Store. While the cluster is away it is the newest that are remembered.
+// Releases implements state.Store. While the cluster is away it is those that are remembered.
 func (s *Store) Releases(app state.App) ([]state.Record, error) {
-	known, all, remembered := s.memory.recordsOf(app)
-	records, err := s.records(app, known, all && remembered)
-	if errors.Is(err, ErrAway) && remembered {
+	records, err := s.records(app)
+	for isMoved(err) {
+		records, err = s.records(app)
+	}
+	if known, _, ok := s.memory.recordsOf(app); ok && errors.Is(err, ErrAway) {
 		records, err = known, nil
 	}
 	if err != nil {
@@ -74,43 +79,102 @@ func (s *Store) Releases(app state.App) ([]state.Record, error) {
 	return list, nil
 }
 
-// records reads the records of an app. Where all of them are known only those that changed are sent.
-func (s *Store) records(app state.App, known map[int]entry, all bool) (records map[int]entry, err error) {
-	dir := keyOf(app, "releases/").value()
-	err = s.attempt(2*tryTime, func(ctx context.Context, client *clientv3.Client) error {
-		var since int64
+// recordsAtOnce is how many records are asked for at once: an attempt has only so much time, over a slow line too.
+const recordsAtOnce = 256
+
+// records reads the records of an app as they are at one moment. Of those that are remembered only what changed is sent. errMoved: that
+// moment is forgotten meanwhile.
+func (s *core) records(app state.App) (map[int]entry, error) {
+	records, all, ok := s.memory.recordsOf(app)
+	if !all || !ok {
 		records = map[int]entry{}
-		if all {
-			records = maps.Clone(known)
-			for _, e := range known {
-				since = max(since, e.revision)
+	}
+	var since, revision, count int64
+	for _, e := range records {
+		since = max(since, e.revision)
+	}
+	dir := keyOf(app, "releases/")
+	next, end := dir.value(), clientv3.GetPrefixRangeEnd(dir.value())
+	for more := true; more; {
+		err := s.attempt(2*tryTime, func(ctx context.Context, client *clientv3.Client) error {
+			options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(recordsAtOnce)}
+			if since > 0 { // with a condition etcd goes over all that there is for each page
+				options = append(options, clientv3.WithMinModRev(since+1))
 			}
-		}
-		answers, revision, err := s.readOnce(ctx, client, clientv3.OpGet(dir, clientv3.WithPrefix(), clientv3.WithMinModRev(since+1)))
+			answers, at, err := s.readOnce(ctx, client, clientv3.OpGet(next, options...))
+			if err != nil {
+				return forgotten(err)
+			}
+			if revision == 0 {
+				revision, count = at, answers[0].Count
+			}
+			// What one attempt has read stays read: the next goes on above it.
+			for _, kv := range answers[0].Kvs {
+				if err := s.take(ctx, client, dir, kv, revision, records); err != nil {
+					return forgotten(err)
+				}
+				next = string(kv.Key) + "\x00"
+			}
+			more = answers[0].More
+			return nil
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, kv := range answers[0].Kvs {
-			n, err := strconv.Atoi(strings.TrimPrefix(string(kv.Key), dir))
-			if err != nil {
-				return s.damaged(string(kv.Key), err)
-			}
-			encoded, err := s.whole(ctx, client, kv, revision)
-			if err != nil {
-				return err
-			}
-			records[n] = entry{kv.ModRevision, encoded}
-		}
-		if int64(len(records)) != answers[0].Count {
-			all = false // some were taken away
+	}
+	if err := s.without(app, records, revision, count); err != nil {
+		return nil, err
+	}
+	s.memory.keepRecords(app, records)
+	return records, nil
+}
+
+// take has a record that was sent be among the others.
+func (s *core) take(ctx context.Context, client *clientv3.Client, dir key, kv *mvccpb.KeyValue, revision int64, records map[int]entry) error {
+	n, err := numberIn(dir, kv)
+	if err != nil {
+		return s.damaged(string(kv.Key), err)
+	}
+	encoded, err := s.whole(ctx, client, kv, revision)
+	if err != nil {
+		return err
+	}
+	records[n] = entry{kv.ModRevision, encoded}
+	return nil
+}
+
+// without takes the records away that were remembered and are there no more, at the moment at which there are so many.
+func (s *core) without(app state.App, records map[int]entry, revision, count int64) error {
+	if int64(len(records)) == count {
+		return nil
+	}
+	dir := keyOf(app, "releases/")
+	answers, _, err := s.read(clientv3.OpGet(dir.value(), clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithRev(revision)))
+	if err != nil {
+		if is(err, rpctypes.ErrGRPCCompacted) {
 			return errMoved
 		}
-		return nil
-	})
-	if err == nil {
-		s.memory.keepRecords(app, records)
+		return err
 	}
-	return records, err
+	there := map[int]bool{}
+	for _, kv := range answers[0].Kvs {
+		n, err := numberIn(dir, kv)
+		if err != nil {
+			return s.damaged(string(kv.Key), err)
+		}
+		there[n] = true
+	}
+	maps.DeleteFunc(records, func(n int, _ entry) bool { return !there[n] })
+	if len(records) != len(there) { // what is remembered is of no moment: all is read anew
+		s.memory.forgetRecords(app)
+		return errMoved
+	}
+	return nil
+}
+
+// numberIn is the number of the record at a key.
+func numberIn(dir key, kv *mvccpb.KeyValue) (int, error) {
+	return strconv.Atoi(strings.TrimPrefix(string(kv.Key), dir.value()))
 }
 
 // Apps implements state.Store.

@@ -17,6 +17,7 @@ type Line struct {
 	mu       sync.Mutex
 	open     *sync.Cond
 	cut      [2]bool // what is asked, what is answered
+	passed   [2]int64
 	closed   bool
 	conns    []net.Conn
 }
@@ -61,6 +62,19 @@ func (l *Line) CutAnswers() { l.set(false, true) }
 
 // Heal lets it through, with what was held back.
 func (l *Line) Heal() { l.set(false, false) }
+
+// Answered is how many bytes have come through from the member.
+func (l *Line) Answered() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.passed[answered]
+}
+
+func (l *Line) count(direction, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passed[direction] += int64(n)
+}
 
 func (l *Line) set(cut ...bool) {
 	l.mu.Lock()
@@ -112,6 +126,7 @@ func (l *Line) copy(to, from net.Conn, direction int) {
 		if !l.pass(direction) || err != nil && err != io.EOF {
 			return
 		}
+		l.count(direction, n)
 		if _, failed := to.Write(data[:n]); failed != nil || err != nil {
 			return
 		}
