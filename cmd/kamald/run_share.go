@@ -59,6 +59,12 @@ func (s *share) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What this daemon read of the app may be from before others led it, and a store that is away a moment later gives that. Now nobody else
+	// keeps anything of it: what is read once is right for the whole term.
+	if _, _, err := s.store.Under(term).Watch(app); err != nil {
+		_ = term.Resign() // it is over in any case
+		return nil, err
+	}
 	log := s.log.With().Str("app", app.String()).Int64("term", term.Number()).Logger()
 	log.Info().Msg("this daemon leads the app")
 	return ledTerm{term, s.store.Under(term), log}, nil

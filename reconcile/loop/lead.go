@@ -10,7 +10,8 @@ import (
 
 // Leadership shares apps among daemons: each app is driven by the one that leads it.
 type Leadership interface {
-	// Lead waits until this daemon leads the app. The error is the context's, or why that cannot be known.
+	// Lead waits until this daemon leads the app. What the store has of the app's Watch is no older than the term then, also where it comes
+	// from memory. The error is the context's, or why that cannot be known.
 	Lead(ctx context.Context, app state.App) (Term, error)
 }
 

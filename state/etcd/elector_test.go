@@ -173,6 +173,50 @@ func TestEtcdRefusesWhatComesAfterATerm(t *testing.T) {
 	must(t, s.Append(shop, state.Event{Message: "of nobody's term"}))
 }
 
+// What a daemon read before another led is no beginning for a term: what that one has kept would be written over.
+func TestUnderATermNothingIsReadFromMemory(t *testing.T) {
+	defer etcd.SetPatience(2*time.Second, 300*time.Millisecond, 500*time.Millisecond)()
+	cluster := etcdtest.Start(t, 1)
+	line := etcdtest.NewLine(t, cluster.Members[0].Endpoint)
+	a, b := open(t, cluster.Endpoints()...), open(t, line.Endpoint)
+	must(t, a.SaveWatch(state.Watch{App: shop, Comparator: "1"}))
+	must(t, a.SaveRelease(state.Record{App: shop, Number: 1}))
+	_, _, err := b.Watch(shop)
+	must(t, err)
+	_, err = b.Releases(shop)
+	must(t, err)
+	_, err = b.Apps()
+	must(t, err)
+	must(t, a.SaveWatch(state.Watch{App: shop, Comparator: "1", Pauses: []state.Pause{{Who: "ada"}}}))
+	e := b.NewElector("b", time.Hour)
+	defer func() { _ = e.Close() }() // before patience is as it was
+	under := b.Under(lead(t, e, shop))
+	line.Cut()
+	if watch, ok, err := under.Watch(shop); !errors.Is(err, etcd.ErrAway) {
+		t.Errorf("a term begins with %v %v %v", watch, ok, err)
+	}
+	if records, err := under.Releases(shop); !errors.Is(err, etcd.ErrAway) {
+		t.Errorf("a term begins with %v %v", records, err)
+	}
+	if apps, err := under.Apps(); !errors.Is(err, etcd.ErrAway) {
+		t.Errorf("a term begins with %v %v", apps, err)
+	}
+	if watch, ok, err := b.Watch(shop); err != nil || !ok || len(watch.Pauses) != 0 {
+		t.Errorf("without a term it is what was read last: %v %v %v", watch, ok, err)
+	}
+	line.Heal()
+	eventually(t, "it is back", func() bool { return b.Writable() == nil })
+	watch, ok, err := under.Watch(shop)
+	if err != nil || !ok || len(watch.Pauses) != 1 {
+		t.Errorf("%v %v %v", watch, ok, err)
+	}
+	line.Cut() // what is read for a term is what there is for it then
+	if watch, ok, err := b.Watch(shop); err != nil || !ok || len(watch.Pauses) != 1 {
+		t.Errorf("%v %v %v", watch, ok, err)
+	}
+	line.Heal()
+}
+
 // A member that takes what it is sent and answers nothing is worse than one that is gone.
 func TestAMemberThatIsSilentTakesNoTermAway(t *testing.T) {
 	t.Parallel() // it waits for leases

@@ -68,7 +68,7 @@ func Open(config Config) (*Store, error) {
 }
 
 // Under gives the store as whoever has a term may write to it: etcd refuses what comes after the term with state.ErrNotLeader, whatever
-// this process believes. Reads are those of the store itself.
+// this process believes. What is read is what the cluster has: while it is away reads fail, and nothing comes from memory.
 func (s *Store) Under(t *Term) state.Store { return &Store{core: s.core, term: t} }
 
 // Name says for people where the store is.

@@ -62,7 +62,7 @@ func (s *Store) Releases(app state.App) ([]state.Record, error) {
 	for isMoved(err) {
 		records, err = s.records(app)
 	}
-	if known, _, ok := s.memory.recordsOf(app); ok && errors.Is(err, ErrAway) {
+	if known, _, ok := s.memory.recordsOf(app); ok && errors.Is(err, ErrAway) && s.term == nil {
 		records, err = known, nil
 	}
 	if err != nil {
@@ -180,7 +180,7 @@ func numberIn(dir key, kv *mvccpb.KeyValue) (int, error) {
 // Apps implements state.Store.
 func (s *Store) Apps() ([]state.App, error) {
 	answers, _, err := s.read(clientv3.OpGet(keyApps, clientv3.WithPrefix(), clientv3.WithKeysOnly()))
-	if errors.Is(err, ErrAway) {
+	if errors.Is(err, ErrAway) && s.term == nil {
 		if apps, ok := s.memory.known(); ok {
 			return apps, nil
 		}

@@ -57,7 +57,8 @@ func (s *Store) putOne(app state.App, k key, value any) error {
 	return nil
 }
 
-// getOne reads a value; false when there is none. What has not changed since it was last seen is not sent again.
+// getOne reads a value; false when there is none. What has not changed since it was last seen is not sent again. Under a term it does not
+// come from memory: others led since, and what they have kept would be written over.
 func (s *Store) getOne(k key, into any) (ok bool, err error) {
 	known, remembered := s.memory.entry(k)
 	var found entry
@@ -76,7 +77,7 @@ func (s *Store) getOne(k key, into any) (ok bool, err error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, ErrAway) && remembered:
+	case errors.Is(err, ErrAway) && remembered && s.term == nil:
 		ok, found = true, known
 	case err != nil:
 		return false, err
