@@ -66,13 +66,13 @@ type query struct {
 }
 
 func (q *query) grant(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
-	defer cancel()
-	granted, err := q.client.Grant(ctx, int64(askedFor/time.Second))
-	if q.b.e.s.heard(err); err == nil {
-		q.lease = granted.ID
-	}
-	return err
+	return q.b.e.s.single(ctx, tryTime, func(ctx context.Context, client *clientv3.Client) error {
+		granted, err := client.Grant(ctx, int64(askedFor/time.Second))
+		if err == nil {
+			q.lease = granted.ID
+		}
+		return err
+	})
 }
 
 func (q *query) put(ctx context.Context, question []byte) error {

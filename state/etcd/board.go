@@ -114,13 +114,11 @@ func (b *Board) leading(ctx context.Context, app state.App, size int, do func(*T
 	if err != nil {
 		return err
 	}
-	client, err := b.e.s.dial()
-	if err != nil {
+	var response *clientv3.TxnResponse
+	err = b.e.s.single(ctx, timeFor(size), func(ctx context.Context, client *clientv3.Client) (err error) {
+		response, err = client.Txn(ctx).If(t.leads()).Then(do(t)).Commit()
 		return err
-	}
-	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), timeFor(size))
-	defer cancel()
-	response, err := client.Txn(one).If(t.leads()).Then(do(t)).Commit()
+	})
 	switch {
 	case err != nil:
 		return b.e.s.explain(err)

@@ -217,32 +217,6 @@ func TestUnderATermNothingIsReadFromMemory(t *testing.T) {
 	line.Heal()
 }
 
-// A member that takes what it is sent and answers nothing is worse than one that is gone.
-func TestAMemberThatIsSilentTakesNoTermAway(t *testing.T) {
-	t.Parallel() // it waits for leases
-	cluster := etcdtest.Start(t, 3)
-	var lines []*etcdtest.Line
-	var endpoints []string
-	for _, m := range cluster.Members {
-		line := etcdtest.NewLine(t, m.Endpoint)
-		lines, endpoints = append(lines, line), append(endpoints, line.Endpoint)
-	}
-	s := open(t, endpoints...)
-	e := s.NewElector("a", 6*time.Second)
-	t.Cleanup(func() { _ = e.Close() })
-	term := lead(t, e, shop)
-	for range 6 { // there is a connection to each
-		must(t, s.Writable())
-	}
-	lines[1].Cut()
-	for end := time.Now().Add(9 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if !term.Holds() {
-			t.Fatal("it does not hold any more")
-		}
-		must(t, s.Append(shop, state.Event{Message: "x"}))
-	}
-}
-
 func TestWithoutAQuorumNobodyLeadsAndWithItSomebodyDoesAgain(t *testing.T) {
 	t.Parallel() // it waits for leases
 	cluster := etcdtest.Start(t, 3)

@@ -91,7 +91,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Stale tells since when the cluster has not answered, and why; zero and nil while it does. It is what the last call met: nothing is asked.
+// Stale tells since when the cluster has not answered, and why; zero and nil while it does. It is what calls have met: nothing is asked.
 func (s *Store) Stale() (since time.Time, err error) { return s.contact.lost() }
 
 // Writable tells why nothing can be kept; nil: something can. It leaves nothing behind but the schema.
@@ -150,32 +150,4 @@ func (s *core) name() string { return "etcd at " + strings.Join(s.config.Endpoin
 
 func (s *core) misuse(format string, args ...any) error {
 	return fmt.Errorf("the store in %s: %w", s.name(), fmt.Errorf(format, args...))
-}
-
-// contact is whether the cluster answers.
-type contact struct {
-	mu    sync.Mutex
-	since time.Time
-	err   error
-}
-
-func (c *contact) met() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.since, c.err = time.Time{}, nil
-}
-
-func (c *contact) failed(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.since.IsZero() {
-		c.since = time.Now()
-	}
-	c.err = err
-}
-
-func (c *contact) lost() (time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.since, c.err
 }

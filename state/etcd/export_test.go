@@ -22,3 +22,6 @@ func SetRemembered(bytes int) (back func()) {
 	remembered = bytes
 	return func() { remembered = before }
 }
+
+// Lose has the store believe that the cluster does not answer, until something is answered.
+func (s *Store) Lose() { s.contact.failed(ErrAway) }

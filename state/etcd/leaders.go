@@ -114,15 +114,15 @@ func (e *Elector) follow() {
 
 // followOnce lists, then listens from there on; met: it could list.
 func (e *Elector) followOnce() (met bool) {
-	client, err := e.s.dial()
-	if err != nil {
-		return false
-	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(e.life))
 	defer cancel()
-	one, end := context.WithTimeout(ctx, tryTime)
-	got, err := client.Get(one, keyLeaders, clientv3.WithPrefix())
-	end()
+	var client *clientv3.Client
+	var got *clientv3.GetResponse
+	err := e.s.single(ctx, tryTime, func(ctx context.Context, c *clientv3.Client) (err error) {
+		client = c
+		got, err = c.Get(ctx, keyLeaders, clientv3.WithPrefix())
+		return err
+	})
 	if err != nil {
 		return false
 	}

@@ -45,14 +45,11 @@ const straysFor = 20 * time.Second
 func (e *Elector) newSession(ctx context.Context) (*session, error) {
 	sent := now()
 	var granted *clientv3.LeaseGrantResponse
-	client, err := e.s.dial()
+	err := e.s.single(ctx, tryTime, func(ctx context.Context, client *clientv3.Client) (err error) {
+		granted, err = client.Grant(ctx, int64(e.ttl/time.Second))
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
-	defer cancel()
-	granted, err = client.Grant(one, int64(e.ttl/time.Second))
-	if e.s.heard(err); err != nil {
 		return nil, err
 	}
 	ttl := time.Duration(granted.TTL) * time.Second
@@ -144,26 +141,18 @@ func (s *session) keep() {
 
 // renew asks once, and leaves time for two other members to be asked: one that is silent keeps nobody from renewing.
 func (s *session) renew() error {
-	client, err := s.e.s.dial()
-	if err != nil {
+	return s.e.s.single(s.life, max(s.ttl/8, 500*time.Millisecond), func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.KeepAliveOnce(ctx, s.lease)
 		return err
-	}
-	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.life), max(s.ttl/8, 500*time.Millisecond))
-	defer cancel()
-	_, err = client.KeepAliveOnce(ctx, s.lease)
-	s.e.s.heard(err)
-	return err
+	})
 }
 
 // revoke gives the lease back, and with it every key that hangs on it.
 func (s *session) revoke() error {
-	client, err := s.e.s.dial()
-	if err != nil {
+	err := s.e.s.single(s.e.s.life, tryTime, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Revoke(ctx, s.lease)
 		return err
-	}
-	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.e.s.life), tryTime)
-	defer cancel()
-	_, err = client.Revoke(ctx, s.lease)
+	})
 	if err != nil && !is(err, rpctypes.ErrGRPCLeaseNotFound) {
 		return s.e.s.explain(err)
 	}
@@ -175,14 +164,12 @@ func (s *session) strayLocked(key string) { s.strays[key] = now() }
 
 // drop takes a stray key away.
 func (s *session) drop(key string) error {
-	client, err := s.e.s.dial()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(s.e.s.life), tryTime)
-	defer cancel()
 	sent := now()
-	if _, err := client.Delete(ctx, key); err != nil {
+	err := s.e.s.single(s.e.s.life, tryTime, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Delete(ctx, key)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -115,14 +115,12 @@ func (s *session) enter(app state.App, key string, number int64) (*Term, error) 
 
 // queue puts our key where the others are; the revision at which it was made is our place.
 func (s *session) queue(ctx context.Context, key string) (number int64, err error) {
-	client, err := s.e.s.dial()
-	if err != nil {
-		return 0, err
-	}
-	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
-	defer cancel()
 	put := clientv3.OpPut(key, s.e.name, clientv3.WithLease(s.lease))
-	response, err := client.Txn(one).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).Then(put).Else(clientv3.OpGet(key)).Commit()
+	var response *clientv3.TxnResponse
+	err = s.e.s.single(ctx, tryTime, func(ctx context.Context, client *clientv3.Client) (err error) {
+		response, err = client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).Then(put).Else(clientv3.OpGet(key)).Commit()
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -134,14 +132,14 @@ func (s *session) queue(ctx context.Context, key string) (number int64, err erro
 
 // wait returns when the one before us is gone, and whether nobody is before us then.
 func (s *session) wait(ctx context.Context, dir, key string, number int64) (first bool, err error) {
-	client, err := s.e.s.dial()
-	if err != nil {
-		return false, err
-	}
-	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), tryTime)
 	before := clientv3.OpGet(dir, append(clientv3.WithLastCreate(), clientv3.WithMaxCreateRev(number-1))...)
-	response, err := client.Txn(one).If(clientv3.Compare(clientv3.CreateRevision(key), "=", number)).Then(before).Commit()
-	cancel()
+	var client *clientv3.Client
+	var response *clientv3.TxnResponse
+	err = s.e.s.single(ctx, tryTime, func(ctx context.Context, c *clientv3.Client) (err error) {
+		client = c
+		response, err = c.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", number)).Then(before).Commit()
+		return err
+	})
 	switch {
 	case err != nil:
 		return false, err

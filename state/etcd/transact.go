@@ -13,10 +13,10 @@ import (
 )
 
 // patience is how long a call waits for the cluster in all, through the election of its leader. While it is away already, calls wait
-// for one attempt alone: the many calls of one round would add up otherwise. Tests make it short.
+// for two short attempts alone, of which a silent member has one: the many calls of one round would add up otherwise. Tests make it short.
 var (
 	patience      = 8 * time.Second
-	shortPatience = 1500 * time.Millisecond
+	shortPatience = 2500 * time.Millisecond
 	tryTime       = 2 * time.Second // of one attempt with little in it
 )
 
@@ -148,7 +148,8 @@ func (s *core) readOnce(ctx context.Context, client *clientv3.Client, ops ...cli
 func (s *core) attempt(each time.Duration, do func(context.Context, *clientv3.Client) error) error {
 	whole := max(patience, 2*each)
 	if since, _ := s.contact.lost(); !since.IsZero() {
-		whole = max(shortPatience, each/2)
+		whole = max(shortPatience, each)
+		each = whole / 2
 	}
 	ctx, cancel := context.WithTimeout(s.life, whole)
 	defer cancel()
@@ -177,17 +178,20 @@ func (s *core) attempt(each time.Duration, do func(context.Context, *clientv3.Cl
 			err = fmt.Errorf("%s: %w", why, err)
 		}
 	}
-	s.heard(err)
+	if err != nil && s.life.Err() == nil && away(err) {
+		s.contact.failed(s.explain(err))
+	}
 	return s.explain(err)
 }
 
-// heard notes whether the cluster answers, by what became of a request.
-func (s *core) heard(err error) {
-	if err == nil {
-		s.contact.met()
-	} else if s.life.Err() == nil && away(err) {
-		s.contact.failed(s.explain(err))
+// single makes one request, which is not made again here, and notes whether the cluster answers.
+func (s *core) single(ctx context.Context, each time.Duration, do func(context.Context, *clientv3.Client) error) error {
+	sent := time.Now()
+	err := s.once(ctx, each, do)
+	if err != nil && ctx.Err() == nil && away(err) {
+		s.contact.doubt(sent, len(s.config.Endpoints)/2+1, s.explain(err))
 	}
+	return err
 }
 
 // once makes one attempt. A member that has no leader says so at once, and another can be asked.
@@ -198,7 +202,11 @@ func (s *core) once(ctx context.Context, each time.Duration, do func(context.Con
 	}
 	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), each)
 	defer cancel()
-	return do(one, client)
+	err = do(one, client)
+	if err == nil {
+		s.contact.met()
+	}
+	return err
 }
 
 // timeFor is how long one attempt to send so much may take, over a slow line too.
