@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,9 @@ type share struct {
 	elector *etcd.Elector
 	name    string
 	log     zerolog.Logger
+
+	mu     sync.Mutex
+	unable map[state.App]string // why this daemon could not lead, as it was said last
 }
 
 // newShare gives how; nil: by a store that is in no cluster there is nobody to share with.
@@ -38,7 +42,7 @@ func newShare(kept state.Store, how release.Store, log zerolog.Logger) (*share, 
 		}
 		name = machine
 	}
-	return &share{store: store, elector: store.NewElector(name, how.Lease), name: name, log: log}, nil
+	return &share{store: store, elector: store.NewElector(name, how.Lease), name: name, log: log, unable: map[state.App]string{}}, nil
 }
 
 // group gives the daemon as one among others. It drives by the loop that it is told of.
@@ -56,18 +60,37 @@ func (s *share) group() *group.Group {
 // Lead implements loop.Leadership.
 func (s *share) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	term, err := s.elector.Campaign(ctx, app)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		// What this daemon read of the app may be from before others led it, and a store that is away a moment later gives that. Now nobody
+		// else keeps anything of it: what is read once is right for the whole term.
+		if _, _, err = s.store.Under(term).Watch(app); err != nil {
+			_ = term.Resign() // it is over in any case
+		}
 	}
-	// What this daemon read of the app may be from before others led it, and a store that is away a moment later gives that. Now nobody else
-	// keeps anything of it: what is read once is right for the whole term.
-	if _, _, err := s.store.Under(term).Watch(app); err != nil {
-		_ = term.Resign() // it is over in any case
+	if ctx.Err() == nil {
+		s.said(app, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	log := s.log.With().Str("app", app.String()).Int64("term", term.Number()).Logger()
 	log.Info().Msg("this daemon leads the app")
 	return ledTerm{term, s.store.Under(term), log}, nil
+}
+
+// said has the log say why this daemon cannot lead an app, once for each reason.
+func (s *share) said(app state.App, err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	s.mu.Lock()
+	news := why != s.unable[app]
+	s.unable[app] = why
+	s.mu.Unlock()
+	if news && err != nil && !errors.Is(err, etcd.ErrAway) { // of which the log tells once
+		s.log.Error().Err(err).Str("app", app.String()).Msg("this daemon cannot lead the app: it tries again")
+	}
 }
 
 // ledTerm is a term, and the store as it is under it.

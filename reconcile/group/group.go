@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type Group struct {
 	lines map[state.App][]reconcile.Progress // the newest of what this daemon has under way
 	over  map[string]bool                    // orders of this daemon of whose end it has heard
 	unled map[state.App]time.Time            // since when nobody was seen to lead
+	unfit map[state.App]error                // why this daemon could not lead when it tried last
 	woken chan struct{}                      // holds a token while something is
 }
 
@@ -62,7 +64,8 @@ func New(o Options) *Group {
 	}
 	o.Patience, o.Every, o.Balance = cmp.Or(o.Patience, 20*time.Second), cmp.Or(o.Every, time.Second), cmp.Or(o.Balance, 30*time.Second)
 	return &Group{o: o, id: rand.Text()[:12], seen: map[state.App]shown{}, asked: map[string]passedOn{}, moved: make(chan struct{}),
-		dirty: map[state.App]bool{}, lines: map[state.App][]reconcile.Progress{}, over: map[string]bool{}, unled: map[state.App]time.Time{}, woken: make(chan struct{}, 1)}
+		dirty: map[state.App]bool{}, lines: map[state.App][]reconcile.Progress{}, over: map[string]bool{}, unled: map[state.App]time.Time{},
+		unfit: map[state.App]error{}, woken: make(chan struct{}, 1)}
 }
 
 // Drives says by what loop this daemon drives the apps that it leads. That loop's Leadership is the group. It must be called before
@@ -131,8 +134,13 @@ func (g *Group) leaderless(s loop.Status) []state.Condition {
 	if g.unled[s.App].IsZero() {
 		g.unled[s.App] = g.o.Now()
 	}
-	return append(slices.Clone(s.Conditions), state.Condition{Kind: loop.ConditionLeaderless, Reason: "no daemon leads it now", Since: g.unled[s.App],
-		Next: "one does as soon as the lease of the one before has ended"})
+	nobody := state.Condition{Kind: loop.ConditionLeaderless, Reason: "no daemon leads it now", Since: g.unled[s.App],
+		Next: "one does as soon as the lease of the one before has ended"}
+	if err := g.unfit[s.App]; err != nil {
+		nobody.Reason, nobody.Next, _ = strings.Cut(err.Error(), "\n  next: ")
+		nobody.Reason = "no daemon leads it now, and " + g.o.Name + " cannot: " + nobody.Reason
+	}
+	return append(slices.Clone(s.Conditions), nobody)
 }
 
 func orNone[T any](list []T) []T {

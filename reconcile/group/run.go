@@ -28,6 +28,11 @@ func (g *Group) Run(ctx context.Context) {
 // Lead implements loop.Leadership: whoever leads an app answers what the others ask of it, and shows it to them.
 func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	term, err := g.o.Leadership.Lead(ctx, app)
+	if ctx.Err() == nil {
+		g.mu.Lock()
+		g.unfit[app] = err
+		g.mu.Unlock()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -261,6 +261,32 @@ func (b *board) forget() {
 	clear(b.answers)
 }
 
+// refusing lets nobody lead.
+type refusing struct{ why error }
+
+// Lead implements loop.Leadership.
+func (r refusing) Lead(context.Context, state.App) (loop.Term, error) { return nil, r.why }
+
+func TestWhyThisDaemonCannotLeadIsSaidWhereNobodyDoes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		m := w.deployed("v1").team()
+		w.settle()
+		m.stops[0]()
+		m.stops[1]()
+		g := group.New(group.Options{Board: m.board, Leadership: refusing{errors.New("etcd does not take the user\n  next: see its password")}, Name: "bastion-2"})
+		g.Drives(m.loops[1])
+		if _, err := g.Lead(w.t.Context(), shop); err == nil {
+			t.Fatal("it leads")
+		}
+		status, err := g.Status(shop)
+		i := slices.IndexFunc(status.Conditions, func(c state.Condition) bool { return c.Kind == loop.ConditionLeaderless })
+		if err != nil || i < 0 || status.Conditions[i].Reason != "no daemon leads it now, and bastion-2 cannot: etcd does not take the user" ||
+			status.Conditions[i].Next != "see its password" {
+			t.Errorf("the status is %+v, %v", status.Conditions, err)
+		}
+	})
+}
+
 func TestNobodyLeadsAndItIsSaid(t *testing.T) {
 	inWorld(t, func(w *world) {
 		m := w.deployed("v1").team()

@@ -22,6 +22,8 @@ const (
 	// A member that says nothing for so long is left for another. etcd takes pings no more often.
 	pingEvery   = 10 * time.Second
 	pingTimeout = 3 * time.Second
+	// oldest is how old a client must be at least for another to be made with the password as it is now.
+	oldest = 2 * time.Second
 )
 
 // dial gives the client, and makes it at first need: with a user that asks the cluster.
@@ -53,8 +55,27 @@ func (s *core) dial() (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client = client
+	s.client, s.dialed = client, time.Now()
 	return client, nil
+}
+
+// outdated is to be told of a client whose user etcd does not take any more: a client keeps the password that it was made with, and that may
+// have been changed. It tells whether what was asked may be asked again: there is another client, or will be.
+func (s *core) outdated(client *clientv3.Client) bool {
+	s.mu.Lock()
+	if s.closed || s.client == client && time.Since(s.dialed) < oldest {
+		s.mu.Unlock()
+		return false
+	}
+	mine := s.client == client
+	if mine {
+		s.client = nil
+	}
+	s.mu.Unlock()
+	if mine {
+		_ = client.Close() // what is under way by it ends, and is asked again
+	}
+	return true
 }
 
 // tls is how connections are made safe; nil: they are not, where every endpoint says http.

@@ -58,7 +58,7 @@ func (e *Elector) Campaign(ctx context.Context, app state.App) (*Term, error) {
 			return nil, e.s.misuse("the elector is closed")
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case !errors.Is(err, errOver) && !passing(err) && !is(err, rpctypes.ErrGRPCNoSpace):
+		case !errors.Is(err, errOver) && !errors.Is(err, context.Canceled) && !passing(err) && !is(err, rpctypes.ErrGRPCNoSpace):
 			return nil, e.s.explain(err)
 		}
 		select {

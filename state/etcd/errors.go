@@ -17,6 +17,7 @@ var ErrAway = errors.New("etcd does not answer")
 var (
 	errClosed = errors.New("the store is closed")
 	errMoved  = errors.New("what was read has been replaced meanwhile") // begin anew
+	errUser   = errors.New("the password may have been changed")        // ask again by another client
 )
 
 // settled marks an error that says already where, why and what next, and that no further attempt overcomes.
@@ -30,11 +31,13 @@ func passing(err error) bool {
 	switch {
 	case errors.As(err, &done), errors.Is(err, errClosed), errors.Is(err, context.Canceled):
 		return false
-	case errors.Is(err, errMoved), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errMoved), errors.Is(err, errUser), errors.Is(err, context.DeadlineExceeded):
 		return true
 	}
 	switch codeOf(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted:
+		return true
+	case codes.Canceled: // nobody here has: the client was closed meanwhile, see outdated
 		return true
 	}
 	return is(err, rpctypes.ErrGRPCRequestTooManyRequests, rpctypes.ErrGRPCLeaderChanged, rpctypes.ErrGRPCInvalidAuthToken, rpctypes.ErrGRPCAuthOldRevision)

@@ -22,7 +22,8 @@ type Config struct {
 	// at each handshake, so that ones that are renewed need no restart; CA when the client is made.
 	CA, Certificate, Key string
 
-	// Username is an etcd user; "": none. Password gives its password when a connection is made, and nothing keeps that.
+	// Username is an etcd user; "": none. Password gives its password when it is needed first, and again when etcd does not take that any
+	// more. Until then etcd's client has it in memory.
 	Username string
 	Password func() (string, error)
 }
@@ -47,6 +48,7 @@ type core struct {
 
 	mu     sync.Mutex
 	client *clientv3.Client // nil until there was need of it
+	dialed time.Time        // when it was made
 	closed bool
 
 	contact contact

@@ -14,10 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/kamald/kamald/state"
 	"github.com/kamald/kamald/state/etcd"
@@ -62,16 +64,7 @@ func TestByTLSWithACertificateAndWithoutOneItIsSaidWhatIsMissing(t *testing.T) {
 
 func TestAUserOfEtcdMayDoWhatItIsGranted(t *testing.T) {
 	cluster := etcdtest.Start(t, 1)
-	root, ctx := plain(t, cluster), context.Background()
-	for _, err := range []error{
-		second(root.UserAdd(ctx, "root", "rootpass")), second(root.RoleAdd(ctx, "root")), second(root.UserGrantRole(ctx, "root", "root")),
-		second(root.UserAdd(ctx, "kamald", "hunter2")), second(root.RoleAdd(ctx, "kamald")), second(root.UserGrantRole(ctx, "kamald", "kamald")),
-		second(root.UserAdd(ctx, "poor", "hunter2")),
-		second(root.RoleGrantPermission(ctx, "kamald", "/kamald/", clientv3.GetPrefixRangeEnd("/kamald/"), clientv3.PermissionType(clientv3.PermReadWrite))),
-		second(root.AuthEnable(ctx)),
-	} {
-		must(t, err)
-	}
+	users(t, cluster)
 	as := func(user, password string) *etcd.Store {
 		s, err := etcd.Open(etcd.Config{Endpoints: cluster.Endpoints(), Username: user, Password: func() (string, error) {
 			if password == "" {
@@ -104,10 +97,54 @@ func TestAUserOfEtcdMayDoWhatItIsGranted(t *testing.T) {
 		if err := s.Writable(); strings.Contains(err.Error(), "hunter2") || errors.Is(err, etcd.ErrAway) {
 			t.Errorf("said %v", err)
 		}
-		if _, err := s.NewElector("b", time.Minute).Campaign(ctx, shop); err == nil {
+		if _, err := s.NewElector("b", time.Minute).Campaign(context.Background(), shop); err == nil {
 			t.Error("it leads")
 		}
 	}
+}
+
+// A client of etcd's keeps the password that it was made with.
+func TestAPasswordThatWasChangedIsReadAnew(t *testing.T) {
+	cluster := etcdtest.Start(t, 1)
+	root := users(t, cluster)
+	var password atomic.Value
+	password.Store("hunter2")
+	s, err := etcd.Open(etcd.Config{Endpoints: cluster.Endpoints(), Username: "kamald", Password: func() (string, error) { return password.Load().(string), nil }})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	e := s.NewElector("a", time.Minute)
+	term := lead(t, e, shop)
+	eventually(t, "who leads is known", func() bool { name, _ := e.Leader(shop); return name == "a" })
+	must(t, second(root.UserChangePassword(context.Background(), "kamald", "hunter3")))
+	explains(t, s.Writable(), "does not take the user kamald", "store.username")
+	password.Store("hunter3")
+	eventually(t, "the store can be written", func() bool { return s.Writable() == nil })
+	must(t, s.Under(term).Append(shop, state.Event{Message: "in the same term"}))
+	lead(t, e, staging)
+	eventually(t, "who leads is known", func() bool { name, _ := e.Leader(staging); return name == "a" })
+	if !term.Holds() {
+		t.Error("the term is over")
+	}
+	must(t, e.Close())
+}
+
+// users gives a cluster users, of whom kamald may do what it must and poor nothing, and gives etcd's client as its root.
+func users(t *testing.T, cluster *etcdtest.Cluster) *clientv3.Client {
+	t.Helper()
+	root, ctx := plain(t, cluster), context.Background()
+	for _, err := range []error{
+		second(root.UserAdd(ctx, "root", "rootpass")), second(root.RoleAdd(ctx, "root")), second(root.UserGrantRole(ctx, "root", "root")),
+		second(root.UserAdd(ctx, "kamald", "hunter2")), second(root.RoleAdd(ctx, "kamald")), second(root.UserGrantRole(ctx, "kamald", "kamald")),
+		second(root.UserAdd(ctx, "poor", "hunter2")),
+		second(root.RoleGrantPermission(ctx, "kamald", "/kamald/", clientv3.GetPrefixRangeEnd("/kamald/"), clientv3.PermissionType(clientv3.PermReadWrite))),
+		second(root.AuthEnable(ctx)),
+	} {
+		must(t, err)
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: cluster.Endpoints(), Username: "root", Password: "rootpass", Logger: zap.NewNop()})
+	must(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kamald/kamald/state"
@@ -203,8 +204,11 @@ func (s *core) once(ctx context.Context, each time.Duration, do func(context.Con
 	one, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), each)
 	defer cancel()
 	err = do(one, client)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.contact.met()
+	case is(err, rpctypes.ErrGRPCAuthFailed) && s.outdated(client):
+		err = fmt.Errorf("%w: %w", errUser, err)
 	}
 	return err
 }
