@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
 	"github.com/kamald/kamald/state"
 )
 
@@ -23,11 +25,40 @@ type entry struct {
 // app it has a snapshot, a watch and the records, compressed.
 type memory struct {
 	mu      sync.Mutex
+	moment  moment // the newest that was seen
 	apps    []state.App
 	listed  bool // apps was read
 	entries map[key]entry
 	records map[state.App]map[int]entry
 	partly  map[state.App]bool // there are more records than are remembered
+}
+
+// moment is one in the history of a cluster.
+type moment struct {
+	cluster  uint64
+	revision int64
+}
+
+func (m *memory) newest() moment {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.moment
+}
+
+// seen notes the moment of an answer; before is the newest that was known when it was asked for. Where that comes after the answer, the
+// cluster was restored as it had been earlier, or is another one: what is remembered may never have been there. It is forgotten.
+func (m *memory) seen(before moment, header *etcdserverpb.ResponseHeader) (restored bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := moment{header.GetClusterId(), header.GetRevision()}
+	restored = before.revision > 0 && (now.cluster != before.cluster || now.revision < before.revision)
+	if restored {
+		m.apps, m.listed, m.entries, m.records, m.partly = nil, false, nil, nil, nil
+	}
+	if restored || now.revision > m.moment.revision {
+		m.moment = now
+	}
+	return restored
 }
 
 func (m *memory) entry(k key) (entry, bool) {
@@ -37,14 +68,14 @@ func (m *memory) entry(k key) (entry, bool) {
 	return e, ok
 }
 
-// keep takes a value, unless a newer one is there: calls may overtake each other.
+// keep takes a value, unless a newer one is there: calls may overtake each other. One from after the newest moment is of what is no more.
 func (m *memory) keep(k key, e entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries == nil {
 		m.entries = map[key]entry{}
 	}
-	if e.revision >= m.entries[k].revision {
+	if e.revision >= m.entries[k].revision && e.revision <= m.moment.revision {
 		m.entries[k] = e
 	}
 }

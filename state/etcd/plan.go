@@ -112,7 +112,7 @@ func (s *core) newest(dir key, limit int, do func(kv *mvccpb.KeyValue, encoded [
 
 // forgotten has a reading of several steps begin anew, and not go on, when its moment is no longer known.
 func forgotten(err error) error {
-	if isMoved(err) || is(err, rpctypes.ErrGRPCCompacted) {
+	if isMoved(err) || is(err, rpctypes.ErrGRPCCompacted, rpctypes.ErrGRPCFutureRev) { // the latter in a cluster that was restored
 		return &settled{errMoved}
 	}
 	return err

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kamald/kamald/state"
@@ -151,10 +150,7 @@ func (s *core) without(app state.App, records map[int]entry, revision, count int
 	dir := keyOf(app, "releases/")
 	answers, _, err := s.read(clientv3.OpGet(dir.value(), clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithRev(revision)))
 	if err != nil {
-		if is(err, rpctypes.ErrGRPCCompacted) {
-			return errMoved
-		}
-		return err
+		return forgotten(err)
 	}
 	there := map[int]bool{}
 	for _, kv := range answers[0].Kvs {

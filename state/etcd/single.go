@@ -60,9 +60,9 @@ func (s *Store) putOne(app state.App, k key, value any) error {
 // getOne reads a value; false when there is none. What has not changed since it was last seen is not sent again. Under a term it does not
 // come from memory: others led since, and what they have kept would be written over.
 func (s *Store) getOne(k key, into any) (ok bool, err error) {
-	known, remembered := s.memory.entry(k)
 	var found entry
 	err = s.attempt(tryTime, func(ctx context.Context, client *clientv3.Client) error {
+		known, _ := s.memory.entry(k)
 		answers, revision, err := s.readOnce(ctx, client, clientv3.OpGet(k.value(), clientv3.WithMinModRev(known.revision+1)))
 		if err != nil {
 			return err
@@ -76,9 +76,10 @@ func (s *Store) getOne(k key, into any) (ok bool, err error) {
 		found.encoded, err = s.whole(ctx, client, kv, revision)
 		return err
 	})
+	known, remembered := s.memory.entry(k)
 	switch {
 	case errors.Is(err, ErrAway) && remembered && s.term == nil:
-		ok, found = true, known
+		found = known
 	case err != nil:
 		return false, err
 	case !ok:

@@ -55,10 +55,12 @@ func (s *Store) write(c change) (outcome, error) {
 			c.unsure()
 		}
 		attempted = true
+		before := s.memory.newest()
 		response, err := client.Txn(ctx).If(outer...).Then(inner).Else(instead...).Commit()
 		if err != nil {
 			return err
 		}
+		restored := s.memory.seen(before, response.Header)
 		if !response.Succeeded {
 			if err := s.refused(response); err != nil {
 				return err
@@ -67,7 +69,8 @@ func (s *Store) write(c change) (outcome, error) {
 			return s.found(ctx, client)
 		}
 		of := response.Responses[0].GetResponseTxn()
-		result = outcome{held: of.Succeeded, revision: response.Header.Revision}
+		// What was compared alone was compared with what may never have been there.
+		result = outcome{held: of.Succeeded && !(restored && len(c.then) == 0), revision: response.Header.Revision}
 		for _, one := range of.Responses {
 			if got := one.GetResponseRange(); got != nil {
 				result.answers = append(result.answers, (*clientv3.GetResponse)(got))
@@ -133,9 +136,13 @@ func (s *core) read(ops ...clientv3.Op) (answers []*clientv3.GetResponse, revisi
 }
 
 func (s *core) readOnce(ctx context.Context, client *clientv3.Client, ops ...clientv3.Op) (answers []*clientv3.GetResponse, revision int64, err error) {
+	before := s.memory.newest()
 	response, err := client.Txn(ctx).Then(append(ops, clientv3.OpGet(keySchema))...).Commit()
 	if err != nil {
 		return nil, 0, err
+	}
+	if s.memory.seen(before, response.Header) {
+		return nil, 0, errMoved // what was asked for may have depended on what was remembered
 	}
 	for _, one := range response.Responses {
 		answers = append(answers, (*clientv3.GetResponse)(one.GetResponseRange()))

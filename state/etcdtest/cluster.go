@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,6 +114,25 @@ func (m *Member) Start() {
 	m.t.Helper()
 	m.config.ClusterState = embed.ClusterStateFlagExisting
 	m.begin()
+}
+
+// Save keeps what a member that is stopped has on its disk. What it gives brings that back, while the member is stopped, too.
+func (m *Member) Save() (restore func()) {
+	m.t.Helper()
+	kept := filepath.Join(m.t.TempDir(), "kept")
+	if err := os.CopyFS(kept, os.DirFS(m.config.Dir)); err != nil {
+		m.t.Fatal(err)
+	}
+	return func() {
+		m.t.Helper()
+		err := os.RemoveAll(m.config.Dir)
+		if err == nil {
+			err = os.CopyFS(m.config.Dir, os.DirFS(kept))
+		}
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	}
 }
 
 func (m *Member) begin() {
