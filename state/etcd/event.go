@@ -69,11 +69,11 @@ func (s *Store) appendAt(app state.App, b batch, encoded []byte, seen clientv3.C
 		return false, entry{}, err
 	}
 	if result.held {
-		s.memory.keep(sequence, entry{result.revision, []byte(number)})
+		s.memory.keep(sequence, entry{revision: result.revision, encoded: []byte(number)})
 		return true, entry{}, nil
 	}
 	if kvs := result.answers[0].Kvs; len(kvs) > 0 {
-		now = entry{kvs[0].ModRevision, kvs[0].Value}
+		now = entry{revision: kvs[0].ModRevision, encoded: kvs[0].Value}
 		s.memory.keep(sequence, now)
 	}
 	// An attempt whose answer was lost may have done it: then what stands there is this.

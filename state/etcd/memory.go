@@ -15,10 +15,14 @@ import (
 // are very large.
 var remembered = 32 << 20
 
+// unpacked is how many bytes of releases stay in memory in those of its newest records that are decoded already.
+const unpacked = 8 << 20
+
 // entry is a value as it was encoded, and the revision that it is of.
 type entry struct {
 	revision int64
 	encoded  []byte
+	record   *state.Record // of a release record, what it says; nil: it is not decoded yet
 }
 
 // memory is what was last read or written: for when the cluster is away, and so that what has not changed is not sent again. Of each
@@ -121,15 +125,25 @@ func (m *memory) record(app state.App, number int) entry {
 
 // keepRecords takes all the records of an app, and keeps the newest.
 func (m *memory) keepRecords(app state.App, records map[int]entry) {
-	kept, size := make(map[int]entry, len(records)), 0
+	kept, size, wide, last := make(map[int]entry, len(records)), 0, 0, int64(0)
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(records))) {
-		if size += len(records[n].encoded); size > remembered {
+		e := records[n]
+		last = max(last, e.revision)
+		if size += len(e.encoded); size > remembered {
 			break
 		}
-		kept[n] = records[n]
+		if e.record != nil {
+			if wide += len(e.record.Release); wide > unpacked {
+				e.record = nil
+			}
+		}
+		kept[n] = e
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if last > m.moment.revision { // as in keep
+		return
+	}
 	if m.records == nil {
 		m.records, m.partly = map[state.App]map[int]entry{}, map[state.App]bool{}
 	}

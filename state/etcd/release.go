@@ -62,18 +62,32 @@ func (s *Store) Releases(app state.App) ([]state.Record, error) {
 		records, err = s.records(app)
 	}
 	if known, _, ok := s.memory.recordsOf(app); ok && errors.Is(err, ErrAway) && s.term == nil {
-		records, err = known, nil
+		return s.decoded(app, known)
 	}
 	if err != nil {
 		return nil, err
 	}
+	list, err := s.decoded(app, records)
+	if err == nil {
+		s.memory.keepRecords(app, records)
+	}
+	return list, err
+}
+
+// decoded gives what records say, the newest first, and notes it in them.
+func (s *core) decoded(app state.App, records map[int]entry) ([]state.Record, error) {
 	var list []state.Record
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(records))) {
-		var record state.Record
-		if err := decode(records[n].encoded, &record); err != nil {
-			return nil, s.damaged(releaseKey(app, n).value(), err)
+		e := records[n]
+		if e.record == nil {
+			e.record = &state.Record{}
+			if err := decode(e.encoded, e.record); err != nil {
+				return nil, s.damaged(releaseKey(app, n).value(), err)
+			}
+			e.record.Hooks = slices.Clip(e.record.Hooks) // several callers have it, and may add to it
+			records[n] = e
 		}
-		list = append(list, record)
+		list = append(list, *e.record)
 	}
 	return list, nil
 }
@@ -121,11 +135,7 @@ func (s *core) records(app state.App) (map[int]entry, error) {
 			return nil, err
 		}
 	}
-	if err := s.without(app, records, revision, count); err != nil {
-		return nil, err
-	}
-	s.memory.keepRecords(app, records)
-	return records, nil
+	return records, s.without(app, records, revision, count)
 }
 
 // take has a record that was sent be among the others.
@@ -138,7 +148,7 @@ func (s *core) take(ctx context.Context, client *clientv3.Client, dir key, kv *m
 	if err != nil {
 		return err
 	}
-	records[n] = entry{kv.ModRevision, encoded}
+	records[n] = entry{revision: kv.ModRevision, encoded: encoded}
 	return nil
 }
 

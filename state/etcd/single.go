@@ -53,7 +53,7 @@ func (s *Store) putOne(app state.App, k key, value any) error {
 	if err != nil {
 		return err
 	}
-	s.memory.keep(k, entry{result.revision, encoded})
+	s.memory.keep(k, entry{revision: result.revision, encoded: encoded})
 	return nil
 }
 
