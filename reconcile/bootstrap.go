@@ -97,9 +97,9 @@ type madeReady struct {
 	err     error
 }
 
-// inScope tells whether a role on a host is within.
+// inScope tells whether a role or an accessory on a host is within.
 func inScope(desired release.Release, scope plan.Filter, host string) bool {
-	return slices.ContainsFunc(desired.Roles, func(role release.Role) bool {
+	return slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
 		return slices.Contains(role.Hosts, host) && scope.Has(host, role.Name)
 	})
 }

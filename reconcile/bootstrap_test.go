@@ -235,6 +235,21 @@ func wantNoted(t *testing.T, w *world, did string) {
 	}
 }
 
+func TestAHostThatHasAccessoriesAloneIsMadeReadyToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		desired := w.release("v1")
+		for i := range desired.Roles {
+			desired.Roles[i].Hosts = []string{"h1", "h2"}
+		}
+		desired.Accessories = []release.Accessory{redis("redis:7")} // on h3
+		result, err := w.bare(map[string]*bareHost{"h1": asRoot(), "h2": asRoot(), "h3": asRoot()}).Bootstrap(t.Context(), desired, reconcile.BootstrapOptions{})
+		if err != nil || len(result.Done) != 3 || result.Done[2].Host != "h3" || result.Done[2].Unchanged {
+			t.Errorf("%v: %+v", err, result.Done)
+		}
+	})
+}
+
 func TestAHostThatFailsAbandonsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
