@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/kamald/kamald/state"
 )
+
+// stopAsked is how long a command is asked to stop for before its session ends.
+const stopAsked = time.Second
 
 // Shell runs command lines on the host of a connection, by the user's own shell there.
 type Shell struct{ Client *Client }
@@ -48,11 +52,16 @@ func (s Shell) Run(ctx context.Context, line string, streams state.Streams) (int
 	go func() { ended <- session.Wait() }()
 	err, given := into.wait(ctx, ended)
 	if given != nil {
-		go func() { // a peer that is gone takes nothing
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
 			_ = session.Signal(ssh.SIGTERM)
-			session.Close()
 		}()
 		into.shut()
+		select {
+		case <-asked:
+		case <-time.After(stopAsked): // a peer that is gone takes nothing
+		}
 		return 0, fmt.Errorf("running it: %w", given)
 	}
 	var exit *ssh.ExitError
