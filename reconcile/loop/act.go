@@ -188,6 +188,10 @@ func (k *keeper) released(f facts, report reconcile.Report, err error) time.Time
 	case err == nil:
 		k.storm = 0
 		k.tries.reset()
+		if report.Kind == plan.KindNone {
+			k.tries.idle = idle{digest: release.Digest(f.wanted), held: numberOf(f.held), until: k.due}
+			return now // for what is to be healed
+		}
 		k.approvedAway()
 		k.tellReleased(VerbRelease, f.wanted.Version, report, nil)
 		return now

@@ -195,8 +195,12 @@ func (d *decision) rollout(f facts) bool {
 	return false
 }
 
-// attempt releases what is wanted, unless it has just failed. What keeps it from succeeding is known from the attempt before.
+// attempt releases what is wanted, unless it has just failed or leaves nothing to do. What keeps it from succeeding is known from the attempt
+// before.
 func (d *decision) attempt(f facts) bool {
+	if f.tries.idle.covers(f) {
+		return false
+	}
 	try := f.tries.release
 	if try.failed > 0 {
 		d.conditions = append(d.conditions, try.because)

@@ -134,6 +134,9 @@ func drawFacts(t *rapid.T) facts {
 	if chance(t, 5, "releasing fails") {
 		tries.release.fail(f.now.Add(-time.Duration(rapid.IntRange(0, 2).Draw(t, "ago"))*time.Second), mostPause, state.Condition{Kind: ConditionFailed, Reason: "no route"})
 	}
+	if chance(t, 5, "nothing to release") {
+		tries.idle = idle{digest: rapid.SampledFrom([]string{digest, "another"}).Draw(t, "idle for"), held: rapid.IntRange(0, 6).Draw(t, "idle beside"), until: f.now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "idle until")) * time.Minute)}
+	}
 	if chance(t, 8, "changes nothing") {
 		tries.again, tries.fixed = 2, repairOf(f.repairs, nil)
 	}
@@ -211,10 +214,14 @@ func judgeRelease(t *rapid.T, f facts, d decision) {
 	approved := slices.Contains(f.memory.Approved, word("proposal", digest)) && !advanced
 	settled := f.held != nil && !f.held.Hold && !approved && (f.memory.Settled == digest || advanced && f.memory.Wanted.Digest == digest)
 	held := f.held != nil && f.held.Hold
+	idle := f.tries.idle.digest == digest && f.tries.idle.held == numberOf(f.held) && (f.tries.idle.until.After(f.now) || len(f.repairs.Steps) > 0)
+	if idle && d.do == doRelease {
+		t.Error("it releases what has left nothing to do a moment ago")
+	}
 	if d.do == doRelease && (f.settings.Mode != release.ModeRelease || f.same || frozen || paused || settled || held || f.failed != nil || !f.tries.release.due(f.now)) {
 		t.Errorf("it releases: mode %s, same %v, frozen %v, paused %v, settled %v, held %v, failed %v", f.settings.Mode, f.same, frozen, paused, settled, held, f.failed)
 	}
-	if d.do == doRelease || f.settings.Mode != release.ModeRelease || f.same || len(d.conditions) > 0 {
+	if d.do == doRelease || f.settings.Mode != release.ModeRelease || f.same || idle || len(d.conditions) > 0 {
 		return
 	}
 	t.Error("it does not release what is wanted, and says nothing")

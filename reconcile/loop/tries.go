@@ -5,6 +5,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/kamald/kamald/release"
 	"github.com/kamald/kamald/state"
 )
 
@@ -52,6 +53,7 @@ type tries struct {
 	look, heal, release, room *try
 
 	approval *approvalError // what the last attempt of a release waits for; nil: nothing
+	idle     idle           // what the last attempt of a release had nothing to do for
 
 	fixed    string   // what the last repair that succeeded did
 	where    []string // its hosts; none: all
@@ -69,6 +71,20 @@ func (t *tries) reset() {
 	t.heal.reset()
 	t.release.reset()
 	t.room.reset()
-	t.approval = nil
+	t.approval, t.idle = nil, idle{}
 	t.fixed, t.where, t.again, t.verifies = "", nil, 0, false
+}
+
+// idle is a proposal that differs from what is held, and leaves nothing to do: an accessory's change that waits for a reboot, or a setting
+// that shows with the next release. Nothing is recorded of it, so it goes on to differ.
+type idle struct {
+	digest string // of what is wanted; "": there is none
+	held   int    // the release that is held
+	until  time.Time
+}
+
+// covers tells whether a release would have nothing to do again. It is asked anew once until has passed, unless something is to be healed:
+// that is healing's, which has a budget and leaves alone what somebody has stopped.
+func (i idle) covers(f facts) bool {
+	return i.digest != "" && i.digest == release.Digest(f.wanted) && i.held == numberOf(f.held) && (f.now.Before(i.until) || len(f.repairs.Steps) > 0)
 }
