@@ -54,10 +54,10 @@ func (s *share) group() *group.Group {
 		}
 		event.Err(err).Msg("what the daemons show each other")
 	}
-	return group.New(group.Options{Board: board{s.elector.Board()}, Leadership: s, Name: s.name, Stale: s.store.Stale, Failed: failed})
+	return group.New(group.Options{Board: board{s.elector.Board()}, Election: s, Name: s.name, Stale: s.store.Stale, Failed: failed})
 }
 
-// Lead implements loop.Leadership.
+// Lead implements group.Election.
 func (s *share) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	term, err := s.elector.Campaign(ctx, app)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/kamald/kamald/reconcile/loop"
 	"github.com/kamald/kamald/state"
 )
 
@@ -26,6 +27,12 @@ type Board interface {
 	Standing() map[state.App][]string
 	// Leader names who leads an app now; false when nobody does, or that is not known.
 	Leader(app state.App) (string, bool)
+}
+
+// Election is who leads an app, as it is decided among the daemons.
+type Election interface {
+	// Lead waits until this daemon leads the app. The error is the context's, or why that cannot be known.
+	Lead(ctx context.Context, app state.App) (loop.Term, error)
 }
 
 // ErrNotTaken: no daemon that leads the app has taken what was asked in time, and none will.

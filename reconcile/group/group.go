@@ -19,10 +19,9 @@ import (
 
 // Options are what a group works with.
 type Options struct {
-	Board Board
-	// Leadership is who leads an app, as it is decided among the daemons.
-	Leadership loop.Leadership
-	Name       string // this daemon's, as the others and people call it
+	Board    Board
+	Election Election
+	Name     string // this daemon's, as the others and people call it
 	// Stale tells since when the store cannot be reached; zero: it can. What is shown is from before then.
 	Stale func() (since time.Time, why error)
 	// Failed is told what did not work and is tried again; nil: nobody is.

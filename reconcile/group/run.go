@@ -27,7 +27,7 @@ func (g *Group) Run(ctx context.Context) {
 
 // Lead implements loop.Leadership: whoever leads an app answers what the others ask of it, and shows it to them.
 func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
-	term, err := g.o.Leadership.Lead(ctx, app)
+	term, err := g.o.Election.Lead(ctx, app)
 	if ctx.Err() == nil {
 		g.mu.Lock()
 		g.unfit[app] = err
@@ -51,6 +51,11 @@ func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	}
 	g.changed(app)
 	return t, nil
+}
+
+// Others implements loop.Leadership. Daemons of one name are one here.
+func (g *Group) Others(app state.App) bool {
+	return slices.ContainsFunc(g.o.Board.Standing()[app], func(name string) bool { return name != g.o.Name })
 }
 
 // led is a term in which questions are answered.

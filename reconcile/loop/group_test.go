@@ -122,7 +122,7 @@ func (w *world) team() *team {
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	lead := func(i int, votes *election) loop.Leadership {
-		t.groups[i] = group.New(group.Options{Board: b, Leadership: votes, Name: fmt.Sprintf("bastion-%d", i+1), Failed: func(err error) { w.t.Error(err) },
+		t.groups[i] = group.New(group.Options{Board: b, Election: voter{votes, i}, Name: fmt.Sprintf("bastion-%d", i+1), Failed: func(err error) { w.t.Error(err) },
 			Stale: func() (time.Time, error) { return t.since, errors.New("no quorum") }})
 		return t.groups[i]
 	}

@@ -69,6 +69,7 @@ type keeper struct {
 	want     want
 	session  *session
 	blind    time.Time         // since when no server could be reached; zero: some could
+	sighted  bool              // some could since this daemon leads
 	due      time.Time         // when all is to be looked at again, whatever is heard until then
 	failing  map[string]string // what was found then by asking
 	storm    int               // how many rounds for events came one after another since something was done

@@ -13,6 +13,8 @@ type Leadership interface {
 	// Lead waits until this daemon leads the app. What the store has of the app's Watch is no older than the term then, also where it comes
 	// from memory. The error is the context's, or why that cannot be known.
 	Lead(ctx context.Context, app state.App) (Term, error)
+	// Others tells whether another daemon leads the app, or stands for it; false also where that is not known.
+	Others(app state.App) bool
 }
 
 // Term is a time in which this daemon, and no other, begins anything of an app. What it has begun may outlast it: the locks on the servers
@@ -71,12 +73,20 @@ func (l *Loop) Relay(n Notice) { l.watch.send(n) }
 func (l *Loop) lead(soft, hard context.Context, k *keeper) {
 	for soft.Err() == nil {
 		pause := leadPause
-		if term, err := l.o.Leadership.Lead(soft, k.app); err == nil {
+		standing, end := l.doubts.within(soft)
+		term, err := l.o.Leadership.Lead(standing, k.app)
+		doubts := standing.Err() != nil
+		end()
+		if err == nil {
 			k, pause = l.serve(soft, hard, k, term)
+			doubts = k.isBlind()
 		}
 		select {
 		case <-soft.Done():
 		case <-time.After(pause):
+		}
+		if doubts && soft.Err() == nil {
+			_ = k.surviving(func() error { l.sight(soft, k); return nil })
 		}
 	}
 }
@@ -136,24 +146,4 @@ func (k *keeper) leads() error {
 		return errNotLeading
 	}
 	return nil
-}
-
-// blinded lets another daemon lead when this one has reached no server for too long: they may be up, and it is this machine that is cut off.
-func (k *keeper) blinded(seen state.Snapshot, now time.Time) {
-	for _, host := range seen.Hosts {
-		if host.Unreachable == "" {
-			k.blind = time.Time{}
-			return
-		}
-	}
-	switch {
-	case k.term == nil || len(seen.Hosts) == 0:
-	case k.blind.IsZero():
-		k.blind = now
-	case now.Sub(k.blind) >= blindness:
-		k.mu.Lock()
-		k.yielded = true
-		k.mu.Unlock()
-		k.yield()
-	}
 }

@@ -25,10 +25,11 @@ type election struct {
 	number  int64
 	current *term
 	store   *memory
+	stands  map[int]bool // who leads or waits to
 }
 
 func newElection(store *memory) *election {
-	e := &election{free: make(chan struct{}, 1), store: store}
+	e := &election{free: make(chan struct{}, 1), store: store, stands: map[int]bool{}}
 	e.free <- struct{}{}
 	return e
 }
@@ -36,24 +37,46 @@ func newElection(store *memory) *election {
 // term is one of the election's.
 type term struct {
 	e      *election
+	of     int
 	number int64
 	over   chan struct{}
 	once   sync.Once
 	lapsed atomic.Bool // by the clock, whoever has noticed
 }
 
+// voter is one daemon's election.
+type voter struct {
+	*election
+	of int
+}
+
 // Lead implements loop.Leadership.
-func (e *election) Lead(ctx context.Context, _ state.App) (loop.Term, error) {
+func (v voter) Lead(ctx context.Context, _ state.App) (loop.Term, error) {
+	v.stand(v.of, true)
 	select {
-	case <-e.free:
+	case <-v.free:
 	case <-ctx.Done():
+		v.stand(v.of, false)
 		return nil, ctx.Err()
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.number++
+	v.current = &term{e: v.election, of: v.of, number: v.number, over: make(chan struct{})}
+	return v.current, nil
+}
+
+// Others implements loop.Leadership.
+func (v voter) Others(state.App) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.stands[1-v.of]
+}
+
+func (e *election) stand(of int, stands bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.number++
-	e.current = &term{e: e, number: e.number, over: make(chan struct{})}
-	return e.current, nil
+	e.stands[of] = stands
 }
 
 // lapse ends the term that there is, as a lease does that is not renewed: another may lead. Its own daemon hears of it when told.
@@ -75,6 +98,7 @@ func (t *term) Holds() bool           { return !t.lapsed.Load() }
 func (t *term) Number() int64         { return t.number }
 func (t *term) Resign() {
 	t.end()
+	t.e.stand(t.of, false)
 	if t.lapsed.CompareAndSwap(false, true) {
 		t.e.free <- struct{}{}
 	}
@@ -116,7 +140,7 @@ func (s severed) Connect(ctx context.Context, host release.Host) (*reconcile.Con
 }
 
 func (w *world) pair() *pair {
-	return w.pairOf(func(_ int, votes *election) loop.Leadership { return votes }, func(int, *loop.Loop) {})
+	return w.pairOf(func(i int, votes *election) loop.Leadership { return voter{votes, i} }, func(int, *loop.Loop) {})
 }
 
 // pairOf has the two share the app as lead says; made is told of each before it runs.

@@ -66,6 +66,7 @@ type Loop struct {
 	keepers map[state.App]*keeper
 	tickets tickets
 	watch   subscribers
+	doubts  doubts // about what this daemon reaches
 }
 
 // New makes a loop that drives nothing yet.

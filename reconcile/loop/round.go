@@ -75,9 +75,10 @@ func (k *keeper) look(soft, hard context.Context, woken waking, round *Round) (t
 		survey.Same = survey.Same && survey.Drift.Held != nil && survey.Drift.Held.Version == desired.Version
 	}
 	f := k.facts(desired, settings, survey)
-	k.blinded(f.seen, f.now)
+	blind := k.blinded(f.seen, f.now)
 	round.EventAt, round.Seen = k.detected(f, k.signOf(woken)), f.now
 	d := k.decide(&f)
+	d.soon(blind)
 	if err := k.remember(desired); err != nil {
 		return time.Time{}, err
 	}
