@@ -10,7 +10,7 @@ import (
 
 // Board is where daemons that share apps see what the others do, and ask each other.
 type Board interface {
-	// Show keeps what is shown of an app, until something else is or this daemon is gone.
+	// Show keeps what is shown of an app, until something else is or this daemon is gone. state.ErrNotLeader: it does not lead the app.
 	Show(ctx context.Context, app state.App, data []byte) error
 	// Hide takes away what this daemon shows of an app.
 	Hide(ctx context.Context, app state.App) error

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -163,17 +164,34 @@ func (g *Group) show(ctx context.Context) error {
 		dirty := g.dirty
 		g.dirty = map[state.App]bool{}
 		g.mu.Unlock()
-		for app := range dirty {
-			if err := g.showOne(ctx, app); err != nil {
-				g.changed(app)
-				return err
-			}
+		if err := g.showAll(ctx, dirty); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(g.o.Every):
 		}
 	}
+}
+
+// showAll shows apps. One that cannot be shown holds up no other, and is to be shown again; while the store is away there is no use in trying
+// the rest.
+func (g *Group) showAll(ctx context.Context, apps map[state.App]bool) (failed error) {
+	for app := range apps {
+		err := g.showOne(ctx, app)
+		if err == nil || errors.Is(err, state.ErrNotLeader) { // whoever leads it shows it
+			delete(apps, app)
+			continue
+		}
+		failed = err
+		if since, _ := g.o.Stale(); !since.IsZero() {
+			break
+		}
+	}
+	for app := range apps {
+		g.changed(app)
+	}
+	return failed
 }
 
 func (g *Group) showOne(ctx context.Context, app state.App) error {

@@ -1,0 +1,104 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kamald/kamald/reconcile/loop"
+	"github.com/kamald/kamald/state"
+)
+
+// keptNothing is a store that knows nothing.
+type keptNothing struct{ state.Store }
+
+func (keptNothing) Watch(state.App) (state.Watch, bool, error) { return state.Watch{}, false, nil }
+
+// wall is a board that notes what is shown.
+type wall struct {
+	Board
+	fails map[state.App]error
+
+	mu    sync.Mutex
+	tries map[state.App]int
+	shown map[state.App]int
+}
+
+func (w *wall) Show(_ context.Context, app state.App, _ []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tries[app]++
+	if err := w.fails[app]; err != nil {
+		return err
+	}
+	w.shown[app]++
+	return nil
+}
+
+func appN(n int) state.App { return state.App{Service: fmt.Sprintf("s%d", n)} }
+
+// grouped is a daemon with a board. Without a leadership it leads all of its apps.
+func grouped(t *testing.T, board Board, apps int, leadership loop.Leadership) *Group {
+	t.Helper()
+	l := loop.New(loop.Options{Store: keptNothing{}, Leadership: leadership})
+	for n := range apps {
+		if err := l.Drive(loop.Settings{App: appN(n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := New(Options{Board: board, Election: chosen{}, Name: "one"})
+	g.Drives(l)
+	return g
+}
+
+func TestAnAppThatCannotBeShownHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wall{fails: map[state.App]error{appN(0): errors.New("etcd: request timed out"), appN(1): fmt.Errorf("s1: %w", state.ErrNotLeader)}, tries: map[state.App]int{}, shown: map[state.App]int{}}
+		g := grouped(t, w, 12, nil)
+		for n := range 12 {
+			g.changed(appN(n))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var showing sync.WaitGroup
+		showing.Go(func() { g.lastingly(ctx, func() error { return g.show(ctx) }) })
+		time.Sleep(g.o.Every)
+		w.mu.Lock()
+		for n := 2; n < 12; n++ {
+			if w.shown[appN(n)] != 1 {
+				t.Errorf("%s was shown %d times", appN(n), w.shown[appN(n)])
+			}
+		}
+		w.fails = nil
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		stop()
+		showing.Wait()
+		if w.shown[appN(0)] != 1 {
+			t.Errorf("what could not be shown is shown %d times once it can be", w.shown[appN(0)])
+		}
+		if w.tries[appN(1)] != 1 {
+			t.Errorf("what another leads was tried %d times", w.tries[appN(1)])
+		}
+	})
+}
+
+// chosen is an election that is won at once.
+type chosen struct{}
+
+func (chosen) Lead(context.Context, state.App) (loop.Term, error) {
+	return mandate{over: make(chan struct{})}, nil
+}
+func (chosen) Others(state.App) bool { return false }
+
+// mandate is its term.
+type mandate struct {
+	loop.Term
+	over chan struct{}
+}
+
+func (m mandate) Over() <-chan struct{} { return m.over }
+func (m mandate) Resign()               { close(m.over) }
