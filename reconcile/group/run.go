@@ -67,12 +67,12 @@ type led struct {
 	gone    func()
 }
 
-// Resign implements loop.Term.
+// Resign implements loop.Term. Another can lead before the last answer is given: what that still does to servers it does under their locks.
 func (t *led) Resign() {
 	t.end()
-	t.answers.Wait()
 	t.gone()
 	t.Term.Resign()
+	t.answers.Wait()
 }
 
 func endWith(over <-chan struct{}, within context.Context, end func()) {

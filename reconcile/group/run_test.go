@@ -102,3 +102,32 @@ type mandate struct {
 
 func (m mandate) Over() <-chan struct{} { return m.over }
 func (m mandate) Resign()               { close(m.over) }
+
+// slowly is a board on which an answer takes a while, whatever ends.
+type slowly struct{ Board }
+
+func (slowly) Hide(context.Context, state.App) error { return nil }
+func (slowly) Answer(context.Context, state.App, func(context.Context, []byte) []byte) error {
+	time.Sleep(time.Minute)
+	return nil
+}
+
+func TestWhoLeadsNoMoreLetsOthersLeadBeforeItsLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := grouped(t, slowly{}, 1, chosen{})
+		term, err := g.Lead(t.Context(), appN(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		resigned := make(chan struct{})
+		go func() { term.Resign(); close(resigned) }()
+		time.Sleep(time.Second)
+		select {
+		case <-term.Over():
+		default:
+			t.Error("the term goes on until everybody is answered")
+		}
+		<-resigned
+	})
+}

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -250,6 +251,22 @@ func TestAnOrderThatGoesDownWithItsDaemonIsNotWaitedForForEver(t *testing.T) {
 		ended, err := m.groups[1].Await(waits, ticket.ID)
 		if err == nil || !strings.Contains(err.Error(), "has gone") {
 			t.Errorf("whoever waits hears %+v, %v", ended, err)
+		}
+	})
+}
+
+func TestAResumeThatIsPassedOnSaysWhoseLockItWaitedFor(t *testing.T) {
+	inWorld(t, func(w *world) {
+		m := w.deployed("v1").team()
+		w.settle()
+		if ticket := w.order(loop.Order{Verb: loop.VerbRelease, Version: "v2"}); ticket.Error != "" {
+			t.Fatal(ticket.Error)
+		}
+		lock := ".kamal/lock-shop"
+		w.MakeDir("h1", lock)
+		w.WriteFile("h1", lock+"/details", []byte(base64.StdEncoding.EncodeToString([]byte("Locked by: alice at 2026-01-02T03:04:05Z\nVersion: v9\nMessage: Automatic deploy lock\n"))))
+		if err := m.groups[1].Resume(w.t.Context(), shop, loopPerson("ada")); err == nil || !strings.Contains(err.Error(), "alice") {
+			t.Errorf("it ends with %v", err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
@@ -122,6 +123,9 @@ func (l *Loop) Unpause(app state.App, host, role string, by Person) error {
 	return k.changed("unpause", by, "the pause was ended")
 }
 
+// resumeTime is left of the time that somebody waits for a resume, when it has its locks or none.
+const resumeTime = 5 * time.Second
+
 // Resume lifts a hold: what the source proposes is released again.
 func (l *Loop) Resume(ctx context.Context, app state.App, by Person) error {
 	k, err := l.keeper(app)
@@ -136,6 +140,9 @@ func (l *Loop) Resume(ctx context.Context, app state.App, by Person) error {
 		return err
 	}
 	defer func() { _ = controller.Close() }()
+	if until, ok := ctx.Deadline(); ok { // so that whoever asked hears whose lock it is
+		controller.LockWaitLimit = max(min(time.Until(until)-resumeTime, orderPatience), time.Second)
+	}
 	if _, err = controller.Resume(ctx, desired); err == nil {
 		k.mu.Lock()
 		k.renewed = true

@@ -22,6 +22,8 @@ const (
 
 	askedFor   = 90 * time.Second // the lease
 	answerTime = 30 * time.Second // how long an answer may take once somebody has taken the question
+	answerWork = 25 * time.Second // how long of that whoever took it has for its work
+	answerLast = 3 * time.Second  // the same from when it is to answer no more
 )
 
 // ErrNotTaken: no leader of the app has taken the question in time, and none will any more.
@@ -143,7 +145,7 @@ func (q *query) clear() {
 }
 
 // Answer takes the questions about an app that this daemon leads, each once, until the context ends or the cluster does not answer any more.
-// They are answered at the same time. It returns when all of them are.
+// They are answered at the same time. It returns when all of them are: soon after the context has ended, which ends theirs.
 func (b *Board) Answer(ctx context.Context, app state.App, answer func(ctx context.Context, question []byte) []byte) error {
 	client, err := b.e.s.dial()
 	if err != nil {
@@ -151,6 +153,7 @@ func (b *Board) Answer(ctx context.Context, app state.App, answer func(ctx conte
 	}
 	var under sync.WaitGroup
 	defer under.Wait()
+	answers := ctx
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	one, end := context.WithTimeout(ctx, tryTime)
@@ -160,7 +163,13 @@ func (b *Board) Answer(ctx context.Context, app state.App, answer func(ctx conte
 		return b.e.s.explain(err)
 	}
 	take := func(key string, made int64, value []byte) {
-		under.Go(func() { b.answerOne(ctx, client, app, key, made, value, answer) })
+		under.Go(func() {
+			b.answerOne(ctx, client, app, key, made, value, func(question []byte) []byte {
+				within, cancel := whileAnswering(answers)
+				defer cancel()
+				return answer(within, question)
+			})
+		})
 	}
 	for _, kv := range got.Kvs {
 		take(string(kv.Key), kv.CreateRevision, kv.Value)
@@ -177,7 +186,7 @@ func (b *Board) Answer(ctx context.Context, app state.App, answer func(ctx conte
 }
 
 // answerOne takes a question, unless another has, or this daemon leads no more.
-func (b *Board) answerOne(ctx context.Context, client *clientv3.Client, app state.App, key string, made int64, value []byte, answer func(context.Context, []byte) []byte) {
+func (b *Board) answerOne(ctx context.Context, client *clientv3.Client, app state.App, key string, made int64, value []byte, answer func([]byte) []byte) {
 	var q asked
 	t, err := b.term(app)
 	if err != nil || json.Unmarshal(value, &q) != nil || !t.Holds() {
@@ -189,9 +198,16 @@ func (b *Board) answerOne(ctx context.Context, client *clientv3.Client, app stat
 	if err != nil || !taken.Succeeded {
 		return // whoever asks hears that nobody has taken it, or that it is not known
 	}
-	data := answer(context.WithoutCancel(ctx), q.Question)
+	data := answer(q.Question)
 	id := key[len(keyAsked+dir(app)):]
 	one, cancel = context.WithTimeout(clientv3.WithRequireLeader(b.e.s.life), timeFor(len(data)))
 	defer cancel()
 	_, _ = client.Put(one, keyAnswered+id, string(data), clientv3.WithLease(q.Lease)) // whoever asked may be gone
+}
+
+// whileAnswering is what an answer may take its time in. What is nearly done when no more is to be answered is let end.
+func whileAnswering(answers context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(answers), answerWork)
+	stop := context.AfterFunc(answers, func() { time.AfterFunc(answerLast, cancel) })
+	return ctx, func() { stop(); cancel() }
 }

@@ -116,6 +116,33 @@ func TestAQuestionIsTakenOnce(t *testing.T) {
 	}
 }
 
+// Who leads no more waits for nothing that it was asked: others could not lead meanwhile.
+func TestAnAnswerEndsWithTheTimeInWhichItIsGiven(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	one, leads := standOf(t, c, "one")
+	_, asks := standOf(t, c, "two")
+	leadOf(t, one)
+	ctx, stop := context.WithCancel(t.Context())
+	begun := make(chan struct{})
+	var answering, asking sync.WaitGroup
+	answering.Go(func() {
+		_ = leads.Answer(ctx, boardApp, func(ctx context.Context, _ []byte) []byte {
+			close(begun)
+			<-ctx.Done()
+			return []byte("it was cut off")
+		})
+	})
+	asking.Go(func() {
+		if answer, err := asks.Ask(t.Context(), boardApp, []byte("will you?")); err != nil || string(answer) != "it was cut off" {
+			t.Errorf("%q, %v", answer, err)
+		}
+	})
+	<-begun
+	stop()
+	answering.Wait()
+	asking.Wait()
+}
+
 func TestAQuestionThatNobodyTakesIsTakenBack(t *testing.T) {
 	c := etcdtest.Start(t, 1)
 	one, leads := standOf(t, c, "one")
