@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
@@ -34,7 +33,6 @@ type question struct {
 	Container string       `json:"container,omitempty"`
 	Lines     int          `json:"lines,omitempty"`
 	By        loop.Person  `json:"by,omitzero"`
-	Until     time.Time    `json:"until"` // nobody waits for it any more then
 }
 
 // reply is what becomes of a question.
@@ -97,11 +95,8 @@ func (g *Group) answer(ctx context.Context, app state.App, data []byte) []byte {
 
 func (g *Group) replyTo(ctx context.Context, app state.App, data []byte) reply {
 	var q question
-	switch err := unpackTo(data, &q); {
-	case err != nil:
+	if err := unpackTo(data, &q); err != nil {
 		return failed(fmt.Errorf("another daemon asks what this one does not understand: %w; are both of one version?", err))
-	case !q.Until.IsZero() && g.o.Now().After(q.Until):
-		return failed(errors.New("it came too late; nothing of it was done"))
 	}
 	return g.doAsked(ctx, app, q)
 }
@@ -139,7 +134,6 @@ func (g *Group) doAsked(ctx context.Context, app state.App, q question) reply {
 func (g *Group) ask(ctx context.Context, app state.App, q question) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.o.Patience)
 	defer cancel()
-	q.Until = g.o.Now().Add(g.o.Patience)
 	data, err := packed(q)
 	if err != nil {
 		return reply{}, err
