@@ -301,6 +301,13 @@ func TestADaemonThatWakesAfterItsTermBeginsNothing(t *testing.T) {
 		if err := p.loops[0].Resume(w.t.Context(), shop, loopPerson("ada")); err == nil {
 			t.Error("it lifts a hold")
 		}
+		if err := p.loops[0].Pause(shop, state.Pause{Who: "ada"}); err == nil {
+			t.Error("it pauses")
+		}
+		events, _ := w.store.Events(shop, 0)
+		if slices.ContainsFunc(events, func(e state.Event) bool { return e.Kind == "pause" }) {
+			t.Error("the history says that it has paused")
+		}
 		if n := p.acts[0].Load() - before; n != 0 {
 			t.Errorf("it made %d changes for an order", n)
 		}

@@ -168,7 +168,10 @@ func (l *Loop) Logs(ctx context.Context, app state.App, host, container string, 
 
 // changed keeps what a person has changed, notes it, and has the worker look.
 func (k *keeper) changed(kind string, by Person, message string) error {
-	err := errors.Join(k.save(), k.l.o.Store.Append(k.app, state.Event{At: k.l.o.Now(), Who: by.Who, Where: by.Where, Kind: kind, Outcome: state.EventDone, Message: message}))
+	err := k.save()
+	if err == nil { // else it is not so: another daemon may lead by now
+		err = k.l.o.Store.Append(k.app, state.Event{At: k.l.o.Now(), Who: by.Who, Where: by.Where, Kind: kind, Outcome: state.EventDone, Message: message})
+	}
 	k.publish(func(*Status) {})
 	k.wake(wakeOrder, "")
 	return err
