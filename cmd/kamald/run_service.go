@@ -128,11 +128,13 @@ func (s *service) serve(ctx context.Context, bastion release.Bastion, hangups <-
 		all.Go(func() { d.listen(life, server, s.log) })
 	}
 	all.Go(func() { d.metrics.Run(life) })
+	shared, apart := context.WithCancel(context.WithoutCancel(ctx)) // others are shown what is under way until that has ended, too
+	defer apart()
 	if d.group != nil {
-		all.Go(func() { d.group.Run(life) })
+		all.Go(func() { d.group.Run(shared) })
 		all.Go(func() { s.away(life) })
 	}
-	all.Go(func() { d.loop.Run(life); end() })
+	all.Go(func() { d.loop.Run(life); end(); apart() })
 	s.log.Info().Str("version", version).Int("apps", len(d.loop.Statuses())).Stringer("store", s.place).Msg("kamald runs")
 	s.manager.runs(d.loop)
 	var again *release.Bastion

@@ -40,6 +40,7 @@ type Group struct {
 
 	mu    sync.Mutex
 	seen  map[state.App]shown                // what the others show
+	last  map[state.App]time.Time            // when that was there last
 	asked map[string]passedOn                // orders by their tickets, the newest
 	moved chan struct{}                      // closed, and made anew, whenever one of the above changes
 	dirty map[state.App]bool                 // what is to be shown anew
@@ -62,7 +63,7 @@ func New(o Options) *Group {
 		o.Failed = func(error) {}
 	}
 	o.Patience, o.Every, o.Balance = cmp.Or(o.Patience, 20*time.Second), cmp.Or(o.Every, time.Second), cmp.Or(o.Balance, 30*time.Second)
-	return &Group{o: o, id: rand.Text()[:12], seen: map[state.App]shown{}, asked: map[string]passedOn{}, moved: make(chan struct{}),
+	return &Group{o: o, id: rand.Text()[:12], seen: map[state.App]shown{}, last: map[state.App]time.Time{}, asked: map[string]passedOn{}, moved: make(chan struct{}),
 		dirty: map[state.App]bool{}, lines: map[state.App][]reconcile.Progress{}, over: map[string]bool{}, unled: map[state.App]time.Time{},
 		unfit: map[state.App]error{}, woken: make(chan struct{}, 1)}
 }

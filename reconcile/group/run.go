@@ -16,6 +16,9 @@ import (
 // again is how long after a trouble of the board's it is asked anew.
 const again = time.Second
 
+// lastly is how long a daemon that leads an app no more tries to show the others what became of it, before another can lead.
+const lastly = 5 * time.Second
+
 // Run shows the others what this daemon does, and sees what they do, until the context ends. The loop is run by the caller.
 func (g *Group) Run(ctx context.Context) {
 	var all sync.WaitGroup
@@ -46,8 +49,9 @@ func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 		})
 	})
 	t.gone = func() {
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.o.Every)
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastly)
 		defer cancel()
+		g.showLast(short, app)
 		_ = g.o.Board.Hide(short, app) // it goes with this daemon's lease, too
 	}
 	g.changed(app)
@@ -198,6 +202,38 @@ func (g *Group) showOne(ctx context.Context, app state.App) error {
 	if !g.loop.Leads(app) {
 		return nil
 	}
+	return g.put(ctx, app)
+}
+
+// showLast shows how the orders of a term have ended, when all has: whoever waits for one through another daemon hears of its end, and not
+// that this one leads no more.
+func (g *Group) showLast(ctx context.Context, app state.App) {
+	began := time.Now()
+	for len(g.unheard(app)) > 0 && time.Since(began) < g.o.Every { // what was said before an end comes first
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, id := range g.unheard(app) {
+		g.ended(id)
+	}
+	if len(g.ticketsOf(app)) > 0 {
+		_ = g.put(ctx, app) // the others show what there was before
+	}
+}
+
+// unheard are the orders of an app that have ended, and of whose end this daemon has not heard yet.
+func (g *Group) unheard(app state.App) (ids []string) {
+	tickets := g.loop.Tickets()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range tickets {
+		if t.Order.App == app && t.Done() && !g.over[t.ID] {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
+}
+
+func (g *Group) put(ctx context.Context, app state.App) error {
 	status, err := g.loop.Status(app)
 	if err != nil {
 		return nil // it is driven no more
@@ -225,6 +261,9 @@ func (g *Group) saw(app state.App, data []byte) {
 	}
 	g.mu.Lock()
 	before := g.seen[app]
+	if before.By != "" || data != nil && now.By != g.id {
+		g.last[app] = g.o.Now()
+	}
 	if data == nil || now.By == g.id {
 		delete(g.seen, app)
 	} else {

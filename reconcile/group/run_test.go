@@ -39,6 +39,8 @@ func (w *wall) Show(_ context.Context, app state.App, _ []byte) error {
 	return nil
 }
 
+func (w *wall) Leader(state.App) (string, bool) { return "two", true }
+
 func appN(n int) state.App { return state.App{Service: fmt.Sprintf("s%d", n)} }
 
 // grouped is a daemon with a board. Without a leadership it leads all of its apps.
@@ -129,5 +131,28 @@ func TestWhoLeadsNoMoreLetsOthersLeadBeforeItsLastAnswer(t *testing.T) {
 			t.Error("the term goes on until everybody is answered")
 		}
 		<-resigned
+	})
+}
+
+// An order is as old as it is: what counts is since when nobody is heard of who could end it.
+func TestAnOrderIsLostOnlyAWhileAfterItsDaemonWasSeenLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := grouped(t, &wall{}, 1, chosen{})
+		order := loop.Ticket{ID: "an order", Order: loop.Order{App: appN(0)}}
+		data, err := shown{By: "two", Status: loop.Status{App: appN(0)}, Tickets: []loop.Ticket{order}}.pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.saw(appN(0), data)
+		time.Sleep(time.Hour)
+		g.saw(appN(0), nil) // it is gone
+		time.Sleep(g.o.Patience)
+		if _, lost, known := g.elsewhere(order.ID); lost || !known {
+			t.Errorf("it is lost: %v, and known: %v", lost, known)
+		}
+		time.Sleep(time.Second)
+		if _, lost, _ := g.elsewhere(order.ID); !lost {
+			t.Error("it is waited for for ever")
+		}
 	})
 }

@@ -86,6 +86,9 @@ func (g *Group) note(ticket loop.Ticket, by string) {
 	at := g.o.Now()
 	if old, known := g.asked[ticket.ID]; known {
 		at = old.at
+		if old.ticket.Done() {
+			ticket = old.ticket // what was shown while it ended may come after the end
+		}
 	}
 	g.asked[ticket.ID] = passedOn{ticket, by, at}
 	for len(g.asked) > keepPassedOn {
@@ -113,8 +116,14 @@ func (g *Group) elsewhere(id string) (ticket loop.Ticket, lost, ok bool) {
 	case p.ticket.Done():
 	case led:
 		lost = now.By != p.by
+	case g.loop.Leads(p.ticket.Order.App):
+		lost = true
 	default:
-		lost = g.loop.Leads(p.ticket.Order.App) || g.o.Now().Sub(p.at) > g.o.Patience
+		since := p.at
+		if last := g.last[p.ticket.Order.App]; last.After(since) {
+			since = last
+		}
+		lost = g.o.Now().Sub(since) > g.o.Patience
 	}
 	return p.ticket, lost, true
 }

@@ -255,6 +255,34 @@ func TestAnOrderThatGoesDownWithItsDaemonIsNotWaitedForForEver(t *testing.T) {
 	})
 }
 
+// Whoever stops a bastion in the middle of an order lets that end: so whoever waits at the other is to hear of its end.
+func TestAnOrderThatEndsWithItsDaemonIsHeardOfThroughTheOther(t *testing.T) {
+	inWorld(t, func(w *world) {
+		m := w.deployed("v1").team()
+		w.settle()
+		ticket := w.midRelease(m.groups[1].Order)
+		await := func() error {
+			ended, err := m.groups[1].Await(w.t.Context(), ticket.ID)
+			if err == nil && (ended.Error != "" || ended.Report == nil || ended.Report.Outcome != state.OutcomeSucceeded) {
+				err = fmt.Errorf("it ended as %+v", ended)
+			}
+			return err
+		}
+		waits := make(chan error, 1)
+		go func() { waits <- await() }()
+		w.pass(time.Second)
+		m.stops[0]()
+		if err := <-waits; err != nil {
+			t.Errorf("whoever waits hears %v", err)
+		}
+		w.pass(time.Minute)
+		if err := await(); err != nil {
+			t.Errorf("whoever asks later hears %v", err)
+		}
+		w.want(all("slow"))
+	})
+}
+
 func TestAResumeThatIsPassedOnSaysWhoseLockItWaitedFor(t *testing.T) {
 	inWorld(t, func(w *world) {
 		m := w.deployed("v1").team()
