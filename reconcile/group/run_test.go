@@ -156,3 +156,17 @@ func TestAnOrderIsLostOnlyAWhileAfterItsDaemonWasSeenLast(t *testing.T) {
 		}
 	})
 }
+
+// Whether a question is still waited for is decided where it lies: each is taken once, or taken back. No clock has a say in it.
+func TestAQuestionFromAClockThatIsBehindIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := grouped(t, &wall{}, 1, nil)
+		data, err := packed(map[string]any{"verb": askLook, "until": time.Now().Add(-time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := g.replyTo(t.Context(), appN(0), data); r.Error != "" {
+			t.Errorf("it is refused: %s", r.Error)
+		}
+	})
+}
