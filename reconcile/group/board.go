@@ -31,7 +31,7 @@ type Board interface {
 
 // Election is who leads an app, as it is decided among the daemons.
 type Election interface {
-	// Lead waits until this daemon leads the app. The error is the context's, or why that cannot be known.
+	// Lead is as loop.Leadership has it, but for who else stands.
 	Lead(ctx context.Context, app state.App) (loop.Term, error)
 }
 

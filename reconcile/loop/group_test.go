@@ -309,7 +309,7 @@ func (b *board) forget() {
 // refusing lets nobody lead.
 type refusing struct{ why error }
 
-// Lead implements loop.Leadership.
+// Lead implements group.Election.
 func (r refusing) Lead(context.Context, state.App) (loop.Term, error) { return nil, r.why }
 
 func TestWhyThisDaemonCannotLeadIsSaidWhereNobodyDoes(t *testing.T) {
@@ -318,7 +318,7 @@ func TestWhyThisDaemonCannotLeadIsSaidWhereNobodyDoes(t *testing.T) {
 		w.settle()
 		m.stops[0]()
 		m.stops[1]()
-		g := group.New(group.Options{Board: m.board, Leadership: refusing{errors.New("etcd does not take the user\n  next: see its password")}, Name: "bastion-2"})
+		g := group.New(group.Options{Board: m.board, Election: refusing{errors.New("etcd does not take the user\n  next: see its password")}, Name: "bastion-2"})
 		g.Drives(m.loops[1])
 		if _, err := g.Lead(w.t.Context(), shop); err == nil {
 			t.Fatal("it leads")
