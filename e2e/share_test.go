@@ -44,9 +44,30 @@ func TestTheOtherBastionTakesOver(t *testing.T) {
 	if !strings.Contains(r.stdout, "Released shop v1") || !strings.Contains(r.stderr, "switch traffic of shop-web") {
 		t.Errorf("the one that follows does not tell what became of it:\n%s%s", r.stdout, r.stderr)
 	}
+	sh.stoppedUnderAnOrder("v2")
 	traffic.end(t)
 	sh.neverTwoWriters(since)
 	sh.end()
+}
+
+// stoppedUnderAnOrder gives an order to the one that follows, and has the one that leads stopped in the middle of it: it goes on to its end,
+// and whoever waits hears of that.
+func (sh *sharing) stoppedUnderAnOrder(version string) {
+	sh.t.Helper()
+	leads, follows := sh.leader()
+	sh.converged(leads, "v1")
+	order := sh.fixture.begin("release", version, "--wait", "--server", follows.socket)
+	sh.underWay(leads)
+	leads.signal(syscall.SIGTERM)
+	if r := order.wait(); r.code != 0 || !strings.Contains(r.stdout, "Released shop "+version) {
+		sh.t.Errorf("whoever waits for the order hears, with %d:\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := leads.wait(); r.code != 0 {
+		sh.t.Errorf("%s ended with %d", leads.name, r.code)
+	}
+	sh.eventually("the other leads", follows.leads)
+	leads.start()
+	sh.converged(leads, version)
 }
 
 // The cluster loses members, and its quorum: what is under way goes on to its end, nothing new begins, and afterwards all goes on.
