@@ -228,6 +228,7 @@ func TestAPlanWithAnAccessoryBehindTheProxyLeavesAnEmptyOne(t *testing.T) {
 	made := map[string]*world{}
 	for _, image := range []string{"redis:7", "redis:8"} {
 		desired := besideShop(image, release.OnChangeRecreate)
+		desired.ErrorPages = map[string]string{"503.html": "soon"} // of routes that are not on the accessory's host
 		made[image], made[image+" proxied"] = released(t, desired), released(t, sentRequests(desired, "/up"))
 	}
 	rapid.Check(t, func(t *rapid.T) {

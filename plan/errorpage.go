@@ -26,8 +26,11 @@ func (b *builder) preparePages(host state.Host, slots []*slot) {
 // lostPages tells whether the role's route names pages that are not on the host. A proxy that was started since shows its own small ones,
 // and reads pages that came back only when it is told of the route.
 func (s *slot) lostPages(desired release.Release) bool {
-	set := desired.ErrorPageSet()
-	return set != "" && s.oldRoute != nil && s.oldRoute.Options.ErrorPagePath == desired.RouteOptions(s.role).ErrorPagePath && !slices.Contains(s.host.ErrorPages, set)
+	if s.oldRoute == nil {
+		return false
+	}
+	want := desired.RouteOptions(s.role).ErrorPagePath // none of an accessory's
+	return want != "" && s.oldRoute.Options.ErrorPagePath == want && !slices.Contains(s.host.ErrorPages, desired.ErrorPageSet())
 }
 
 // removePages takes away the sets that no route names once the release is recorded. To go back, each record has its own pages.

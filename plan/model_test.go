@@ -112,6 +112,8 @@ func (w *world) step(s plan.Step) error {
 		return w.switchTo(h, s)
 	case plan.StepUnroute:
 		h.Proxy.Routes = slices.DeleteFunc(h.Proxy.Routes, func(r state.Route) bool { return r.Name == s.Name })
+	case plan.StepPages:
+		h.ErrorPages = append(slices.Clone(h.ErrorPages), s.Name)
 	case plan.StepTag:
 		return w.tag(h, s)
 	case plan.StepRecord:
