@@ -20,7 +20,8 @@ func (b *builder) hooksAt(moment string) []release.Hook {
 
 // hookKind is what hooks call this kind of plan.
 func (b *builder) hookKind() string {
-	if b.in.Options.Back && (b.kind == KindRelease || b.kind == KindConfig) {
+	back := b.in.Options.Back && (b.kind == KindRelease || b.kind == KindConfig)
+	if back || b.kind == KindRelease && b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version { // back to what is held, from a partial release of another
 		return string(KindRollback)
 	}
 	return string(b.kind)

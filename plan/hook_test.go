@@ -105,6 +105,23 @@ func TestOnlyANewVersionIsMigratedFor(t *testing.T) {
 	if got := hooksOf(w.plan()); !slices.Contains(got, "pre-deploy/pre-deploy") || !slices.Contains(got, "rollback/rollback") {
 		t.Errorf("a rollback runs %v", got)
 	}
+	without("back to what is held, from a partial release", partly(t, "v2"))
+	if got := hooksOf(partly(t, "v2").plan()); !slices.Contains(got, "rollback/rollback") {
+		t.Errorf("back to what is held runs %v", got)
+	}
+}
+
+// partly is a world that holds v1, of which a part runs another version.
+func partly(t *testing.T, version string) *world {
+	w := released(t, migrates("v1"))
+	w.desired, w.pin = migrates(version), pinOf(w.desired, version)
+	w.options.Filter = plan.Filter{Hosts: []string{"web-1"}}
+	p := w.plan()
+	if err := w.carryOut(p, inOrder); err != nil || !p.Partial {
+		t.Fatalf("%v: %s", err, show(p))
+	}
+	w.desired, w.pin, w.options = migrates("v1"), pinOf(w.desired, "v1"), plan.Options{}
+	return w
 }
 
 func TestAPartialReleaseMigratesOnce(t *testing.T) {
