@@ -20,6 +20,7 @@ type beside struct {
 	stopped   *state.Intent     // somebody has stopped it on purpose
 	leftover  []state.Container // that made way for another, and are kept for nothing
 	forced    bool              // a person asks for another container, whatever waits
+	spared    bool              // a person asks for one where none is: what is there stays
 	deferred  string            // why another container does not take its place now, where one is to
 	former    *state.Route      // that it has, and is not proxied any more
 	taken     *state.Container  // another app's, that the route of its name goes to
@@ -51,7 +52,7 @@ func (o Options) names(accessory string) bool {
 }
 
 func (b *builder) decideBeside(accessory release.Accessory, on release.Host, host state.Host) *beside {
-	s := &beside{accessory: accessory, forced: b.in.Options.Reboot}
+	s := &beside{accessory: accessory, forced: b.in.Options.Reboot, spared: len(b.in.Options.Accessories) > 0 && !b.in.Options.Reboot}
 	s.slot = slot{role: accessory.Role(), on: on, host: host, name: accessory.Service, spec: compileAccessory(b.in, host, on, accessory),
 		routed: accessory.Service, heals: b.in.Options.Heal, keeps: b.in.Desired.Reconcile, reconfigured: b.in.reconfigured}
 	s.released = b.in.tookPart(host) || b.in.heldHas(accessory, host)
@@ -231,6 +232,8 @@ func (s *beside) waits() string {
 		return "it was stopped on purpose by " + s.stopped.By() + "; " + s.startsIt() + " ends that"
 	case s.heals:
 		return "healing makes no accessory anew: " + reboot + " does"
+	case s.spared:
+		return "`kamald accessory boot` leaves what is there: " + reboot + " makes it anew"
 	case s.accessory.OnChange == release.OnChangePlan:
 		return reboot + " makes it anew, and it is away meanwhile (on_change = \"plan\")"
 	}

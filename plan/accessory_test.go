@@ -226,10 +226,14 @@ func TestAccessoriesAloneTouchNothingElse(t *testing.T) {
 	if p := w.plan(); !p.Empty() {
 		t.Errorf("boot replaces: %s", show(p))
 	}
+	w.desired.Accessories[0].OnChange = release.OnChangeRecreate
+	if p := w.plan(); !p.Empty() || !slices.ContainsFunc(p.Items, func(i plan.Item) bool { return strings.Contains(i.Deferred, "`kamald accessory boot` leaves") }) {
+		t.Errorf("boot replaces what an apply would: %s", show(p))
+	}
 	w.options.Reboot = true
 	p := w.plan()
 	for _, s := range p.Steps {
-		if s.Role != "accessory/redis" {
+		if s.Role != "accessory/redis" && s.Kind != plan.StepGate {
 			t.Errorf("%s", s.ID)
 		}
 	}
