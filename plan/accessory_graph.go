@@ -206,5 +206,17 @@ func (b *builder) accessoriesOnly() {
 		}
 	}
 	b.assembleBesides()
-	b.steps = append(b.steps, b.prune...)
+	b.concludeBesides()
+}
+
+// concludeBesides removes what made way when all that was asked for is healthy: until then a failure anywhere brings it back.
+func (b *builder) concludeBesides() {
+	if len(b.prune) == 0 {
+		return
+	}
+	rebooted := gateIf(b, "rebooted", PhaseFinish, 0, ids(b.steps))
+	for _, s := range b.prune {
+		s.Needs = slices.Clone(rebooted)
+		b.add(s)
+	}
 }

@@ -245,6 +245,35 @@ func TestAccessoriesAloneTouchNothingElse(t *testing.T) {
 	}
 }
 
+// A failure of one brings all others back: until then nothing of them may be gone.
+func TestNoOldContainerGoesBeforeAllThatAreRebootedAreHealthy(t *testing.T) {
+	desired := besideShop("redis:7", release.OnChangePlan)
+	db := redis("redis:7", release.OnChangePlan)
+	db.Name, db.Service, db.Hosts, db.Files, db.Directories = "db", "shop-db", []string{"web-1", "work-1"}, nil, nil
+	desired.Accessories = append(desired.Accessories, db)
+	w := released(t, desired)
+	w.options = plan.Options{Accessories: []string{"redis", "db"}, Reboot: true}
+	p := w.plan()
+	g, removed := graphOf(p), 0
+	for _, s := range p.Steps {
+		if s.Kind != plan.StepRemove {
+			continue
+		}
+		removed++
+		for _, other := range []string{"work-1/accessory/redis", "work-1/accessory/db", "web-1/accessory/db"} {
+			if !g.after(s.ID)["prove/"+other] {
+				t.Errorf("%s does not wait for the proof of %s", s.ID, other)
+			}
+		}
+	}
+	if removed != 3 {
+		t.Errorf("%s", show(p))
+	}
+	if err := w.carryOut(p, inOrder); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestASavedPlanSaysWhichFileOfAnAccessoryMoved(t *testing.T) {
 	w := released(t, besideShop("redis:7", release.OnChangeRecreate)).to("v2")
 	saved := w.save()

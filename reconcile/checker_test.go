@@ -160,8 +160,8 @@ func (h *history) othersThings(c sim.Call, by *command) (found []violation) {
 	switch c.Method {
 	case "Engine.Start", "Engine.Stop", "Engine.Remove", "Engine.Rename", "Engine.Update":
 		x, ok := h.glanceAt(c.Host, strings.Fields(c.Args)[0])
-		if ok && x.Service == "shop-redis" && by.app == (state.App{Service: "shop"}) {
-			break // its accessory
+		if ok && (x.Service == "shop-redis" || x.Service == "shop-queue") && by.app == (state.App{Service: "shop"}) {
+			break // one of its accessories
 		}
 		if ok && (state.App{Service: x.Service, Destination: x.Destination}) != by.app && (x.Name != by.desired.ProxyServer.Name || c.Method != "Engine.Start") {
 			wrong = "touches " + x.Name

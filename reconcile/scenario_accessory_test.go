@@ -23,6 +23,14 @@ var besideScenarios = []scenario{
 			return c.BootAccessories(ctx, desired, []string{"redis"}, nil, true)
 		})
 	}, settle: beside("v1", "redis:8")},
+	{name: "one of two accessories rebooted is broken", before: func(h *history) { h.caches(); h.must(h.withQueue("redis:7")) }, want: func(h *history) release.Release { return h.withQueue("redis:7") },
+		breaks: true, after: allV1 + " h3/redis=redis:7 h3/queue=redis:7", act: func(ctx context.Context, h *history, by string) *command {
+			desired := h.withQueue("redis:8")
+			desired.Accessories[1].Health = &release.Health{TCP: 9999, Interval: time.Second, Timeout: time.Second} // nobody listens there
+			return h.run(by, desired, func(c *reconcile.Controller) (reconcile.Report, error) {
+				return c.BootAccessories(ctx, desired, []string{"redis", "queue"}, nil, true)
+			})
+		}, settle: func(h *history) release.Release { return h.withQueue("redis:7") }},
 	{name: "accessory behind the proxy replaced", before: ranBehind("v1", "redis:7"), want: behind("v2", "redis:8"), after: allV2 + " h3/redis=redis:8 routed"},
 	{name: "broken accessory behind the proxy", before: ranBehind("v1", "redis:7"), want: behind("v2", "redis:9"), breaks: true, settle: behind("v1", "redis:7"), after: allV1 + " h3/redis=redis:7 routed"},
 	{name: "accessory behind the proxy left the file", before: ranBehind("v1", "redis:7"), want: at("v1"), after: allV1},
@@ -51,6 +59,15 @@ func (h *history) caches() {
 // beside is a version with the accessory beside it.
 func beside(version, image string) func(*history) release.Release {
 	return func(h *history) release.Release { return h.withRedis(version, image) }
+}
+
+// withQueue is a version with two accessories on one host.
+func (w *world) withQueue(image string) release.Release {
+	desired := w.withRedis("v1", image)
+	queue := redis(image)
+	queue.Name, queue.Service, queue.Volumes, queue.Files, queue.Directories = "queue", "shop-queue", nil, nil, nil
+	desired.Accessories = append(desired.Accessories, queue)
+	return desired
 }
 
 // ranBeside has both run, with data that nothing may take away.
@@ -88,18 +105,21 @@ func (h *history) onBehind(ctx context.Context, by string, do func(*reconcile.Co
 
 const accessoryData = "shop-redis/data/dump.rdb"
 
-// runsBeside gives what runs of the accessory, and that it has a route: " h3/redis=redis:7 routed".
+// runsBeside gives what runs of the accessories, and that one has a route: " h3/redis=redis:7 routed".
 func (h *history) runsBeside() string {
 	routed := map[string]string{}
 	for _, r := range h.Routes("h3") {
 		routed[r.TargetID()] = " routed"
 	}
-	for _, c := range h.Glance("h3") {
-		for _, image := range []string{"redis:7", "redis:8", "redis:9"} {
-			if c.Name == "shop-redis" && c.Status == state.StatusRunning && c.ImageID == h.ImageID("h3", ours+image) {
-				return " h3/redis=" + image + routed[state.ShortID(c.ID)]
+	text := ""
+	for _, name := range []string{"redis", "queue"} {
+		for _, c := range h.Glance("h3") {
+			for _, image := range []string{"redis:7", "redis:8", "redis:9"} {
+				if c.Name == "shop-"+name && c.Status == state.StatusRunning && c.ImageID == h.ImageID("h3", ours+image) {
+					text += " h3/" + name + "=" + image + routed[state.ShortID(c.ID)]
+				}
 			}
 		}
 	}
-	return ""
+	return text
 }
