@@ -136,8 +136,10 @@ func (c *Controller) carryOut(ctx context.Context, planned Planned, locks *Locks
 		if ctx.Err() != nil || cancelled {
 			report.Outcome = state.OutcomeCancelled
 		}
-		// Who interrupts a release did not ask to look at how it failed: halting is for failures.
-		if !lateOnly(outcomes) && (!planned.Desired.Rollout.Halt || ctx.Err() != nil) || cancelled {
+		// Who interrupts a release did not ask to look at how it failed: halting is for failures, and of releases. The old one of an
+		// accessory that was made anew has stopped by then: it always comes back.
+		halts := planned.Desired.Rollout.Halt && planned.Plan.Kind != plan.KindAccessory
+		if !lateOnly(outcomes) && (!halts || ctx.Err() != nil) || cancelled {
 			report.Undone = true
 			report.Left = r.undo(after, outcomes)
 		}
