@@ -35,14 +35,32 @@ func keepAccessory(held *release.Release, desired release.Release, made release.
 	made.Hosts = slices.DeleteFunc(slices.Clone(made.Hosts), func(host string) bool {
 		return !scope.Has(host, role) && !(was && slices.Contains(before.Hosts, host))
 	})
-	held.Accessories = slices.DeleteFunc(slices.Clone(held.Accessories), func(a release.Accessory) bool { return a.Name == made.Name })
-	held.Accessories = append(held.Accessories, made)
+	if i := slices.IndexFunc(held.Accessories, func(a release.Accessory) bool { return a.Name == made.Name }); i >= 0 {
+		held.Accessories = slices.Clone(held.Accessories)
+		held.Accessories[i] = made
+	} else {
+		held.Accessories = inserted(held.Accessories, made, desired.Accessories, func(a release.Accessory) string { return a.Name })
+	}
 	for _, name := range made.Hosts {
 		on, there := desired.Host(name)
 		if _, already := held.Host(name); there && !already {
-			held.Hosts = append(held.Hosts, on)
+			held.Hosts = inserted(held.Hosts, on, desired.Hosts, func(h release.Host) string { return h.Name })
 		}
 	}
+}
+
+// inserted is a list with one more in it, behind those that are before it in the file: what is held is compared with that as a whole.
+func inserted[T any](list []T, one T, file []T, name func(T) string) []T {
+	at := 0
+	for _, earlier := range file {
+		if name(earlier) == name(one) {
+			break
+		}
+		if i := slices.IndexFunc(list, func(other T) bool { return name(other) == name(earlier) }); i >= 0 {
+			at = i + 1
+		}
+	}
+	return slices.Insert(slices.Clone(list), at, one)
 }
 
 // dropAccessory takes an accessory out of the held release, on some hosts.
