@@ -61,7 +61,7 @@ func (c *Controller) StopAccessories(ctx context.Context, desired release.Releas
 				return err
 			}
 			if err := on.unroute(ctx); err != nil {
-				return err
+				return errors.Join(err, on.runsOn(ctx))
 			}
 			switch {
 			case !on.there:
@@ -72,7 +72,11 @@ func (c *Controller) StopAccessories(ctx context.Context, desired release.Releas
 				return nil
 			}
 			on.did = "was stopped; `kamald accessory start " + on.accessory.Name + "` starts it"
-			return stop(ctx, on.conn, on.container.ID, on.grace())
+			err := stop(ctx, on.conn, on.container.ID, on.grace())
+			if err != nil && ctx.Err() == nil { // the engine goes on with a stop that nobody waits for any more
+				err = errors.Join(err, on.runsOn(ctx))
+			}
+			return err
 		}})
 }
 
@@ -288,6 +292,16 @@ func (on *accessoryOn) grace() time.Duration {
 		return asked.StopGrace
 	}
 	return on.accessory.Stop.Grace
+}
+
+// runsOn lifts the note of a stop that failed where the container runs on: one that ends later is to come back. What cannot be seen is
+// left noted as it was asked for.
+func (on *accessoryOn) runsOn(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if on.look(ctx) != nil || !on.there || !on.container.Running() {
+		return nil
+	}
+	return on.c.noteStop(ctx, on.conn, on.desired, on.seen, on.role, "", true)
 }
 
 // start starts the container and waits until it is healthy.

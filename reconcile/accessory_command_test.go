@@ -1,12 +1,15 @@
 package reconcile_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
@@ -61,6 +64,118 @@ func TestARebootIsWhatIsHeldAfterwards(t *testing.T) {
 			t.Errorf("an apply of the file makes %q", w.redis())
 		}
 	})
+}
+
+// What is held is compared with the file as a whole: neither the place of an accessory in it nor that of its host is another afterwards.
+func TestAfterARebootTheFileIsWhatIsHeld(t *testing.T) {
+	for name, before := range map[string]func(desired *release.Release){
+		"it was there": func(*release.Release) {},
+		"it came":      func(desired *release.Release) { desired.Accessories = desired.Accessories[1:] },
+		"with its own host": func(desired *release.Release) {
+			desired.Accessories, desired.Hosts = desired.Accessories[1:], slices.Delete(slices.Clone(desired.Hosts), 1, 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldWithRedis(t)
+				w.AddHost("h4")
+				file := w.withQueue("redis:7")
+				file.Hosts = slices.Insert(slices.Clone(file.Hosts), 1, release.Host{Name: "h4", Address: "h4", SSH: file.SSH})
+				file.Accessories[0].Hosts, file.Accessories[0].OnChange = []string{"h4"}, release.OnChangePlan
+				held := file
+				before(&held)
+				w.mustApply(held)
+				file.Accessories[0].Image = ours + "redis:8"
+				w.using(func(c *reconcile.Controller) {
+					if report, err := c.BootAccessories(t.Context(), file, []string{"redis"}, nil, true); err != nil {
+						t.Fatalf("%+v %v\n%s", report, err, w.progress())
+					}
+					if survey, err := c.Survey(t.Context(), file, reconcile.Options{}); err != nil || !survey.Same {
+						t.Errorf("the same: %t %v", survey.Same, err)
+					}
+				})
+			})
+		})
+	}
+}
+
+// One that is healthy long before another fails comes back with it, whoever ends the run.
+func TestOneFailedRebootBringsAllOldOnesBack(t *testing.T) {
+	for name, after := range map[string]time.Duration{"it fails": time.Hour, "it is interrupted": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldWithRedis(t)
+				w.mustApply(w.withQueue("redis:7"))
+				before := w.extras()
+				id, desired := w.redisID(), w.withQueue("redis:8")
+				desired.Accessories[1].Health = &release.Health{TCP: 9999, Interval: time.Second, Timeout: time.Second} // nobody listens there
+				ctx, end := context.WithTimeout(t.Context(), after)
+				defer end()
+				w.using(func(c *reconcile.Controller) {
+					report, err := c.BootAccessories(ctx, desired, []string{"redis", "queue"}, nil, true)
+					if err == nil || !report.Undone || len(report.Left) > 0 {
+						t.Errorf("%+v %v", report, err)
+					}
+				})
+				if w.redis() != "redis:7" || w.redisID() != id || !slices.Equal(w.extras(), before) {
+					t.Errorf("it is %q beside %v\n%s", w.redis(), w.extras(), w.progress())
+				}
+				w.mustBeEmpty(w.withQueue("redis:7"))
+			})
+		})
+	}
+}
+
+// Halting leaves a failed release to be looked at; whoever makes a database anew gets the old one back.
+func TestAFailedRebootBringsTheOldOneBackWhateverHalts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.cache("redis:9", sim.Exits(1, time.Second))
+		w.mustApply(w.withRedis("v1", "redis:7"))
+		id, desired := w.redisID(), w.withRedis("v1", "redis:9")
+		desired.Rollout.Halt = true
+		w.using(func(c *reconcile.Controller) {
+			if report, err := c.BootAccessories(t.Context(), desired, theRedis, nil, true); err == nil || !report.Undone {
+				t.Errorf("%+v %v", report, err)
+			}
+		})
+		if w.redis() != "redis:7" || w.redisID() != id {
+			t.Errorf("it is %q\n%s", w.redis(), w.progress())
+		}
+	})
+}
+
+// A note of a stop that was not done would keep healing from starting what ends later.
+func TestAStopThatFailedIsNotedOnlyWhereItRunsNoMore(t *testing.T) {
+	for name, method := range map[string]string{"the stop": "Engine.Stop", "its route": "Proxy.Stop"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldWithRedis(t)
+				desired := w.behindProxy("v1", "redis:7")
+				w.mustApply(desired)
+				w.Before(func(c sim.Call) error {
+					if c.Method == method && c.Host == "h3" {
+						return sim.ErrFault
+					}
+					return nil
+				})
+				w.using(func(c *reconcile.Controller) {
+					if done, err := c.StopAccessories(t.Context(), desired, theRedis, nil, "a dump"); err == nil {
+						t.Errorf("it was stopped: %s", toldBy(done))
+					}
+				})
+				w.ClearHooks()
+				if got := w.redis(); got != "redis:7" {
+					t.Fatalf("it is %q", got)
+				}
+				w.RemoveContainer("h3", "shop-redis")
+				w.healed(desired)
+				if got := w.redis(); got != "redis:7" {
+					t.Errorf("after healing it is %q\n%s", got, w.progress())
+				}
+			})
+		})
+	}
 }
 
 func TestAnUnknownAccessoryIsAnErrorWithTheOptions(t *testing.T) {
