@@ -54,8 +54,11 @@ func (s *beside) asksOtherwise(w state.Container, placed release.Placed) bool {
 
 // Unmoded tells whether nobody says the permissions of a directory: a container's user gives its own what it wants.
 func Unmoded(placed release.Placed) bool {
-	return placed.Content == nil && placed.Missing == "" && placed.Mode == release.DirectoryMode
+	return placed.Content == nil && placed.Missing == "" && placed.Mode == release.DirectoryMode && !placed.ModeSaid
 }
+
+// Permitted tells whether somebody says the permissions or the owner of what is put on a host.
+func Permitted(placed release.Placed) bool { return !Unmoded(placed) || placed.Owner != "" }
 
 // sameMode compares permissions in octal: a leading zero is nothing.
 func sameMode(a, b string) bool {
