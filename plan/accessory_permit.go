@@ -26,7 +26,8 @@ func (s *beside) permissions(w state.Container) (fields []Field, paths []string)
 	lying, _ := s.host.EnvFile(state.FilesName(s.role.Name))
 	for _, placed := range slices.Concat(s.accessory.Files, s.accessory.Directories) {
 		is, there := lying.Files[placed.To]
-		if !there || s.asksOtherwise(w, placed) {
+		gone := placed.Content != nil && lying.Digests[placed.To] == "" // what lies there then is not the file
+		if !there || gone || is.Mode == "" || s.asksOtherwise(w, placed) {
 			continue
 		}
 		known := len(fields)

@@ -57,9 +57,18 @@ func (c *Controller) accessoryCredentials(desired release.Release, a release.Acc
 	return c.credentials(desired).of(a.Image)
 }
 
-// place puts an accessory's files on the host and makes its directories. A directory that is there keeps all that is in it.
+// place makes an accessory's directories on the host and puts its files there. A directory that is there keeps all that is in it. They come
+// first, each before what is in it: what is made on the way to something else is for the SSH user alone.
 func (r *run) place(ctx context.Context, conn *Connection, s plan.Step) error {
 	a, _ := r.accessory(s)
+	directories := slices.SortedFunc(slices.Values(a.Directories), func(x, y release.Placed) int { return strings.Compare(x.Path, y.Path) })
+	for _, directory := range directories {
+		if slices.Contains(s.Paths, directory.To) {
+			if err := makeDirectory(ctx, conn.Files, directory); err != nil {
+				return fmt.Errorf("%s: %w", onHost(directory.Path), err)
+			}
+		}
+	}
 	for _, file := range a.Files {
 		if slices.Contains(s.Paths, file.To) {
 			if err := r.placeFile(ctx, conn, s, file); err != nil {
@@ -67,30 +76,26 @@ func (r *run) place(ctx context.Context, conn *Connection, s plan.Step) error {
 			}
 		}
 	}
-	for _, directory := range a.Directories {
-		if slices.Contains(s.Paths, directory.To) {
-			if err := makeDirectory(ctx, conn.Files, directory); err != nil {
-				return fmt.Errorf("%s: %w", onHost(directory.Path), err)
-			}
-		}
-	}
 	return nil
 }
 
 // placeFile writes one file, and keeps what was there before for whoever undoes the step. One whose secrets are not at hand stays as
-// it lies there.
+// it lies there. What the SSH user may not read is replaced, and cannot be kept.
 func (r *run) placeFile(ctx context.Context, conn *Connection, s plan.Step, file release.Placed) error {
 	name := onHost(file.Path)
 	before, err := conn.Files.Read(ctx, name)
-	there := err == nil
-	if unless(err, fs.ErrNotExist) != nil {
+	there, hidden := err == nil, errors.Is(err, fs.ErrPermission)
+	if errors.Is(err, state.ErrDirectory) {
+		err = clearWay(ctx, conn.Files, name)
+	}
+	if unless(err, fs.ErrNotExist, fs.ErrPermission) != nil {
 		return err
 	}
 	content, missing, err := r.c.contentAtHand(file)
 	switch {
 	case err != nil:
 		return err
-	case missing != "" && !there:
+	case missing != "" && !there && !hidden:
 		return fmt.Errorf("secret %s is not in %s, and the file is not on the host", missing, sources(r.c.Secrets))
 	case missing == "":
 		r.keepFile(s, name, file, before, there)

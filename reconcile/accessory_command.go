@@ -90,6 +90,8 @@ func (c *Controller) StartAccessories(ctx context.Context, desired release.Relea
 			}
 			if on.did, on.unchanged = "was started, and is healthy", on.container.Status == state.StatusRunning; on.unchanged {
 				on.did = "runs already"
+			} else if err := on.filesThere(ctx); err != nil {
+				return err
 			} else if err := on.start(ctx); err != nil {
 				return err
 			}
@@ -110,6 +112,9 @@ func (c *Controller) RestartAccessories(ctx context.Context, desired release.Rel
 		do: func(ctx context.Context, on *accessoryOn) error {
 			if !on.there {
 				return on.missing()
+			}
+			if err := on.filesThere(ctx); err != nil {
+				return err
 			}
 			began := c.now()
 			safe := context.WithoutCancel(ctx) // once it is stopped, it is started again

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/kamald/kamald/plan"
@@ -94,24 +92,11 @@ func (e *execution) besideImage(ctx context.Context, like state.Container, spec 
 	return nil
 }
 
-// besideFiles wants the files there that are mounted: an engine makes directories in the place of those that are not.
+// besideFiles wants the files there that are mounted.
 func (e *execution) besideFiles(ctx context.Context, a release.Accessory, spec state.Spec) error {
-	var sources []string
-	for _, volume := range spec.Volumes {
-		parts := strings.Split(volume, ":")
-		if len(parts) > 1 && spec.Files[parts[1]].Digest != "" || slices.ContainsFunc(a.Files, func(p release.Placed) bool { return len(parts) > 1 && p.To == parts[1] }) {
-			sources = append(sources, parts[0])
-		}
+	err := filesThere(ctx, e.conn.Files, a, spec)
+	if errors.Is(err, errFileGone) {
+		return fmt.Errorf("%w, and --reuse needs none", err)
 	}
-	group, grouped := crewWithin(ctx)
-	for _, source := range sources {
-		group.Go(func() error {
-			_, err := e.conn.Files.Modified(grouped, source)
-			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("its file %s is not there; `kamald accessory reboot %s` puts it there, and --reuse needs none", source, a.Name)
-			}
-			return err
-		})
-	}
-	return group.Wait()
+	return err
 }

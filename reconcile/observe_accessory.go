@@ -18,55 +18,72 @@ type accessoryLook struct {
 	mu         sync.Mutex
 	containers []state.Container
 	images     []state.Image
-	contents   map[string]map[string][]byte     // role → path in the container → what lies on the host; they live as long as the look
+	contents   map[string]map[string]content    // role → path in the container → what lies on the host; they live as long as the look
 	lying      map[string]map[string]state.File // the same way, permissions and owners of files and directories
 }
 
+// content is what lies on a host in a file; hidden: the SSH user may not read it.
+type content struct {
+	data   []byte
+	hidden bool
+}
+
 // observeAccessories asks for what the release has beside it on the host: containers by their labels, images, and what lies there of
-// the files that are put there.
+// the files that are put there. An engine makes a directory in the place of a file that is gone, and a container's user may take one for
+// itself: neither keeps the host from being seen.
 func (l *look) observeAccessories(ctx context.Context, group crew) {
-	l.besides, l.accessories.contents, l.accessories.lying = map[string]bool{}, map[string]map[string][]byte{}, map[string]map[string]state.File{}
+	l.besides = map[string]bool{}
+	l.lieBeside()
 	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
 		group.Go(func() error { return l.labelled(ctx, a.Service) })
 		group.Go(func() error { return l.accessoryImage(ctx, a.Image) })
 		l.observePermissions(ctx, group, a)
-		if len(a.Files) == 0 {
-			continue
-		}
 		role := state.AccessoryRole(a.Name)
-		l.accessories.contents[role] = map[string][]byte{}
 		for _, file := range a.Files {
 			group.Go(func() error {
 				data, err := l.conn.Files.Read(ctx, onHost(file.Path))
-				if errors.Is(err, fs.ErrNotExist) {
-					return nil
+				hidden := errors.Is(err, fs.ErrPermission)
+				if err != nil && !hidden {
+					return unless(err, fs.ErrNotExist, state.ErrDirectory)
 				}
 				l.accessories.mu.Lock()
 				defer l.accessories.mu.Unlock()
-				l.accessories.contents[role][file.To] = data
-				return err
+				l.accessories.contents[role][file.To] = content{data, hidden}
+				return nil
 			})
 		}
 	}
 }
 
-// observePermissions asks for permissions and owners of what is put on the host, beside what is in it: that takes no further round.
+// lieBeside makes room for what is found of files and directories, before anything is asked for that writes there.
+func (l *look) lieBeside() {
+	l.accessories.contents, l.accessories.lying = map[string]map[string]content{}, map[string]map[string]state.File{}
+	for _, a := range l.desired.AccessoriesOn(l.on.Name) {
+		role := state.AccessoryRole(a.Name)
+		if len(a.Files) > 0 {
+			l.accessories.contents[role] = map[string]content{}
+		}
+		if slices.ContainsFunc(slices.Concat(a.Files, a.Directories), plan.Permitted) {
+			l.accessories.lying[role] = map[string]state.File{}
+		}
+	}
+}
+
+// observePermissions asks for permissions and owners of what is put on the host, beside what is in it: that takes no further round. What
+// may not be looked at is there, and that is all that is known.
 func (l *look) observePermissions(ctx context.Context, group crew, a release.Accessory) {
 	role := state.AccessoryRole(a.Name)
 	for _, placed := range slices.Concat(a.Files, a.Directories) {
-		if plan.Unmoded(placed) && placed.Owner == "" {
-			continue // nobody asks
+		if !plan.Permitted(placed) {
+			continue
 		}
 		group.Go(func() error {
 			is, err := l.conn.Files.Stat(ctx, onHost(placed.Path))
-			if err != nil {
-				return unless(err, fs.ErrNotExist, fs.ErrPermission)
+			if err != nil && !errors.Is(err, fs.ErrPermission) {
+				return unless(err, fs.ErrNotExist)
 			}
 			l.accessories.mu.Lock()
 			defer l.accessories.mu.Unlock()
-			if l.accessories.lying[role] == nil {
-				l.accessories.lying[role] = map[string]state.File{}
-			}
 			l.accessories.lying[role][placed.To] = is
 			return nil
 		})
@@ -218,20 +235,23 @@ func (l *look) digestContents() {
 		}
 		file := state.EnvFile{Role: state.FilesName(role), Digests: map[string]string{}, Files: lying}
 		for _, placed := range a.Files {
-			data, there := contents[placed.To]
+			lies, there := contents[placed.To]
 			switch _, clear := placed.Clear(); {
 			case !there:
+			case lies.hidden:
+				file.Digests[placed.To] = unknownContent
 			case clear:
-				file.Digests[placed.To] = release.FileDigest(data)
+				file.Digests[placed.To] = release.FileDigest(lies.data)
 			default:
-				file.Digests[placed.To] = l.key.contentDigest(data)
+				file.Digests[placed.To] = l.key.contentDigest(lies.data)
 			}
 		}
 		l.host.EnvFiles = append(l.host.EnvFiles, file)
 	}
 }
 
-// unknownContent stands for a content with secrets in it on a host without a key: it is there, and that is all that is known.
+// unknownContent stands for a content with secrets in it on a host without a key, and for one that the SSH user may not read: it is there,
+// and that is all that is known.
 const unknownContent = "~"
 
 // contentDigest is the digest of a content with secrets in it.

@@ -124,7 +124,7 @@ type Engine interface {
 type Files interface {
 	// Home is the absolute path that relative paths begin at.
 	Home(ctx context.Context) (string, error)
-	// Read reads a whole file, at most 4 MiB.
+	// Read reads a whole file, at most 4 MiB; state.ErrDirectory when it is none, fs.ErrPermission when the user may not.
 	Read(ctx context.Context, path string) ([]byte, error)
 	// Write puts the file there in one go: temporary file, mode before content, rename. Directories that are missing are
 	// made 0700.

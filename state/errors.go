@@ -8,6 +8,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the name is taken, or the thing is in use.
 	ErrConflict = errors.New("conflict")
+	// ErrDirectory: a directory lies where a file was to be read.
+	ErrDirectory = errors.New("it is a directory")
 	// ErrUnreachable: the connection to the host could not be made or was lost. Whether the call was carried out is not known.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrNoLog: the container's log goes where the engine cannot read it.

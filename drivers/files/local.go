@@ -46,6 +46,9 @@ func (l *Local) Read(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("read %s: %w", name, state.ErrDirectory)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, readLimit+1))
 	if err == nil && len(data) > readLimit {
 		err = fmt.Errorf("read %s: it has more than %d bytes", name, readLimit)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/pkg/sftp"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kamald/kamald/state"
 )
 
 // readFile asks for size and handle at once, then for the content and what lies behind it at once: two round trips, where
@@ -36,7 +38,7 @@ func readFile(c *sftp.Client, name string) ([]byte, error) {
 		return nil, looked.err
 	}
 	if looked.info.IsDir() {
-		return nil, errors.New("it is a directory")
+		return nil, state.ErrDirectory
 	}
 	size := looked.info.Size()
 	if size > readLimit {

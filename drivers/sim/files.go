@@ -303,7 +303,7 @@ func (h *host) file(op, name string) (*node, error) {
 	case !ok:
 		return nil, wrong(op, name, fs.ErrNotExist)
 	case n.dir:
-		return nil, wrong(op, name, syscall.EISDIR)
+		return nil, wrong(op, name, state.ErrDirectory)
 	}
 	return n, nil
 }
