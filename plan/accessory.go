@@ -319,5 +319,10 @@ func (s *beside) toPlace() []string {
 			gone = append(gone, file.To)
 		}
 	}
+	for _, directory := range s.accessory.Directories { // an engine makes it, too, as nobody asked for
+		if _, there := lying.Files[directory.To]; looked && !there && Permitted(directory) {
+			gone = append(gone, directory.To)
+		}
+	}
 	return gone
 }

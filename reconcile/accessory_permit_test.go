@@ -119,3 +119,55 @@ func TestADirectoryKeepsTheModeThatItsUserWants(t *testing.T) {
 		}
 	})
 }
+
+// One whose mode the file says has it, also where that is the mode of those of which nothing is said.
+func TestADirectoryHasTheModeThatIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		desired.Accessories[0].Directories[0].Mode, desired.Accessories[0].Directories[0].ModeSaid = release.DirectoryMode, true
+		w.mustApply(desired)
+		w.byHand("shop-redis/data", 0o700, 999, 999)
+		w.mustApply(desired)
+		if mode := w.Mode("h3", "shop-redis/data"); mode != 0o755 {
+			t.Errorf("it is %o", mode)
+		}
+	})
+}
+
+// What is made on the way to a file is for the SSH user alone: a directory of the accessory's is not.
+func TestADirectoryWithAFileInItIsOpenToItsUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		a := &desired.Accessories[0]
+		a.Files[0].Path, a.Files[0].To = "./shop-redis/data/etc/redis.conf", "/data/etc/redis.conf"
+		etc := a.Directories[0]
+		etc.Path, etc.To = "./shop-redis/data/etc", "/data/etc"
+		a.Directories = append([]release.Placed{etc}, a.Directories...)
+		for i := range a.Directories {
+			a.Directories[i].Mode = release.DirectoryMode
+		}
+		w.mustApply(desired)
+		for _, name := range []string{"shop-redis/data", "shop-redis/data/etc"} {
+			if mode := w.Mode("h3", name); mode != 0o755 {
+				t.Errorf("%s is %o", name, mode)
+			}
+		}
+	})
+}
+
+// An engine makes a directory that is not there, for root: one that belongs to another is made before the container starts again.
+func TestADirectoryThatIsGoneIsMadeBeforeTheContainerStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		w.mustApply(desired)
+		w.StopContainer("h3", "shop-redis")
+		w.RemoveFile("h3", "shop-redis/data")
+		w.mustApply(desired)
+		if user, group := w.Owner("h3", "shop-redis/data"); user != 999 || group != 999 || w.redis() != "redis:7" {
+			t.Errorf("it belongs to %d:%d, and beside it is %q\n%s", user, group, w.redis(), w.progress())
+		}
+	})
+}
