@@ -132,7 +132,7 @@ func (s *beside) decideContainer(app state.App) {
 		s.item(Create, Change, DriftMissing, Safe, "it is not there", nil)
 	case s.foreign(app):
 	default:
-		s.compare(*s.current)
+		s.compare(s.comparable(*s.current, app))
 	}
 }
 
@@ -140,6 +140,31 @@ func (s *beside) decideContainer(app state.App) {
 func (s *beside) foreign(app state.App) bool {
 	return s.current != nil && s.current.Accessory != "" && !s.accessory.Shared && s.current.Accessory != app.OwnedAs(s.accessory.Name)
 }
+
+// comparable is the container as far as this app can compare it: of one that others share and have made, the digests of secrets are by
+// their key, and say nothing here.
+func (s *beside) comparable(w state.Container, app state.App) state.Container {
+	if w.Asked == nil || w.Accessory == app.OwnedAs(s.accessory.Name) {
+		return w
+	}
+	asked := *w.Asked
+	asked.Secrets, asked.Files = maps.Clone(asked.Secrets), maps.Clone(asked.Files)
+	for name := range asked.Secrets {
+		asked.Secrets[name] = ""
+	}
+	for _, placed := range s.accessory.Files {
+		file, there := asked.Files[placed.To]
+		if _, clear := placed.Clear(); there && !clear {
+			file.Digest = anothers
+			asked.Files[placed.To] = file
+		}
+	}
+	w.Asked = &asked
+	return w
+}
+
+// anothers stands for a content with secrets in it that is compared by another's key: it was put there, and that is all that is known.
+const anothers = "~"
 
 // compare decides about the container that is there: what was asked for otherwise, what is not as it was asked for, and whether it runs.
 func (s *beside) compare(w state.Container) {

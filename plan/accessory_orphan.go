@@ -24,21 +24,40 @@ func (b *builder) orphanBesides(after []string) {
 func (b *builder) orphanBesidesOf(host state.Host, after []string) {
 	for i := range host.Containers {
 		c := host.Containers[i]
-		name, ours := OwnAccessory(b.app, b.in.HeldRelease, host.Name, c)
-		if !ours || wantedAccessory(b.in.Desired, host.Name, c) || c.Status == state.StatusRemoving {
+		if wantedAccessory(b.in.Desired, host.Name, c) || c.Status == state.StatusRemoving {
 			continue
 		}
-		b.orphanBeside(host, c, state.AccessoryRole(name), after)
+		if name, ours := OwnAccessory(b.app, b.in.HeldRelease, host.Name, c); ours {
+			b.orphanBeside(host, c, state.AccessoryRole(name), after)
+		} else {
+			b.leaveShared(host, c)
+		}
 	}
 }
 
-// OwnAccessory tells whether a container is of an accessory of the app, and of which: its label says so, or the held release has it.
+// leaveShared says once, when an accessory leaves the file that others may share, that it stays.
+func (b *builder) leaveShared(host state.Host, c state.Container) {
+	if b.in.HeldRelease == nil || c.Role != "" {
+		return
+	}
+	for _, a := range b.in.HeldRelease.AccessoriesOn(host.Name) {
+		if a.Shared && c.Name == a.Service && c.Service == a.Service {
+			b.plan.Items = append(b.plan.Items, Item{Action: Remove, Cause: Orphan, Resource: ResourceContainer, Host: host.Name, Role: state.AccessoryRole(a.Name),
+				Name: c.Name, Reason: "its accessory is not on this host any more", Class: DriftOrphan, Risk: Destructive,
+				Deferred: "others may share it: it stays, and `kamald accessory remove " + a.Name + "` with a file that has it takes it away"})
+		}
+	}
+}
+
+// OwnAccessory tells whether a container is of an accessory of the app alone, and of which: its label says so, or the held release has
+// it. One that is shared is nobody's own, whoever has made its container last.
 func OwnAccessory(app state.App, held *release.Release, host string, c state.Container) (name string, ours bool) {
 	switch {
 	case c.Role != "":
 		return "", false
 	case c.Accessory != "":
-		return strings.CutPrefix(c.Accessory, app.OwnedAs(""))
+		name, ours = strings.CutPrefix(c.Accessory, app.OwnedAs(""))
+		return name, ours && !shared(held, name, c)
 	case held == nil:
 		return "", false
 	}
@@ -48,6 +67,16 @@ func OwnAccessory(app state.App, held *release.Release, host string, c state.Con
 		}
 	}
 	return "", false
+}
+
+// shared tells whether others may have the container of an accessory, too: the held release says so, else its label.
+func shared(held *release.Release, name string, c state.Container) bool {
+	if held != nil {
+		if was, ok := held.Accessory(name); ok && was.Service == c.Service {
+			return was.Shared
+		}
+	}
+	return c.Shared
 }
 
 // wantedAccessory tells whether the release has an accessory of the container's name on the host.

@@ -88,6 +88,9 @@ func (f *fingerprint) container(c *state.Container) {
 	if c.Accessory != "" {
 		f.word(c.Accessory)
 	}
+	if c.Shared {
+		f.word(state.LabelShared)
+	}
 	f.names(c.IPs) // which networks are attached, and not the addresses there
 }
 

@@ -342,7 +342,8 @@ func (w *world) create(h *state.Host, s plan.Step) error {
 	c := w.make(s.Host, s.Name, spec, state.StatusCreated, m.ID)
 	c.Release = w.number
 	if name, beside := state.AccessoryOf(s.Role); beside {
-		c.Accessory = w.desired.App().OwnedAs(name)
+		a, _ := w.desired.Accessory(name)
+		c.Accessory, c.Shared = w.desired.App().OwnedAs(name), a.Shared
 	}
 	return nil
 }

@@ -73,6 +73,9 @@ func (r *run) create(ctx context.Context, conn *Connection, s plan.Step) error {
 	}
 	if a, is := r.accessory(s); is {
 		labels[state.LabelAccessory] = r.record.App.OwnedAs(a.Name)
+		if a.Shared {
+			labels[state.LabelShared] = "true"
+		}
 	}
 	id, err := conn.Engine.Create(ctx, s.Name, spec, labels, values)
 	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrUnreachable) {

@@ -14,6 +14,7 @@ type Container struct {
 	Service     string `json:"service"`
 	Role        string `json:"role"`
 	Accessory   string `json:"accessory,omitempty"` // of one that kamald made for an accessory: App.OwnedAs
+	Shared      bool   `json:"shared,omitempty"`    // of an accessory's: others may share it
 	Destination string `json:"destination"`
 	Exec        string `json:"exec,omitempty"` // made for one command: the role that it is like
 

@@ -17,6 +17,7 @@ const (
 	// label role: it is none of the role's containers, and nobody's to heal.
 	LabelExec      = "kamald.exec"
 	LabelAccessory = "kamald.accessory" // whose accessory it is: App.OwnedAs
+	LabelShared    = "kamald.shared"    // "true" on an accessory's that others may share
 
 	// LabelProxyOwner names, on a proxy's container, the app whose proxy_server block it was made from: service[-destination].
 	LabelProxyOwner = "kamald.proxy-owner"

@@ -181,6 +181,7 @@ func (p *program) accessoryRemoval(desired release.Release, given string, data b
 	}
 	var containers []string
 	var keeps []release.Accessory
+	var shared []string
 	for _, name := range names {
 		places, err := reconcile.AccessoryPlaces(desired, name, p.flags.hosts)
 		if err != nil && len(names) > 1 {
@@ -191,11 +192,18 @@ func (p *program) accessoryRemoval(desired release.Release, given string, data b
 		}
 		a, _ := desired.Accessory(name)
 		keeps = append(keeps, a)
+		if a.Shared {
+			shared = append(shared, a.Service)
+		}
 		for _, place := range places {
 			containers = append(containers, a.Service+" on "+place.Host)
 		}
 	}
-	return "This stops and removes " + strings.Join(containers, ", ") + keptBeside(keeps, data), nil
+	text := "This stops and removes " + strings.Join(containers, ", ") + keptBeside(keeps, data)
+	if len(shared) > 0 {
+		text += " SHARED, so other destinations and apps may use it: " + strings.Join(shared, ", ") + "."
+	}
+	return text, nil
 }
 
 func (p *program) changeAccessories(ctx context.Context, name string, wait bool, act func(context.Context, *session, []string) (reconcile.Commanded, error)) error {

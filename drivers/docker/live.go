@@ -65,7 +65,7 @@ func label(c *state.Container, labels map[string]string) {
 	c.Release, _ = strconv.Atoi(labels[state.LabelRelease]) // absent or foreign: 0, which is "not kamald's"
 	c.Fence, _ = strconv.Atoi(labels[state.LabelFence])
 	c.RunDir, c.Owner, c.Hook = labels[state.LabelRunDir], labels[state.LabelProxyOwner], labels[state.LabelHook]
-	c.Accessory = labels[state.LabelAccessory]
+	c.Accessory, c.Shared = labels[state.LabelAccessory], labels[state.LabelShared] == "true"
 }
 
 // spec reads the live spec, in the words that it was asked for in where they say the same.

@@ -210,7 +210,7 @@ func (c *container) observe(h *host, inspect bool, v state.View) state.Container
 		ID: c.id, Name: c.name, ImageID: c.image.id, Status: c.status, Created: c.created.Add(h.skew), IPs: maps.Clone(c.networks),
 		Service: c.labels[state.LabelService], Role: c.labels[state.LabelRole], Destination: c.labels[state.LabelDestination],
 		RunDir: c.labels[state.LabelRunDir], Owner: c.labels[state.LabelProxyOwner], Exec: c.labels[state.LabelExec],
-		Accessory: c.labels[state.LabelAccessory], Hook: c.labels[state.LabelHook],
+		Accessory: c.labels[state.LabelAccessory], Shared: c.labels[state.LabelShared] == "true", Hook: c.labels[state.LabelHook],
 	}
 	seen.Release, _ = strconv.Atoi(c.labels[state.LabelRelease]) // absent or foreign is 0
 	seen.Fence, _ = strconv.Atoi(c.labels[state.LabelFence])
