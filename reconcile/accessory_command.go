@@ -150,9 +150,6 @@ func (c *Controller) RemoveAccessories(ctx context.Context, desired release.Rele
 			}
 			if data {
 				on.did = strings.TrimSuffix(on.did, "; its data stays") + ", with its data"
-				if err := on.dropImages(ctx); err != nil {
-					return err
-				}
 				if err := on.dropData(ctx, k, names); err != nil {
 					return err
 				}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/kamald/kamald/plan"
@@ -68,47 +67,4 @@ func imageBeside(desired release.Release, a release.Accessory, ref string) wante
 		asked.ours, asked.login = false, nil
 	}
 	return asked
-}
-
-// dropImages takes away the images that an accessory had, when its containers are gone: those of the file and of the containers. One that
-// any container has stays, and so does one that was deployed as an app's.
-func (on *accessoryOn) dropImages(ctx context.Context) error {
-	refs := []string{on.accessory.Image}
-	for _, c := range on.all {
-		refs = append(refs, c.Live.Image)
-	}
-	slices.Sort(refs)
-	left, err := on.conn.Engine.Containers(ctx, state.Filter{})
-	if err != nil {
-		return err
-	}
-	for _, ref := range slices.Compact(refs) {
-		if err := on.dropImage(ctx, ref, left); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropImage takes one away that none of the containers has.
-func (on *accessoryOn) dropImage(ctx context.Context, ref string, containers []state.Container) error {
-	if ref == "" || sameRepository(ref, on.desired.ImageName()) {
-		return nil
-	}
-	image, err := on.conn.Engine.Image(ctx, ref)
-	if err != nil {
-		return unless(err, state.ErrNotFound)
-	}
-	if _, apps := image.Labels[state.LabelService]; apps {
-		return nil
-	}
-	if i := slices.IndexFunc(containers, func(c state.Container) bool { return c.ImageID == image.ID }); i >= 0 {
-		on.notes = append(on.notes, fmt.Sprintf("%s has the image %s, too: it stays", containers[i].Name, ref))
-		return nil
-	}
-	err = on.conn.Engine.RemoveImage(ctx, ref)
-	if err == nil {
-		on.notes = append(on.notes, "removed the image "+ref)
-	}
-	return unless(err, state.ErrNotFound, state.ErrConflict) // a container may have been made of it meanwhile
 }

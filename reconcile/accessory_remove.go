@@ -236,9 +236,6 @@ func (r *removal) end(ctx context.Context, on *accessoryOn, k keptData) error {
 	if err := on.take(ctx); err != nil {
 		return err
 	}
-	if err := on.dropImages(ctx); err != nil {
-		return err
-	}
 	if !r.data {
 		if stays := k.names(); len(stays) > 0 && !on.unchanged {
 			on.notes = append(on.notes, "its data stays: "+strings.Join(stays, ", "))
