@@ -60,3 +60,23 @@ func TestASharedAccessoryStaysWhenWhoMadeItDropsIt(t *testing.T) {
 		}
 	})
 }
+
+// A host that was away when it was dropped has it in its own newest record, and what is held has not: its label says that it is shared.
+func TestASharedAccessoryStaysOnAHostThatWasAwayWhenItWasDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		_, staging := w.sharing()
+		w.mustApply(staging)
+		id := w.redisID()
+		w.image("v2", sim.Healthy(0))
+		staging.Accessories, staging.Version, staging.Rollout.SkipUnreachable = nil, "v2", true
+		w.Cut("h3")
+		w.mustApply(staging)
+		w.Restore("h3")
+		w.mustApply(staging)
+		if w.redisID() != id || w.redis() != "redis:7" {
+			t.Errorf("it is %q\n%s", w.redis(), w.progress())
+		}
+		w.mustBeEmpty(staging)
+	})
+}

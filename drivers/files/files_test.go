@@ -158,6 +158,15 @@ func TestAFileThatIsTooLongIsNotRead(t *testing.T) {
 	})
 }
 
+func TestADirectoryIsNotReadAsAFile(t *testing.T) {
+	onBoth(t, func(t *testing.T, h host, home string) {
+		must(t, os.Mkdir(filepath.Join(home, "here"), 0o700))
+		if got, err := h.Read(t.Context(), "here"); !errors.Is(err, state.ErrDirectory) || !strings.Contains(err.Error(), "here") {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
 func TestWhatIsNotThereIsSaidInGosWords(t *testing.T) {
 	onBoth(t, func(t *testing.T, h host, _ string) {
 		ctx := t.Context()
