@@ -52,7 +52,7 @@ func (o Options) names(accessory string) bool {
 }
 
 func (b *builder) decideBeside(accessory release.Accessory, on release.Host, host state.Host) *beside {
-	s := &beside{accessory: accessory, forced: b.in.Options.Reboot, spared: len(b.in.Options.Accessories) > 0 && !b.in.Options.Reboot}
+	s := &beside{accessory: accessory, forced: b.in.Options.Reboot, spared: b.in.Options.Boot}
 	s.slot = slot{role: accessory.Role(), on: on, host: host, name: accessory.Service, spec: compileAccessory(b.in, host, on, accessory),
 		routed: accessory.Service, heals: b.in.Options.Heal, keeps: b.in.Desired.Reconcile, reconfigured: b.in.reconfigured}
 	s.released = b.in.tookPart(host) || b.in.heldHas(accessory, host)

@@ -55,7 +55,7 @@ func (s *beside) asksOtherwise(w state.Container, placed release.Placed) bool {
 
 // Unmoded tells whether nobody says the permissions of a directory: a container's user gives its own what it wants.
 func Unmoded(placed release.Placed) bool {
-	return placed.Content == nil && placed.Missing == "" && placed.Mode == release.DirectoryMode && !placed.ModeSaid
+	return placed.Content == nil && placed.Missing == "" && placed.Mode == release.DirectoryMode
 }
 
 // Permitted tells whether somebody says the permissions or the owner of what is put on a host.

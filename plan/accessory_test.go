@@ -222,7 +222,7 @@ func TestAnAccessorysFileThatIsNotThereIsAProblem(t *testing.T) {
 func TestAccessoriesAloneTouchNothingElse(t *testing.T) {
 	w := released(t, besideShop("redis:7", release.OnChangePlan)).to("v2")
 	w.desired.Accessories[0].Image = "redis:8"
-	w.options = plan.Options{Accessories: []string{"redis"}}
+	w.options = plan.Options{Accessories: []string{"redis"}, Boot: true}
 	if p := w.plan(); !p.Empty() {
 		t.Errorf("boot replaces: %s", show(p))
 	}
@@ -230,7 +230,7 @@ func TestAccessoriesAloneTouchNothingElse(t *testing.T) {
 	if p := w.plan(); !p.Empty() || !slices.ContainsFunc(p.Items, func(i plan.Item) bool { return strings.Contains(i.Deferred, "`kamald accessory boot` leaves") }) {
 		t.Errorf("boot replaces what an apply would: %s", show(p))
 	}
-	w.options.Reboot = true
+	w.options.Boot, w.options.Reboot = false, true
 	p := w.plan()
 	for _, s := range p.Steps {
 		if s.Role != "accessory/redis" && s.Kind != plan.StepGate {

@@ -20,11 +20,16 @@ func (b *builder) hooksAt(moment string) []release.Hook {
 
 // hookKind is what hooks call this kind of plan.
 func (b *builder) hookKind() string {
-	back := b.in.Options.Back && (b.kind == KindRelease || b.kind == KindConfig)
-	if back || b.kind == KindRelease && b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version { // back to what is held, from a partial release of another
+	held := b.in.Held != nil && b.in.Held.Version == b.in.Desired.Version
+	switch {
+	case b.in.Options.Back && (b.kind == KindRelease || b.kind == KindConfig):
 		return string(KindRollback)
+	case b.kind != KindRelease || !held:
+		return string(b.kind)
+	case slices.ContainsFunc(b.slots, func(s *slot) bool { return s.ahead != nil && s.ahead.Version != b.in.Desired.Version && s.boots() }):
+		return string(KindRollback) // back to what is held, from a partial release of another
 	}
-	return string(b.kind)
+	return string(KindConfig) // from other settings of the same, that a part has
 }
 
 // hookStep is a hook on the machine that kamald runs on.

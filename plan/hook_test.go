@@ -111,6 +111,23 @@ func TestOnlyANewVersionIsMigratedFor(t *testing.T) {
 	}
 }
 
+// A part that has other settings of the version that is held runs no other version: nothing is rolled back.
+func TestNothingIsRolledBackFromOtherSettings(t *testing.T) {
+	w := released(t, migrates("v1"))
+	w.desired.Roles[0].Env.Clear = map[string]string{"COLOUR": "blue"}
+	w.options.Filter = plan.Filter{Hosts: []string{"web-1"}}
+	if p := w.plan(); !p.Partial || p.Kind != plan.KindConfig {
+		t.Fatalf("%s", show(p))
+	} else if err := w.carryOut(p, inOrder); err != nil {
+		t.Fatal(err)
+	}
+	w.desired, w.options = migrates("v1"), plan.Options{}
+	w.desired.Roles[0].Env.Clear = map[string]string{"COLOUR": "green"}
+	if p := w.plan(); p.Empty() || slices.Contains(hooksOf(p), "rollback/rollback") || slices.Contains(hooksOf(p), "pre-boot/migrate") {
+		t.Errorf("%v\n%s", hooksOf(p), show(p))
+	}
+}
+
 // partly is a world that holds v1, of which a part runs another version.
 func partly(t *testing.T, version string) *world {
 	w := released(t, migrates("v1"))

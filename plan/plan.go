@@ -73,8 +73,9 @@ type Options struct {
 	// release has left behind is not taken away, unless Orphans says so.
 	Heal    bool `json:"heal,omitempty"`
 	Orphans bool `json:"orphans,omitempty"`
-	// Accessories limits the plan to some of them, and to nothing else. Reboot has each made anew, whatever waits.
+	// Accessories limits the plan to some of them, and to nothing else. Boot leaves what is there; Reboot has each made anew, whatever waits.
 	Accessories []string `json:"accessories,omitempty"`
+	Boot        bool     `json:"boot,omitempty"`
 	Reboot      bool     `json:"reboot,omitempty"`
 	// Start has what was stopped on purpose in scope start again, and lifts that. Only: what runs there is left as it is.
 	Start bool `json:"start,omitempty"`

@@ -132,10 +132,15 @@ func makeDirectory(ctx context.Context, files Files, directory release.Placed) e
 	if unless(err, fs.ErrExist) != nil {
 		return err
 	}
-	if errors.Is(err, fs.ErrExist) && plan.Unmoded(directory) {
+	there := errors.Is(err, fs.ErrExist)
+	if there && plan.Unmoded(directory) {
 		return give(ctx, files, name, directory) // it has the mode that whoever uses it wants
 	}
-	return permit(ctx, files, name, directory)
+	err = permit(ctx, files, name, directory)
+	if there && directory.Owner == "" && errors.Is(err, fs.ErrPermission) {
+		return nil // its user has taken it for itself, as a database does: a plan says what it has made of it
+	}
+	return err
 }
 
 // permit sets the permissions and owners of files and directories of an accessory that were changed where they lie.
@@ -150,8 +155,10 @@ func (r *run) permit(ctx context.Context, conn *Connection, s plan.Step) error {
 			set = give
 		}
 		err := set(ctx, conn.Files, onHost(placed.Path), placed)
-		if errors.Is(err, fs.ErrPermission) && placed.Owner == "" {
-			err = fmt.Errorf("%w: it belongs to another user there\n  next: give it back by hand: `sudo chmod %s %s` there", err, placed.Mode, onHost(placed.Path))
+		if errors.Is(err, fs.ErrPermission) && placed.Owner == "" { // no release waits for that
+			r.c.report(Progress{Kind: "warn", Host: s.Host, Role: s.Role, Step: s.ID, Message: fmt.Sprintf(
+				"%s belongs to another user there and keeps its mode; `sudo chmod %s %s` there sets it", onHost(placed.Path), placed.Mode, onHost(placed.Path))})
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", onHost(placed.Path), err)

@@ -36,7 +36,7 @@ func AccessoryNames(desired release.Release, given string) ([]string, error) {
 // BootAccessories makes and starts accessories that are not there; with reboot it makes each anew, with its image pulled again. What is
 // held of them afterwards is what the file says.
 func (c *Controller) BootAccessories(ctx context.Context, desired release.Release, names, hosts []string, reboot bool) (Report, error) {
-	return c.Apply(ctx, desired, Options{Accessories: names, Reboot: reboot, Hosts: hosts, Pin: &plan.Pin{}, SkipUnreachable: len(hosts) > 0})
+	return c.Apply(ctx, desired, Options{Accessories: names, Reboot: reboot, boot: !reboot, Hosts: hosts, Pin: &plan.Pin{}, SkipUnreachable: len(hosts) > 0})
 }
 
 // settled writes down what a plan of accessories alone has made true.

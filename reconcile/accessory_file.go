@@ -16,13 +16,13 @@ import (
 var errFileGone = errors.New("is not there")
 
 // filesThere wants the files of an accessory there that a container of this spec has mounted: an engine makes directories in the place of
-// those that are not.
+// those that are not. Which of its mounts are files a container of kamald's says; of another's, the file does.
 func filesThere(ctx context.Context, files Files, a release.Accessory, spec state.Spec) error {
 	group, grouped := crewWithin(ctx)
 	for _, volume := range spec.Volumes {
 		source, rest, mounted := strings.Cut(volume, ":")
 		to, _, _ := strings.Cut(rest, ":")
-		placed := spec.Files[to].Digest != "" || slices.ContainsFunc(a.Files, func(p release.Placed) bool { return p.To == to })
+		placed := spec.Files[to].Digest != "" || spec.Files == nil && slices.ContainsFunc(a.Files, func(p release.Placed) bool { return p.To == to })
 		if !mounted || !placed {
 			continue
 		}
@@ -41,7 +41,9 @@ func filesThere(ctx context.Context, files Files, a release.Accessory, spec stat
 func (on *accessoryOn) filesThere(ctx context.Context) error {
 	spec := on.container.Live
 	if on.container.Asked != nil {
-		spec = *on.container.Asked
+		if spec = *on.container.Asked; spec.Files == nil {
+			spec.Files = map[string]state.File{} // it is said that there are none
+		}
 	}
 	return filesThere(ctx, on.conn.Files, on.accessory, spec)
 }

@@ -113,3 +113,35 @@ func TestAnAccessoryIsNotStartedWithoutItsFiles(t *testing.T) {
 		})
 	}
 }
+
+// Which of its mounts are files a container says: what the file has become since waits for a reboot, and keeps none from starting.
+func TestAnAccessoryStartsAsItWasMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		desired := w.withRedis("v1", "redis:7")
+		w.mustApply(desired)
+		a := &desired.Accessories[0]
+		a.OnChange = release.OnChangePlan
+		a.Files = append(slices.Clone(a.Files), release.Placed{Path: "./shop-redis/data", To: "/data", Mode: "0644", Content: []release.Part{{Text: "x"}}})
+		a.Directories = nil
+		w.accessories(func(c *reconcile.Controller) (reconcile.Commanded, error) {
+			return c.RestartAccessories(t.Context(), desired, theRedis, nil)
+		})
+		if w.redis() != "redis:7" {
+			t.Errorf("it is %q", w.redis())
+		}
+	})
+}
+
+func TestWhatDetailsSayOfAnAccessoryIsWhatAnApplyDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithRedis(t)
+		w.mustApply(w.withRedis("v1", "redis:7"))
+		w.using(func(c *reconcile.Controller) {
+			list, err := c.Accessories(t.Context(), w.withRedis("v1", "redis:8"), theRedis, nil)
+			if err != nil || len(list) != 1 || len(list[0].Notes) == 0 || strings.Contains(strings.Join(list[0].Notes, "; "), "leaves what is there") {
+				t.Errorf("the details are %+v %v", list, err)
+			}
+		})
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kamald/kamald/drivers/sim"
 	"github.com/kamald/kamald/plan"
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/release"
@@ -120,17 +121,35 @@ func TestADirectoryKeepsTheModeThatItsUserWants(t *testing.T) {
 	})
 }
 
-// One whose mode the file says has it, also where that is the mode of those of which nothing is said.
-func TestADirectoryHasTheModeThatIsSaid(t *testing.T) {
+// A database's user takes its directory for itself, and whoever is not root there cannot give it another mode.
+func TestADirectoryThatItsUserHasTakenHoldsNothingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldWithRedis(t)
 		desired := w.withRedis("v1", "redis:7")
-		desired.Accessories[0].Directories[0].Mode, desired.Accessories[0].Directories[0].ModeSaid = release.DirectoryMode, true
+		desired.Accessories[0].Directories[0].Owner = ""
 		w.mustApply(desired)
 		w.byHand("shop-redis/data", 0o700, 999, 999)
-		w.mustApply(desired)
-		if mode := w.Mode("h3", "shop-redis/data"); mode != 0o755 {
-			t.Errorf("it is %o", mode)
+		w.Before(func(c sim.Call) error {
+			if c.Method == "Files.Chmod" && strings.HasSuffix(c.Args, "shop-redis/data") {
+				return fs.ErrPermission
+			}
+			return nil
+		})
+		w.using(func(c *reconcile.Controller) {
+			if _, err := c.BootAccessories(t.Context(), desired, []string{"redis"}, nil, true); err != nil {
+				t.Error(err)
+			}
+		})
+		next := w.withRedis("v2", "redis:7")
+		next.Accessories = desired.Accessories
+		if _, err := w.apply(t.Context(), next); err != nil {
+			t.Error(err)
+		}
+		if said := w.progress(); !strings.Contains(said, "shop-redis/data belongs to another user there and keeps its mode") {
+			t.Errorf("nobody says it:\n%s", said)
+		}
+		if p := w.planned(next, reconcile.Options{}).Plan; len(p.Items) != 1 || p.Items[0].Cause != plan.Drift {
+			t.Errorf("it is not told: %+v", p.Items)
 		}
 	})
 }

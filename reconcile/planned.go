@@ -47,6 +47,7 @@ type Options struct {
 	// Accessories limits the plan to some of them, by name; Reboot has each made anew.
 	Accessories []string
 	Reboot      bool
+	boot        bool // nothing but those that are not there
 	// Orphans are taken away by healing, too.
 	Orphans bool
 	// Guard is asked before anything is begun, and again under the lock; its error is why it is not. nil: nobody is asked.
@@ -225,7 +226,7 @@ func (c *Controller) planFrom(ctx context.Context, desired release.Release, snap
 	in := plan.Input{Desired: desired, Observed: snapshot, Held: held, Choice: options.choice, Now: c.now(),
 		Options: plan.Options{SkipUnreachable: options.SkipUnreachable, Retain: options.Retain, Filter: scope, KeepPartial: options.keepPartial,
 			Back: options.RollbackOf != nil, Prune: options.Prune, Ignore: options.Ignore, Heal: options.heal, Orphans: options.Orphans,
-			Accessories: options.Accessories, Reboot: options.Reboot, Start: options.start, Only: options.only, Restart: options.restart}}
+			Accessories: options.Accessories, Boot: options.boot, Reboot: options.Reboot, Start: options.start, Only: options.only, Restart: options.restart}}
 	if in.Records = options.records; in.Records == nil {
 		if in.Records, err = c.records(ctx, desired, snapshot, options.Stored); err != nil {
 			return Planned{}, err

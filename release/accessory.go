@@ -45,14 +45,13 @@ type Accessory struct {
 
 // Placed is a file that is put on a host, or a directory that is made there, and mounted.
 type Placed struct {
-	Path     string `json:"path"` // on the host: below the SSH user's home where it begins with ./, else absolute
-	To       string `json:"to"`   // in the container
-	Mode     string `json:"mode,omitempty"`
-	ModeSaid bool   `json:"mode_said,omitempty"` // of a directory: its mode is said, and that of one of which nothing is said
-	Owner    string `json:"owner,omitempty"`     // user:group by number; "" is whoever makes it
-	Options  string `json:"options,omitempty"`   // of the mount
-	Content  []Part `json:"content,omitempty"`   // of a file; nil for a directory
-	Missing  string `json:"missing,omitempty"`   // why there is no content: the file of this machine cannot be read
+	Path    string `json:"path"` // on the host: below the SSH user's home where it begins with ./, else absolute
+	To      string `json:"to"`   // in the container
+	Mode    string `json:"mode,omitempty"`
+	Owner   string `json:"owner,omitempty"`   // user:group by number; "" is whoever makes it
+	Options string `json:"options,omitempty"` // of the mount
+	Content []Part `json:"content,omitempty"` // of a file; nil for a directory
+	Missing string `json:"missing,omitempty"` // why there is no content: the file of this machine cannot be read
 }
 
 // Part is a part of a file's content: text, bytes that are none, or the value of a secret.

@@ -93,34 +93,6 @@ func TestAnAccessoryIsReadIntoARelease(t *testing.T) {
 	}
 }
 
-// The mode of a directory of which nothing is said is its user's, so that it is kept whether it is said.
-func TestWhetherADirectorysModeIsSaidIsKept(t *testing.T) {
-	text := least + `
-host "10.0.0.9" {}
-accessory "redis" {
-  image = "redis:7"
-  hosts = ["10.0.0.9"]
-  directory "a" { to = "/a" }
-  directory "b" {
-    to   = "/b"
-    mode = "0755"
-  }
-  directory "c" {
-    to   = "/c"
-    mode = "0750"
-  }
-}
-`
-	a, _ := load(t, withFiles(text, nil)).Accessory("redis")
-	var said []bool
-	for _, placed := range a.Directories {
-		said = append(said, placed.ModeSaid)
-	}
-	if !slices.Equal(said, []bool{false, true, false}) {
-		t.Errorf("%+v", a.Directories)
-	}
-}
-
 func TestAnAccessoryIsOnTheHostsOfItsRoles(t *testing.T) {
 	r := load(t, in("service = \"s\"\nimage = \"a/s\"\nversion = \"v1\"\nrole \"web\" { hosts = [\"a\", \"b\"] }\nrole \"jobs\" { hosts = [\"b\", \"c\"] }\naccessory \"x\" {\nimage = \"x:1\"\nroles = [\"web\", \"jobs\"]\n}\n", ""))
 	if a, _ := r.Accessory("x"); !slices.Equal(a.Hosts, []string{"a", "b", "c"}) {

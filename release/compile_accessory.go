@@ -158,7 +158,6 @@ func (c *compiler) compilePlaced(b *block, service, mode string) Placed {
 		p.Content, p.Missing = c.content(b)
 		return p
 	}
-	p.ModeSaid = b.get("mode").set() && p.Mode == DirectoryMode
 	switch source := b.label; {
 	case path.IsAbs(source):
 		p.Path = path.Clean(source)

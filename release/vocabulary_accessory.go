@@ -28,13 +28,9 @@ func accessorySpec() *blockSpec {
 }
 
 func placedSpec(name, meaning string) *blockSpec {
-	mode := attr("mode", kindString, "permissions, in octal").otherwise(defaultFileMode).like(`"0640"`)
-	if name == "directory" {
-		mode = attr("mode", kindString, "permissions, in octal").ruled("0755 when it is made, then what its user makes of them").like(`"0750"`)
-	}
 	return labelled(name, "path", meaning, []attrSpec{
 		attr("to", kindString, "absolute path in the container").needed().like(`"/data"`),
-		mode,
+		attr("mode", kindString, "permissions, in octal").otherwise(DirectoryMode).like(`"0640"`),
 		attr("owner", kindString, "user and group, by number").ruled("the SSH user").like(`"999:999"`),
 		attr("options", kindString, "options of the mount").like(`"ro"`),
 	})
