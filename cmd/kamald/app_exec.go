@@ -179,9 +179,7 @@ func placeName(place reconcile.Place) string { return prefix(place.Host, place.R
 
 // showExecuted says how commands ended, as far as their output does not, and gives the exit code: the first that is not 0.
 func (p *program) showExecuted(ctx context.Context, desired release.Release, done []reconcile.Executed, e execFlags) error {
-	if err := leftBy(ctx); err != nil {
-		return err
-	}
+	left := leftBy(ctx)
 	code, failed, hosts := 0, 0, map[string]bool{}
 	for _, d := range done {
 		hosts[d.Host] = true
@@ -198,20 +196,36 @@ func (p *program) showExecuted(ctx context.Context, desired release.Release, don
 			}
 		}
 	}
-	if p.flags.json {
-		if err := p.writeJSON(map[string]any{"schema": schema, "app": desired.App(), "places": done}); err != nil {
+	switch {
+	case p.flags.json:
+		if err := p.writeJSON(map[string]any{"schema": schema, "app": desired.App(), "places": done}); err != nil && left == nil {
 			return err
 		}
-	} else {
+	case left != nil:
+		p.sayUnread(done, e)
+	default:
 		p.sayExecuted(done, e, failed)
 	}
 	switch {
+	case left != nil:
+		return left
 	case ctx.Err() != nil:
 		return &exit{code: exitInterrupted}
 	case code != 0:
 		return &exit{code: code}
 	}
 	return nil
+}
+
+// sayUnread says of commands whose output nobody reads any more what has failed for another reason, and what may go on in a container that
+// serves.
+func (p *program) sayUnread(done []reconcile.Executed, e execFlags) {
+	for _, d := range done {
+		ended := errors.Is(d.Err, state.ErrUnwritten) || errors.Is(d.Err, context.Canceled) // for that very reason
+		if d.Err != nil && (e.reuse || !ended) {
+			_, _ = fmt.Fprintf(p.err, "%s %s: %s\n", p.err.in(red, "kamald:"), placeName(d.Place), d.Error)
+		}
+	}
 }
 
 // sayExecuted names each place where it failed, and containers that were left to themselves.
