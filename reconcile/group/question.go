@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kamald/kamald/reconcile"
 	"github.com/kamald/kamald/reconcile/loop"
@@ -33,7 +34,12 @@ type question struct {
 	Container string       `json:"container,omitempty"`
 	Lines     int          `json:"lines,omitempty"`
 	By        loop.Person  `json:"by,omitzero"`
+	Until     time.Time    `json:"until,omitzero"` // nobody waits for it any more then, by the clock of whoever asks
 }
+
+// mostApart is how far the clocks of two daemons may be apart. Whether a question is still waited for is decided where it lies: it is taken
+// back; but a cluster that was away may bring an old one up again, after whoever asked has gone another way.
+const mostApart = 2 * time.Minute
 
 // reply is what becomes of a question.
 type reply struct {
@@ -98,6 +104,9 @@ func (g *Group) replyTo(ctx context.Context, app state.App, data []byte) reply {
 	if err := unpackTo(data, &q); err != nil {
 		return failed(fmt.Errorf("another daemon asks what this one does not understand: %w; are both of one version?", err))
 	}
+	if late := g.o.Now().Sub(q.Until); !q.Until.IsZero() && late > mostApart {
+		return failed(fmt.Errorf("it came %s too late by the clock of %s; nothing of it was done", late.Round(time.Second), g.o.Name))
+	}
 	return g.doAsked(ctx, app, q)
 }
 
@@ -134,6 +143,7 @@ func (g *Group) doAsked(ctx context.Context, app state.App, q question) reply {
 func (g *Group) ask(ctx context.Context, app state.App, q question) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.o.Patience)
 	defer cancel()
+	q.Until = g.o.Now().Add(g.o.Patience)
 	data, err := packed(q)
 	if err != nil {
 		return reply{}, err

@@ -58,9 +58,13 @@ func (g *Group) Lead(ctx context.Context, app state.App) (loop.Term, error) {
 	return t, nil
 }
 
-// Others implements loop.Leadership. Daemons of one name are one here.
+// Others implements loop.Leadership. Another daemon may have this one's name.
 func (g *Group) Others(app state.App) bool {
-	return slices.ContainsFunc(g.o.Board.Standing()[app], func(name string) bool { return name != g.o.Name })
+	mine := 0
+	if g.loop.Leads(app) {
+		mine = 1
+	}
+	return len(g.o.Board.Standing()[app]) > mine
 }
 
 // led is a term in which questions are answered.

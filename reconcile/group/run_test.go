@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -157,7 +158,35 @@ func TestAnOrderIsLostOnlyAWhileAfterItsDaemonWasSeenLast(t *testing.T) {
 	})
 }
 
-// Whether a question is still waited for is decided where it lies: each is taken once, or taken back. No clock has a say in it.
+// standers is a board on which daemons of these names stand for every app.
+type standers struct {
+	Board
+	names []string
+}
+
+func (s standers) Standing() map[state.App][]string { return map[state.App][]string{appN(0): s.names} }
+
+func TestAnotherDaemonMayHaveTheSameName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			names []string
+			leads bool
+			want  bool
+		}{{nil, false, false}, {[]string{"one"}, false, true}, {[]string{"one"}, true, false}, {[]string{"one", "one"}, true, true}, {[]string{"one", "two"}, true, true}} {
+			var others loop.Leadership // of nobody's else: it leads all
+			if !c.leads {
+				others = chosen{} // and has led nothing yet
+			}
+			g := grouped(t, standers{names: c.names}, 1, others)
+			if got := g.Others(appN(0)); got != c.want {
+				t.Errorf("of %v, leading %t: %t", c.names, c.leads, got)
+			}
+		}
+	})
+}
+
+// Whether a question is still waited for is decided where it lies: each is taken once, or taken back. Clocks that are somewhat apart have no
+// say in it.
 func TestAQuestionFromAClockThatIsBehindIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := grouped(t, &wall{}, 1, nil)
@@ -167,6 +196,10 @@ func TestAQuestionFromAClockThatIsBehindIsAnswered(t *testing.T) {
 		}
 		if r := g.replyTo(t.Context(), appN(0), data); r.Error != "" {
 			t.Errorf("it is refused: %s", r.Error)
+		}
+		time.Sleep(2 * time.Minute) // the cluster was away, and has it still
+		if r := g.replyTo(t.Context(), appN(0), data); !strings.Contains(r.Error, "too late") {
+			t.Errorf("an old one is answered: %+v", r)
 		}
 	})
 }

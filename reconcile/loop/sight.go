@@ -14,6 +14,8 @@ const (
 	blindLook = 5 * time.Second
 	// sightPause is how often one that stays out of an app for that asks whether anybody else would lead it.
 	sightPause = 15 * time.Second
+	// sightStays is how long it stays out at least while others would lead: that a server answers is less than that it can be looked at.
+	sightStays = time.Minute
 )
 
 // blinded lets another daemon lead when this one reaches no server: they may be up, and it is this machine that is cut off. One that has
@@ -61,34 +63,58 @@ func (l *Loop) sight(soft context.Context, k *keeper) {
 	if proposal == nil {
 		return
 	}
+	stays := time.After(sightStays)
 	controller, err := l.o.Open(proposal.Release)
-	if err != nil {
-		return
+	for err != nil { // then nothing could be done for the app here
+		select {
+		case <-soft.Done():
+			return
+		case <-time.After(sightPause):
+		}
+		if !l.o.Leadership.Others(k.app) {
+			return
+		}
+		controller, err = l.o.Open(proposal.Release)
 	}
 	within, end := context.WithCancel(soft)
 	defer end()
+	up := make(chan struct{}, 1)
 	var asking sync.WaitGroup
 	asking.Go(func() {
 		_ = k.surviving(func() error {
 			controller.Watch(within, proposal.Release.Hosts, func(h reconcile.Happening) {
 				if h.Up {
-					end()
+					select {
+					case up <- struct{}{}:
+					default:
+					}
 				}
 			})
 			return nil
 		})
 	})
-	for within.Err() == nil {
+	l.stayOut(within, k.app, up, stays)
+	end()
+	_ = controller.Close() // nothing was asked of it but whether it is there
+	asking.Wait()
+}
+
+// stayOut returns when a server is up and the time has passed, or when nobody else would lead the app.
+func (l *Loop) stayOut(within context.Context, app state.App, up <-chan struct{}, stays <-chan time.Time) {
+	for up != nil || stays != nil {
 		select {
 		case <-within.Done():
+			return
+		case <-up:
+			up = nil
+		case <-stays:
+			stays = nil
 		case <-time.After(sightPause):
-			if !l.o.Leadership.Others(k.app) {
-				end()
+			if !l.o.Leadership.Others(app) {
+				return
 			}
 		}
 	}
-	_ = controller.Close() // nothing was asked of it but whether it is there
-	asking.Wait()
 }
 
 // newest is what an app is to be, for as long as no worker reads it: as the source says, or else as it was known last; nil: it is not known.

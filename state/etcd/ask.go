@@ -92,6 +92,9 @@ func (q *query) put(ctx context.Context, question []byte) error {
 	return nil
 }
 
+// errLeft: the connection by which an answer was waited for has been closed.
+var errLeft = errors.New("the connection was closed meanwhile")
+
 // await waits for the answer. patient ends when nobody who has not taken it may do so any more, whole ends all.
 func (q *query) await(patient, whole context.Context) ([]byte, error) {
 	answers := make(chan []byte, 1)
@@ -109,7 +112,11 @@ func (q *query) await(patient, whole context.Context) ([]byte, error) {
 				}
 			}
 		}
-		failed <- context.Cause(whole)
+		err := context.Cause(whole)
+		if err == nil {
+			err = errLeft
+		}
+		failed <- err
 	}()
 	late := (<-chan time.Time)(nil)
 	for over := patient.Done(); ; over = nil {
@@ -117,9 +124,12 @@ func (q *query) await(patient, whole context.Context) ([]byte, error) {
 		case data := <-answers:
 			return data, nil
 		case err := <-failed:
+			if q.takeBack() {
+				return nil, ErrNotTaken
+			}
 			return nil, q.b.e.s.explain(err)
 		case <-late:
-			return nil, errors.New("it was taken, and not answered in time")
+			return nil, errors.New("it may have been taken, and was not answered in time")
 		case <-over:
 			if q.takeBack() {
 				return nil, ErrNotTaken

@@ -192,10 +192,13 @@ func (s *core) attempt(each time.Duration, do func(context.Context, *clientv3.Cl
 	return s.explain(err)
 }
 
-// single makes one request, which is not made again here, and notes whether the cluster answers.
+// single makes one request, which is not made again here but with a password that was changed, and notes whether the cluster answers.
 func (s *core) single(ctx context.Context, each time.Duration, do func(context.Context, *clientv3.Client) error) error {
 	sent := time.Now()
 	err := s.once(ctx, each, do)
+	if errors.Is(err, errUser) {
+		err = s.once(ctx, each, do)
+	}
 	if err != nil && ctx.Err() == nil && away(err) {
 		s.contact.doubt(sent, len(s.config.Endpoints)/2+1, s.explain(err))
 	}
