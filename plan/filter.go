@@ -90,16 +90,20 @@ func (s Filter) Has(host, role string) bool {
 	return s.hasHost(host) && (len(s.Roles) == 0 || slices.Contains(s.Roles, role)) && !slices.Contains(s.Except, host+"/"+role)
 }
 
+// Wants tells whether a role or an accessory of a host is within.
+func (s Filter) Wants(desired release.Release, host string) bool {
+	return slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
+		return slices.Contains(role.Hosts, host) && s.Has(host, role.Name)
+	})
+}
+
 // Concerns tells whether something within is to be on a host, or has a container there as the host was seen.
 func (s Filter) Concerns(desired release.Release, host state.Host) bool {
 	if len(s.Roles) == 0 {
 		return s.hasHost(host.Name)
 	}
-	wanted := slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
-		return slices.Contains(role.Hosts, host.Name) && s.Has(host.Name, role.Name)
-	})
 	app := desired.App()
-	return wanted || slices.ContainsFunc(host.Containers, func(c state.Container) bool {
+	return s.Wants(desired, host.Name) || slices.ContainsFunc(host.Containers, func(c state.Container) bool {
 		return c.Service == app.Service && c.Destination == app.Destination && s.Has(host.Name, c.Role)
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func (c *Controller) Bootstrap(ctx context.Context, desired release.Release, opt
 	var hosts []release.Host
 	for _, on := range desired.Hosts {
 		switch reason := cordoned[on.Name]; {
-		case !inScope(desired, scope, on.Name):
+		case !scope.Wants(desired, on.Name):
 		case reason != "":
 			result.Cordoned = append(result.Cordoned, plan.Skipped{Host: on.Name, Reason: reason})
 		default:
@@ -95,13 +94,6 @@ type madeReady struct {
 	on      CommandedOn
 	skipped string // why it was left out; "" when it was not
 	err     error
-}
-
-// inScope tells whether a role or an accessory on a host is within.
-func inScope(desired release.Release, scope plan.Filter, host string) bool {
-	return slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
-		return slices.Contains(role.Hosts, host) && scope.Has(host, role.Name)
-	})
 }
 
 // bootstrap makes one host ready.

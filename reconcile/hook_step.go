@@ -25,7 +25,7 @@ func (r *run) localHook(ctx context.Context, s plan.Step) error {
 func (r *run) about(step string) HookAbout {
 	about := HookAbout{Kind: string(r.plan.Kind), Locked: true, step: step, Roles: r.plan.Filter.Roles}
 	for _, on := range r.desired.Hosts {
-		if inScope(r.desired, r.plan.Filter, on.Name) {
+		if r.plan.Filter.Wants(r.desired, on.Name) {
 			about.Hosts = append(about.Hosts, on.Name)
 		}
 	}

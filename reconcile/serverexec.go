@@ -31,19 +31,12 @@ func ServerHosts(desired release.Release, hosts, roles []string) ([]string, erro
 		if err != nil {
 			return nil, err
 		}
-		names = slices.DeleteFunc(names, func(host string) bool { return !hasAny(desired, scope, host) })
+		names = slices.DeleteFunc(names, func(host string) bool { return !scope.Wants(desired, host) })
 	}
 	slices.SortStableFunc(names, func(a, b string) int {
 		return rankIf(b == desired.PrimaryHost()) - rankIf(a == desired.PrimaryHost())
 	})
 	return names, nil
-}
-
-// hasAny tells whether any role or accessory on a host is in scope.
-func hasAny(desired release.Release, scope plan.Filter, host string) bool {
-	return slices.ContainsFunc(desired.Tenants(), func(role release.Role) bool {
-		return slices.Contains(role.Hosts, host) && scope.Has(host, role.Name)
-	})
 }
 
 // ServerExec runs a line on hosts, all at once, and gives how it ended on each, in their order.
