@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kamald/kamald/state"
 	"github.com/kamald/kamald/state/bolt"
+	"github.com/kamald/kamald/state/etcd"
 	"github.com/kamald/kamald/state/etcdtest"
 )
 
@@ -88,20 +88,7 @@ func TestAStoreThatIsInUseOrHasSomethingElseIsNotMigrated(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuses(t, m.run(m.file, m.hcl), "is not empty", "a release of shop", "next: ")
-	at, err := placeOf(m.hcl)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leading, err := at.openCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer leading.Close()
-	elector := leading.NewElector("bastion-1", time.Minute)
-	defer elector.Close()
-	if _, err := elector.Campaign(context.Background(), m.app); err != nil {
-		t.Fatal(err)
-	}
+	m.led()
 	refuses(t, m.run(m.hcl, m.file), "bastion-1 (shop)", "next: ")
 }
 
@@ -111,20 +98,7 @@ func TestABackupOfAClusterHasWhatCameSinceTheMigrationAlsoWhileABastionLeads(t *
 	if err := m.run(m.file, m.hcl); err != nil {
 		t.Fatal(err)
 	}
-	at, err := placeOf(m.hcl)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leading, err := at.openCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer leading.Close()
-	elector := leading.NewElector("bastion-1", time.Minute)
-	defer elector.Close()
-	if _, err := elector.Campaign(context.Background(), m.app); err != nil {
-		t.Fatal(err)
-	}
+	leading := m.led()
 	if err := leading.SaveRelease(state.Record{App: m.app, Number: 4}); err != nil {
 		t.Fatal(err)
 	}
@@ -193,4 +167,24 @@ func refuses(t *testing.T, err error, parts ...string) {
 			t.Errorf("no %q: %v", part, err)
 		}
 	}
+}
+
+// led has a bastion lead the app in the cluster, for as long as the test lasts, and gives the store.
+func (m *migration) led() *etcd.Store {
+	m.t.Helper()
+	at, err := placeOf(m.hcl)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	store, err := at.openCluster()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { _ = store.Close() })
+	elector := store.NewElector("bastion-1", time.Minute)
+	m.t.Cleanup(func() { _ = elector.Close() })
+	if _, err := elector.Campaign(m.t.Context(), m.app); err != nil {
+		m.t.Fatal(err)
+	}
+	return store
 }
