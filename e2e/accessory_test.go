@@ -154,8 +154,9 @@ func (f *fixture) adoptedAccessory() {
 	image := f.lab.Registry.Server + "/acme/cache:7"
 	k.shell(h, "docker login %s -u %s -p %s", f.lab.Registry.Server, f.lab.Registry.Username, f.lab.Registry.Password.Reveal())
 	k.shell(h, "docker network create kamal || true")
-	k.shell(h, "mkdir -p shop-redis/etc shop-redis/data .kamal/apps/shop/env/accessories")
+	k.shell(h, "rm -rf shop-redis && mkdir -p shop-redis/etc shop-redis/data .kamal/apps/shop/env/accessories") // another test's may lie there
 	k.shell(h, `printf 'requirepass %s\n' > shop-redis/etc/redis.conf`, canary)
+	k.shell(h, "chmod 0640 shop-redis/etc/redis.conf && chown 999:999 shop-redis/etc/redis.conf") // as its file asks for
 	k.shell(h, `printf 'API_TOKEN=%s\n' > .kamal/apps/shop/env/accessories/redis.env`, canary)
 	k.shell(h, `docker run --name shop-redis --detach --restart unless-stopped --network kamal --log-opt max-size="10m" --publish 127.0.0.1:16379:3000 `+
 		`--env KAMAL_HOST="%s" --env TZ="UTC" --env-file .kamal/apps/shop/env/accessories/redis.env --volume $PWD/shop-redis/etc/redis.conf:/etc/redis.conf `+
